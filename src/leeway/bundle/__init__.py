@@ -1,0 +1,1 @@
+"""What a model version contains, and how it answers."""

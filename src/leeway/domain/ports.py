@@ -1,0 +1,170 @@
+"""The edges of the system as Protocols: steps see these, adapters implement them, wiring connects them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from leeway.domain.records import (
+    Alert,
+    CheckResult,
+    Decision,
+    Label,
+    LabelledDraw,
+    LabelPlan,
+    ModelVersion,
+    Prediction,
+    Release,
+    WindowCounts,
+)
+
+
+class Store(Protocol):
+    """Production facts in SQL. All times are aware UTC. Every method is one transaction."""
+
+    def record_model(self, version: ModelVersion) -> None:
+        """Insert, or update `serving_since` of a known version. Another bundle digest for a known version raises ConflictError."""
+
+    def model_version(self, model: str, version: int) -> ModelVersion | None: ...
+
+    def record_predictions(self, predictions: Sequence[Prediction], *, received_at: datetime) -> int:
+        """How many were new. A known id with the same content changes nothing; with other content the whole call raises ConflictError."""
+
+    def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
+        """Those with start <= occurred_at < end, ordered by id."""
+
+    def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]: ...
+
+    def first_prediction_at(self, model: str, version: int) -> datetime | None: ...
+
+    def count_window(self, version: ModelVersion, night: date, start: datetime, end: datetime) -> WindowCounts:
+        """GROUP BY class x confidence band (the version's band edges), in the database."""
+
+    def record_window(self, window: WindowCounts, *, closed_at: datetime) -> bool:
+        """False if this night was closed before: the first closing stands."""
+
+    def windows(self, model: str, version: int) -> list[WindowCounts]:
+        """Closed windows in order of night; `late` is counted now (rows received after the closing)."""
+
+    def record_night(
+        self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
+    ) -> bool:
+        """Results, decision and alerts of a night in one transaction; False (and nothing written) if the decision's key is known."""
+
+    def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
+        """In order of night."""
+
+    def decisions(self, model: str) -> list[Decision]:
+        """In order of made_at."""
+
+    def claim_decision(self, key: str, *, now: datetime) -> bool:
+        """Open -> running, for exactly one caller, and only while no other decision of this model is running."""
+
+    def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None: ...
+
+    def record_plan(self, plan: LabelPlan) -> bool:
+        """False if a plan with this id is known."""
+
+    def plans(self, model: str, version: int) -> list[LabelPlan]:
+        """In order of night, with their draws."""
+
+    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
+
+    def record_labels(self, labels: Sequence[Label]) -> int:
+        """How many were new: one label per prediction and labeler; an unknown prediction raises StoreError and writes nothing."""
+
+    def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
+        """(plan id, prediction) of open plans that no one has labelled, each prediction once."""
+
+    def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
+        """Answered draws of a plan, any purpose; the earliest label of a prediction counts."""
+
+    def labels(self, model: str) -> list[tuple[Label, Prediction]]:
+        """Earliest label of every labelled prediction of the model."""
+
+    def record_release(self, release: Release) -> None: ...
+
+    def releases(self, model: str) -> list[Release]: ...
+
+    def pending_alerts(self) -> list[Alert]: ...
+
+    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None: ...
+
+    def queue_alert(self, alert: Alert) -> bool:
+        """False if an alert with this key is known."""
+
+
+class ImageStore(Protocol):
+    """Encoded images by the sha256 of their bytes."""
+
+    def put(self, content: bytes) -> str: ...
+
+    def get(self, digest: str) -> bytes:
+        """Raises DataError if it is not there."""
+
+
+class Notifier(Protocol):
+    def send(self, title: str, body: str) -> None:
+        """Raises AlertError if the channel did not take it."""
+
+
+class Tracker(Protocol):
+    """Where a run's numbers and pictures are kept for comparison."""
+
+    def run(self, name: str, *, tags: Mapping[str, str]) -> AbstractContextManager["TrackedRun"]: ...
+
+    def run_of_bundle(self, bundle_digest: str, *, name: str) -> AbstractContextManager["TrackedRun"]:
+        """The run that made this bundle, reopened; a new one if it is not known."""
+
+
+class TrackedRun(Protocol):
+    def log_params(self, params: Mapping[str, Any]) -> None: ...
+
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int | None = None) -> None: ...
+
+    def log_dataset(self, *, name: str, digest: str, source: str) -> None: ...
+
+    def log_files(self, folder: Path, *, under: str) -> None: ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+
+
+class Registry(Protocol):
+    """Model versions and the aliases champion, challenger, previous."""
+
+    def register(self, bundle: Path, *, model: str, tags: Mapping[str, str]) -> int:
+        """The version of this bundle: a known bundle digest gives its existing version."""
+
+    def versions(self, model: str) -> list[int]: ...
+
+    def aliases(self, model: str) -> dict[str, int]: ...
+
+    def set_alias(self, model: str, alias: str, version: int) -> None:
+        """Raises RegistryError if it does not read back."""
+
+    def drop_alias(self, model: str, alias: str) -> None: ...
+
+    def describe(self, model: str, version: int, *, text: str, tags: Mapping[str, str]) -> None: ...
+
+    def tags(self, model: str, version: int) -> dict[str, str]: ...
+
+    def fetch(self, model: str, version: int, folder: Path) -> Path:
+        """The version's bundle as a folder, checked."""
+
+
+class DataRepository(Protocol):
+    """The workspace's files under DVC and git."""
+
+    def reproduce(self) -> None: ...
+
+    def add(self, path: Path) -> None:
+        """Puts a file under DVC."""
+
+    def commit(self, message: str) -> str:
+        """Commits dvc.lock, *.dvc files and reports by name; returns the commit's hash."""
+
+
+class RetrainTrigger(Protocol):
+    def request(self, decision: Decision) -> str:
+        """Starts the training flow once for this decision; returns what was started, in words."""

@@ -1,0 +1,53 @@
+"""What can go wrong, as a tree. Every message says what was got, what is allowed and where to mend it.
+
+    LeewayError
+    ├── ParamsError       params.yaml, policy.yaml or a LEEWAY_* variable
+    ├── DataError         images, shards, manifest
+    ├── TrainingError     a backbone, weights, a loss that is not finite
+    ├── BundleError       a bundle that is incomplete, changed or does not answer as it should
+    ├── StoreError        the database
+    │   └── ConflictError the same id with other content
+    ├── RegistryError     model versions and their aliases
+    ├── WorkspaceError    the folder, its git and its DVC repository
+    └── AlertError        a channel that did not take a message
+"""
+
+
+class LeewayError(Exception):
+    """Root of the tree. The command line prints it as one line and exits with 2."""
+
+
+class ParamsError(LeewayError):
+    """A setting is missing, unknown or of the wrong kind."""
+
+
+class DataError(LeewayError):
+    """Images or their records cannot be used."""
+
+
+class TrainingError(LeewayError):
+    """A model cannot be built or trained."""
+
+
+class BundleError(LeewayError):
+    """A bundle must not be served."""
+
+
+class StoreError(LeewayError):
+    """The database cannot be reached, or is not as it should be."""
+
+
+class ConflictError(StoreError):
+    """An id that is already recorded came with other content."""
+
+
+class RegistryError(LeewayError):
+    """A model version or alias is not there, or did not read back."""
+
+
+class WorkspaceError(LeewayError):
+    """The folder is not a workspace, or its git or DVC repository refused."""
+
+
+class AlertError(LeewayError):
+    """An alert could not be delivered."""

@@ -1,0 +1,1 @@
+"""How good is a bundle, and may it be released?"""

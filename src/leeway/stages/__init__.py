@@ -1,0 +1,1 @@
+"""DVC entry points: files in, files out."""

@@ -1,0 +1,1 @@
+"""Statistics of the monitor: pure functions on numpy arrays. Needs numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""Dataset version in, trained network out. The only home of torch."""
