@@ -24,12 +24,15 @@ class Store(Protocol):
     """Production facts in SQL. All times are aware UTC. Every method is one transaction."""
 
     def record_model(self, version: ModelVersion) -> None:
-        """Insert, or update `serving_since` of a known version. Another bundle digest for a known version raises ConflictError."""
+        """Insert, or update `serving_since` of a known version; another bundle digest for it raises ConflictError."""
 
     def model_version(self, model: str, version: int) -> ModelVersion | None: ...
 
     def record_predictions(self, predictions: Sequence[Prediction], *, received_at: datetime) -> int:
-        """How many were new. A known id with the same content changes nothing; with other content the whole call raises ConflictError."""
+        """How many were new. A known id with the same content changes nothing.
+
+        With other content ConflictError names the ids, and nothing of the call is written.
+        """
 
     def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
         """Those with start <= occurred_at < end, ordered by id."""
@@ -50,7 +53,7 @@ class Store(Protocol):
     def record_night(
         self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
     ) -> bool:
-        """Results, decision and alerts of a night in one transaction; False (and nothing written) if the decision's key is known."""
+        """Results, decision and alerts of a night in one transaction; False, with nothing written, for a known key."""
 
     def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
         """In order of night."""
@@ -72,7 +75,10 @@ class Store(Protocol):
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
 
     def record_labels(self, labels: Sequence[Label]) -> int:
-        """How many were new: one label per prediction and labeler; an unknown prediction raises StoreError and writes nothing."""
+        """How many were new: one label per prediction and labeler.
+
+        An unknown prediction raises StoreError, and nothing is written.
+        """
 
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
         """(plan id, prediction) of open plans that no one has labelled, each prediction once."""
