@@ -1,15 +1,15 @@
 """What can go wrong, as a tree. Every message says what was got, what is allowed and where to mend it.
 
-    LeewayError
-    ├── ParamsError       params.yaml, policy.yaml or a LEEWAY_* variable
-    ├── DataError         images, shards, manifest
-    ├── TrainingError     a backbone, weights, a loss that is not finite
-    ├── BundleError       a bundle that is incomplete, changed or does not answer as it should
-    ├── StoreError        the database
-    │   └── ConflictError the same id with other content
-    ├── RegistryError     model versions and their aliases
-    ├── WorkspaceError    the folder, its git and its DVC repository
-    └── AlertError        a channel that did not take a message
+LeewayError
+├── ParamsError       params.yaml, policy.yaml or a LEEWAY_* variable
+├── DataError         images, shards, manifest
+├── TrainingError     a backbone, weights, a loss that is not finite
+├── BundleError       a bundle that is incomplete, changed or does not answer as it should
+├── StoreError        the database
+│   └── ConflictError the same id with other content
+├── RegistryError     model versions and their aliases
+├── WorkspaceError    the folder, its git and its DVC repository
+└── AlertError        a channel that did not take a message
 """
 
 

@@ -28,14 +28,23 @@ class ResizeRule:
     def apply(self, image: Image.Image) -> Pixels:
         """(height, width, 3) uint8 RGB."""
         resampling = Image.Resampling[self.interpolation.upper()]
-        rgb = image.convert("RGB")
+        rgb = _rgb(image)
         if self.shorter_side is None:
             return np.asarray(rgb.resize((self.width, self.height), resampling))
-        scale = self.shorter_side / min(rgb.size)
-        scaled = (max(self.width, round(rgb.width * scale)), max(self.height, round(rgb.height * scale)))
-        left, top = (scaled[0] - self.width) // 2, (scaled[1] - self.height) // 2
+        # rounded as torchvision does, so that pretrained weights see what they saw
+        shortest = min(rgb.size)
+        scaled = (self.shorter_side * rgb.width // shortest, self.shorter_side * rgb.height // shortest)
+        left, top = round((scaled[0] - self.width) / 2), round((scaled[1] - self.height) / 2)
         box = (left, top, left + self.width, top + self.height)
         return np.asarray(rgb.resize(scaled, resampling).crop(box))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would cut off all above 255, which leaves white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "P":  # a palette may hold transparency, which Pillow wants to see kept first
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def decode(content: bytes) -> Image.Image:

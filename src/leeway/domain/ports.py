@@ -24,7 +24,10 @@ class Store(Protocol):
     """Production facts in SQL. All times are aware UTC. Every method is one transaction."""
 
     def record_model(self, version: ModelVersion) -> None:
-        """Insert, or update `serving_since` of a known version; another bundle digest for it raises ConflictError."""
+        """Insert, or update `serving_since` of a known version (None leaves it as it is).
+
+        Another bundle digest for a known version raises ConflictError.
+        """
 
     def model_version(self, model: str, version: int) -> ModelVersion | None: ...
 
@@ -37,18 +40,19 @@ class Store(Protocol):
     def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
         """Those with start <= occurred_at < end, ordered by id."""
 
-    def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]: ...
+    def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]:
+        """Ordered by id; unknown ids are left out."""
 
     def first_prediction_at(self, model: str, version: int) -> datetime | None: ...
 
     def count_window(self, version: ModelVersion, night: date, start: datetime, end: datetime) -> WindowCounts:
         """GROUP BY class x confidence band (the version's band edges), in the database."""
 
-    def record_window(self, window: WindowCounts, *, closed_at: datetime) -> bool:
+    def record_window(self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> bool:
         """False if this night was closed before: the first closing stands."""
 
     def windows(self, model: str, version: int) -> list[WindowCounts]:
-        """Closed windows in order of night; `late` is counted now (rows received after the closing)."""
+        """Closed windows in order of night; `late` is counted now: rows beyond those counted at the closing."""
 
     def record_night(
         self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
@@ -61,8 +65,11 @@ class Store(Protocol):
     def decisions(self, model: str) -> list[Decision]:
         """In order of made_at."""
 
-    def claim_decision(self, key: str, *, now: datetime) -> bool:
-        """Open -> running, for exactly one caller, and only while no other decision of this model is running."""
+    def claim_decision(self, key: str, *, now: datetime, lease_hours: float = 24.0) -> bool:
+        """Open -> running, for exactly one caller, and only while no other decision of this model is running.
+
+        A claim older than the lease no longer counts as running, and may be claimed again: its process is dead.
+        """
 
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None: ...
 

@@ -77,6 +77,7 @@ class LabelPlan:
     mean_guess: float  # g_bar over the whole window
     draws: tuple[Draw, ...]
     closed_at: datetime | None = None
+    stratum_shares: Mapping[str, float] = field(default_factory=dict)  # share of the window in each stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class NightLabels:
     predictions: int  # N
     mean_guess: float  # g_bar
     draws: tuple[LabelledDraw, ...]  # purpose "measure" only
+    stratum_shares: Mapping[str, float] = field(default_factory=dict)  # of the plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""Keeps encoded images in a folder, each under the sha256 of its bytes."""
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+from leeway.errors import DataError
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class FolderImageStore:
+    """`leeway.domain.ports.ImageStore` on files: FOLDER/ab/ab12...; 256 subfolders, so that none grows too large."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, content: bytes) -> str:
+        """The digest of the image. A file appears whole or not at all; one cut short by a crash is written again.
+
+        Raises DataError if the folder cannot be written.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._path(digest)
+        try:
+            if not path.exists() or path.stat().st_size != len(content):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _replace(path, content)
+        except OSError as error:
+            raise DataError(f"{path}: the image cannot be written: {error.strerror}") from error
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes. Raises DataError, with the file's name, if they are missing or not what was put."""
+        path = self._path(digest)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise DataError(f"{path}: this image is not in the store; is it the right folder?") from None
+        except OSError as error:
+            raise DataError(f"{path}: the image cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise DataError(f"{path}: the image was changed or damaged since it was stored; restore it from a copy")
+        return content
+
+    def _path(self, digest: str) -> Path:
+        if not DIGEST.fullmatch(digest):  # a digest from outside must not lead out of the folder
+            raise DataError(f"{digest!r} is no image digest; a digest is 64 characters of 0-9 and a-f")
+        return self._folder / digest[:2] / digest
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+        written = Path(file.name)
+    try:
+        written.write_bytes(content)
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)

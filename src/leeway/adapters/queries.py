@@ -1,0 +1,146 @@
+"""Questions to the store, as SQL that SQLite and PostgreSQL answer alike."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Update, and_, case, func, not_, or_, select, update
+
+from leeway.adapters import rows
+from leeway.adapters.tables import (
+    alerts,
+    check_results,
+    decisions,
+    draws,
+    label_plans,
+    labels,
+    models,
+    predictions,
+    releases,
+    windows,
+)
+from leeway.domain.records import DecisionState
+
+
+def _is(table: Any, model: Any, version: Any) -> ColumnElement[bool]:
+    return and_(table.c.model == model, table.c.version == version)
+
+
+def _in_window(model: Any, version: Any, start: Any, end: Any) -> ColumnElement[bool]:
+    """start <= occurred_at < end; values or columns."""
+    occurred_at = predictions.c.occurred_at
+    return and_(_is(predictions, model, version), occurred_at >= start, occurred_at < end)
+
+
+def model_version(model: str, version: int) -> Select[Any]:
+    return select(*rows.MODEL).where(_is(models, model, version))
+
+
+def predictions_of(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
+    return select(*rows.PREDICTION).where(_in_window(model, version, start, end)).order_by(predictions.c.id)
+
+
+def predictions_with(ids: Collection[str]) -> Select[Any]:
+    return select(*rows.PREDICTION).where(predictions.c.id.in_(ids)).order_by(predictions.c.id)
+
+
+def digests_of(ids: Collection[str]) -> Select[Any]:
+    return select(predictions.c.id, predictions.c.digest).where(predictions.c.id.in_(ids))
+
+
+def first_prediction_at(model: str, version: int) -> Select[Any]:
+    return select(func.min(predictions.c.occurred_at)).where(_is(predictions, model, version))
+
+
+def band_counts(model: str, version: int, start: datetime, end: datetime, *, edges: tuple[float, float]) -> Select[Any]:
+    """(class, band 0 to 2, count): a band reaches from its edge up to below the next."""
+    confidence = predictions.c.confidence
+    band = case((confidence < edges[0], 0), (confidence < edges[1], 1), else_=2).label("band")
+    query = select(predictions.c.predicted_class, band, func.count()).where(_in_window(model, version, start, end))
+    return query.group_by(predictions.c.predicted_class, band)
+
+
+def closed_windows(model: str, version: int) -> Select[Any]:
+    """With `present`, the number of predictions of that night that are there now."""
+    inside = _in_window(windows.c.model, windows.c.version, windows.c.start, windows.c.end)
+    present = select(func.count()).where(inside).scalar_subquery().label("present")
+    return select(*rows.WINDOW, present).where(_is(windows, model, version)).order_by(windows.c.night)
+
+
+def plans_of(model: str, version: int) -> Select[Any]:
+    query = select(*rows.PLAN).where(_is(label_plans, model, version))
+    return query.order_by(label_plans.c.night, label_plans.c.made_at, label_plans.c.id)
+
+
+def draws_of(model: str, version: int) -> Select[Any]:
+    query = select(*rows.DRAW).join(label_plans).where(_is(label_plans, model, version))
+    return query.order_by(draws.c.plan_id, draws.c.position)
+
+
+def open_draws(model: str) -> Select[Any]:
+    """Draws of open plans whose prediction nobody has labelled, the oldest plan first."""
+    unlabelled = ~select(labels.c.label).where(labels.c.prediction_id == draws.c.prediction_id).exists()
+    query = select(draws.c.plan_id, *rows.PREDICTION).join_from(draws, predictions).join(label_plans)
+    query = query.where(label_plans.c.model == model, label_plans.c.closed_at.is_(None), unlabelled)
+    return query.order_by(label_plans.c.night, label_plans.c.made_at, draws.c.plan_id, draws.c.position)
+
+
+def _earliest_labels() -> Any:
+    """One label a prediction: the first given; of two at one time, the labeler first in the alphabet."""
+    order = (labels.c.labelled_at, labels.c.labeler)
+    rank = func.row_number().over(partition_by=labels.c.prediction_id, order_by=order).label("rank")
+    ranked = select(*rows.LABEL, rank).subquery()
+    return select(ranked).where(ranked.c.rank == 1).subquery("earliest")
+
+
+def answered_draws(plan_id: str) -> Select[Any]:
+    first = _earliest_labels()
+    said = (predictions.c.predicted_class, predictions.c.group, predictions.c.image)
+    query = select(*rows.DRAW, label_plans.c.night, *said, first.c.label).join_from(draws, label_plans)
+    query = query.join(predictions, predictions.c.id == draws.c.prediction_id)
+    query = query.join(first, first.c.prediction_id == draws.c.prediction_id)
+    return query.where(draws.c.plan_id == plan_id).order_by(draws.c.position)
+
+
+def labels_of(model: str) -> Select[Any]:
+    first = _earliest_labels()
+    answers = [first.c[column.name] for column in rows.LABEL]
+    query = select(*answers, *rows.PREDICTION).join_from(first, predictions, first.c.prediction_id == predictions.c.id)
+    return query.where(predictions.c.model == model).order_by(first.c.labelled_at, predictions.c.id)
+
+
+def results_of(model: str, version: int) -> Select[Any]:
+    """With their night, in its order; within a night in the policy's."""
+    query = select(check_results.c.night, *rows.RESULT).join(decisions).where(_is(check_results, model, version))
+    return query.order_by(check_results.c.night, decisions.c.made_at, decisions.c.key, check_results.c.position)
+
+
+def decisions_of(model: str) -> Select[Any]:
+    query = select(*rows.DECISION).where(decisions.c.model == model)
+    return query.order_by(decisions.c.made_at, decisions.c.key)
+
+
+def releases_of(model: str) -> Select[Any]:
+    return select(*rows.RELEASE).where(releases.c.model == model).order_by(releases.c.id)
+
+
+def unsent_alerts() -> Select[Any]:
+    return select(*rows.ALERT).where(alerts.c.sent_at.is_(None)).order_by(alerts.c.made_at, alerts.c.key)
+
+
+def decisions_of_same_model(key: str) -> Select[Any]:
+    """Locks them on PostgreSQL, so that two claims of one model come one after the other (SQLite has one writer)."""
+    model = select(decisions.c.model).where(decisions.c.key == key).scalar_subquery()
+    return select(decisions.c.key).where(decisions.c.model == model).order_by(decisions.c.key).with_for_update()
+
+
+def claim(key: str, *, now: datetime, lease_hours: float) -> Update:
+    """Matches one row or none."""
+    rival = decisions.alias("rival")
+    lapsed_before = now - timedelta(hours=lease_hours)
+    lapsed = and_(decisions.c.state == DecisionState.RUNNING, decisions.c.claimed_at <= lapsed_before)
+    at_work = and_(rival.c.state == DecisionState.RUNNING, rival.c.claimed_at > lapsed_before)
+    rivals = select(rival.c.key).where(rival.c.model == decisions.c.model, rival.c.key != decisions.c.key, at_work)
+    free = or_(decisions.c.state == DecisionState.OPEN, lapsed)
+    query = update(decisions).where(decisions.c.key == key, free, not_(rivals.exists()))
+    return query.values(state=DecisionState.RUNNING, claimed_at=now)

@@ -1,0 +1,168 @@
+"""Decide: what last night's results call for. Pure; what is decided is acted on elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from leeway.checks.estimates import accuracy_estimate
+from leeway.checks.policy import Policy, policy_digest
+from leeway.domain.records import (
+    Action,
+    CheckResult,
+    Decision,
+    DecisionState,
+    ModelVersion,
+    NightLabels,
+    Status,
+)
+
+UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened before tonight, as the store has it."""
+
+    decisions: Sequence[Decision] = ()  # of this model, all versions, in order
+    results: Sequence[tuple[date, CheckResult]] = ()  # of this model version, before tonight
+    closed: Sequence[NightLabels] = ()  # closed label plans of this model version, tonight's included
+    new_labels: int = 0  # labels that may train and that the serving version was not trained on
+
+
+def decide(
+    results: Sequence[CheckResult],
+    history: History,
+    policy: Policy,
+    *,
+    version: ModelVersion,
+    night: date,
+    now: datetime,
+) -> Decision:
+    """What the policy concludes about `night` (STATISTICS.md, check 10).
+
+    Nothing while a retraining of this model is open or running. An alarm first asks for a burst of labels. Once
+    `burst_nights` label plans from the alarm's night on are closed: retrain if the accuracy check fired since the
+    alarm, or if the labels since then cannot exclude a drop of more than `tolerated_drop` under the reference accuracy;
+    otherwise stand down. A retraining that is called for waits, with the alarm open, until the cool-down is over and
+    there are `min_new_labels`. After a stand-down the checks that caused it stay quiet for the cool-down, since a
+    detector keeps its evidence; another check may still alarm. After a retraining of this version (refused or failed)
+    every check does.
+    """
+    action, reason = _conclude(results, history, policy, version=version, night=night, now=now)
+    return Decision(
+        key=f"{version.model}/{version.version}/{night.isoformat()}",
+        model=version.model,
+        version=version.version,
+        night=night,
+        action=action,
+        reason=reason,
+        made_at=now,
+        policy_digest=policy_digest(policy),
+        state=DecisionState.OPEN if action is Action.RETRAIN else DecisionState.DONE,
+    )
+
+
+def _conclude(
+    results: Sequence[CheckResult],
+    history: History,
+    policy: Policy,
+    *,
+    version: ModelVersion,
+    night: date,
+    now: datetime,
+) -> tuple[Action, str]:
+    running = [one for one in history.decisions if one.action is Action.RETRAIN and one.state in UNDER_WAY]
+    if running:
+        return Action.NOTHING, f"the retraining asked for on {running[-1].night} is {running[-1].state}"
+    taken = [one for one in history.decisions if one.version == version.version and one.action is not Action.NOTHING]
+    by_night = [*history.results, *((night, result) for result in results)]
+    if taken and taken[-1].action is Action.MORE_LABELS:
+        return _after_burst(taken[-1], by_night, history, policy, version=version, now=now)
+    fired = {result.check: result for result in results if result.status is Status.FIRED}
+    if not fired:
+        return Action.NOTHING, _quiet_sentence(results)
+    known, cooling = _held_back(taken, by_night, policy, now=now)
+    news = [result for name, result in fired.items() if name not in known]
+    if not news:
+        return Action.NOTHING, f"{' and '.join(fired)} still over the alarm line, but {cooling}"
+    asked = f"asks for {policy.labels.burst_on_alarm} labels over {policy.labels.burst_nights} nights"
+    return Action.MORE_LABELS, f"{'; '.join(f'{one.check}: {one.reason}' for one in news)}; {asked}"
+
+
+def _after_burst(
+    alarm: Decision,
+    by_night: Sequence[tuple[date, CheckResult]],
+    history: History,
+    policy: Policy,
+    *,
+    version: ModelVersion,
+    now: datetime,
+) -> tuple[Action, str]:
+    # The plan made after the alarm draws from the alarm's own night.
+    burst = [one for one in history.closed if one.night >= alarm.night]
+    if len(burst) < policy.labels.burst_nights:
+        so_far = f"{len(burst)} of {policy.labels.burst_nights} nights are in"
+        return Action.NOTHING, f"waits for the labels asked for after {alarm.night}: {so_far}"
+    warranted, finding = _finding(alarm, by_night, burst, policy, version=version)
+    if not warranted:
+        return Action.STAND_DOWN, finding
+    if history.new_labels < policy.retrain.min_new_labels:
+        needed = f"waits: {history.new_labels} new labels to train on, {policy.retrain.min_new_labels} needed"
+        return Action.NOTHING, f"{finding}; {needed}"
+    retrained = [one for one in history.decisions if one.action is Action.RETRAIN]
+    if retrained and now < (until := _cool_until(retrained[-1], policy)):
+        return Action.NOTHING, f"{finding}; waits for the end of the cool-down, {until:%Y-%m-%d %H:%M}"
+    return Action.RETRAIN, f"{finding}; {history.new_labels} new labels to train on"
+
+
+def _finding(
+    alarm: Decision,
+    by_night: Sequence[tuple[date, CheckResult]],
+    burst: Sequence[NightLabels],
+    policy: Policy,
+    *,
+    version: ModelVersion,
+) -> tuple[bool, str]:
+    """Whether a retraining is warranted, and why."""
+    accuracy = [one for night, one in by_night if night >= alarm.night and one.check == "accuracy"]
+    fired = [one for one in accuracy if one.status is Status.FIRED]
+    if fired:
+        return True, f"accuracy fired: {fired[-1].reason}"
+    reference = version.reference.correct / max(version.reference.total, 1)
+    lowest = reference - policy.retrain.tolerated_drop
+    against = f"the reference accuracy is {reference:.1%}, a drop of {policy.retrain.tolerated_drop:.0%} is tolerated"
+    try:
+        estimate = accuracy_estimate(burst)
+    except ValueError as unusable:
+        return True, f"labels since {alarm.night} cannot be used ({unusable}) and exclude nothing"
+    if estimate is None:
+        count = sum(len(one.draws) for one in burst)
+        return True, f"{count} labels since {alarm.night} cannot exclude a drop: {against}"
+    seen = f"accuracy {estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%}) from {estimate.labels} labels"
+    if estimate.low < lowest:
+        return True, f"{seen} since {alarm.night} cannot exclude a drop: {against}"
+    return False, f"{seen} since {alarm.night} excludes a drop: {against}"
+
+
+def _held_back(
+    taken: Sequence[Decision], by_night: Sequence[tuple[date, CheckResult]], policy: Policy, *, now: datetime
+) -> tuple[set[str], str]:
+    """Checks that may not alarm again yet, and why."""
+    if not taken or now >= (until := _cool_until(taken[-1], policy)):
+        return set(), ""
+    last, cooling = taken[-1], f"until {until:%Y-%m-%d %H:%M} the alarm of before {taken[-1].night} is not raised again"
+    if last.action is Action.RETRAIN:
+        return {result.check for _, result in by_night}, f"{cooling} (retraining {last.outcome or last.state})"
+    alarms = [one for one in taken if one.action is Action.MORE_LABELS]
+    since = alarms[-1].night if alarms else last.night
+    told = {one.check for night, one in by_night if since <= night <= last.night and one.status is Status.FIRED}
+    return told, cooling
+
+
+def _cool_until(decision: Decision, policy: Policy) -> datetime:
+    return decision.made_at + timedelta(days=policy.retrain.cooldown_days)
+
+
+def _quiet_sentence(results: Sequence[CheckResult]) -> str:
+    silent = [one.check for one in results if one.status is Status.NO_VERDICT]
+    return "no check fired" + (f"; no verdict from {', '.join(silent)}" if silent else "")

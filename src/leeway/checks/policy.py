@@ -1,0 +1,110 @@
+"""Policy: what is promised about alarms, labels, retraining and promotion (monitoring/policy.yaml)."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator, model_validator
+
+from leeway.checks.builtin import Accuracy, PredictionDrift
+from leeway.checks.registry import CHECKS, Check
+from leeway.paramsfile import ParamsModel, load_section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Occasion = Literal["alarm", "retrain", "stand_down", "no_verdict"]
+
+
+class LabelPlanning(ParamsModel):
+    """How many labels are asked for, and how they are drawn."""
+
+    per_night: Annotated[int, Field(ge=0)] = 20
+    uniform_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    burst_on_alarm: Count = 150
+    burst_nights: Count = 2
+
+
+class Retraining(ParamsModel):
+    """When an alarm may become a retraining."""
+
+    cooldown_days: Annotated[float, Field(ge=0)] = 7
+    min_new_labels: Count = 50
+    tolerated_drop: Share = 0.02
+
+
+class Promotion(ParamsModel):
+    """What a challenger has to show, and who has the last word."""
+
+    mode: Literal["auto", "review"] = "review"
+    margin_points: Annotated[float, Field(gt=0, le=20)] = 1.0
+    harm_points: Annotated[float, Field(ge=0, le=100)] = 5.0
+    gate_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    min_accuracy: Share = 0.90
+    min_class_recall: Share = 0.75
+
+
+class Alerting(ParamsModel):
+    """What people are told about."""
+
+    about: tuple[Occasion, ...] = ("alarm", "retrain", "stand_down")
+
+
+class Policy(ParamsModel):
+    """The whole file. A check's section is the check itself and bears its name."""
+
+    time_zone: str = "UTC"
+    false_alarm_probability_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    accuracy: Accuracy = Accuracy()
+    prediction_drift: PredictionDrift = PredictionDrift()
+    labels: LabelPlanning = LabelPlanning()
+    retrain: Retraining = Retraining()
+    promotion: Promotion = Promotion()
+    alerts: Alerting = Alerting()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"no time zone is called '{name}'; use an IANA name such as Europe/Zurich or UTC"
+            ) from None
+        return name
+
+    @model_validator(mode="after")
+    def _within_budget(self) -> Self:
+        shares = {name: check.budget_share for name, check in self.checks.items() if check.budget_share}
+        if sum(shares.values()) > 1 + 1e-9:
+            listed = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            raise ValueError(
+                f"the checks' budget_share sum to {sum(shares.values()):g}, at most 1 is allowed: {listed}"
+            )
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        """Every registered check by name; one without a section here has its defaults."""
+        return {name: getattr(self, name, None) or CHECKS.build(name) for name in CHECKS.names()}
+
+    def alpha(self, check: Check) -> float:
+        """Probability that this check alarms falsely within 365 nights."""
+        return self.false_alarm_probability_per_year * check.budget_share
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in this file. Raises ParamsError with the key's path."""
+    return load_section(path, None, Policy)
+
+
+def policy_digest(policy: Policy) -> str:
+    """sha256 of the settings, defaults included: comments and the order of keys do not matter."""
+    content = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""Nights: when they begin and end, which are due, which of them are the reference."""
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from leeway.domain.records import WindowCounts
+
+
+def night_bounds(night: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Start and end, UTC, of the local calendar day `night`: 23 to 25 hours long where clocks change."""
+    return _midnight(night, zone), _midnight(night + timedelta(days=1), zone)
+
+
+def night_of(moment: datetime, zone: ZoneInfo) -> date:
+    """The night in whose window this aware moment falls."""
+    return moment.astimezone(zone).date()
+
+
+def due_nights(
+    first_prediction_at: datetime | None,
+    last_closed: date | None,
+    *,
+    as_of: datetime,
+    zone: ZoneInfo,
+    grace_hours: float = 1.0,
+) -> list[date]:
+    """Nights to close, oldest first: each that ended at least `grace_hours` before `as_of` and is not closed yet.
+
+    The grace lets rows that are under way arrive. Without a prediction there is nothing to close.
+    """
+    if first_prediction_at is None:
+        return []
+    night = night_of(first_prediction_at, zone) if last_closed is None else last_closed + timedelta(days=1)
+    due = []
+    while night_bounds(night, zone)[1] + timedelta(hours=grace_hours) <= as_of:
+        due.append(night)
+        night += timedelta(days=1)
+    return due
+
+
+def drift_reference(
+    earlier: Iterable[WindowCounts], fired: Collection[date], *, nights: int, min_predictions: int
+) -> tuple[WindowCounts, ...]:
+    """The first `nights` windows of the epoch, in order, that are large enough and on which no check fired.
+
+    Shorter while they are not complete. `earlier`: closed windows of this model version before tonight, in order.
+    """
+    quiet = (one for one in earlier if one.total >= max(min_predictions, 1) and one.night not in fired)
+    return tuple(islice(quiet, nights))
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(0), tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,118 @@
+"""Pixels of a dataset version as one array, decoded once and kept in a cache outside DVC."""
+
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from leeway.bundle.resize import Pixels, ResizeRule, decode
+from leeway.data.inspection import progress
+from leeway.data.manifest import Manifest
+from leeway.data.shards import read_table
+from leeway.errors import DataError
+
+KEPT = 5  # cached arrays: enough to go back and forth between a few sizes or dataset versions
+BATCH = 64  # images decoded at once
+ABANDONED_SECONDS = 24 * 3600  # a half-written file not touched for so long belongs to nobody
+
+
+def pixel_array(manifest: Manifest, data_folder: Path, rule: ResizeRule, cache: Path) -> np.memmap:
+    """(N, H, W, 3) uint8 RGB by the manifest's rows, read-only, mapped from a file in `cache`.
+
+    The file is made if it is missing or does not hold such an array. Raises DataError for an image that cannot be
+    decoded.
+    """
+    shape = (len(manifest.table), rule.height, rule.width, 3)
+    path = cache / f"pixels-{_key(manifest, rule)}.npy"
+    if not _holds(path, shape):
+        cache.mkdir(parents=True, exist_ok=True)
+        _write(path, shape, manifest, data_folder, rule)
+    os.utime(path)  # used now: the least recently used go first
+    _drop_old(cache)
+    array: np.memmap = np.load(path, mmap_mode="r")
+    return array
+
+
+def encoded_images(manifest: Manifest, data_folder: Path, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+    """The original files of these rows, in their order."""
+    found = dict(_stored(manifest, data_folder, rows))
+    return [found[int(row)] for row in rows]
+
+
+def _key(manifest: Manifest, rule: ResizeRule) -> str:
+    """By content and order of the rows: two manifests with one digest may list their rows in another order."""
+    assets = "".join(manifest.table["asset"].to_pylist())
+    rules = json.dumps(asdict(rule), sort_keys=True)
+    return hashlib.sha256(f"{manifest.digest}{rules}{assets}".encode()).hexdigest()[:32]
+
+
+def _holds(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        array: np.memmap = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(array.shape == shape and array.dtype == np.uint8)
+
+
+def _write(path: Path, shape: tuple[int, ...], manifest: Manifest, data_folder: Path, rule: ResizeRule) -> None:
+    """The .npy file by plain writes: a full disk is then an error, where a mapped file would kill the process."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            start = file.tell()
+            for row, pixels in _decoded(manifest, data_folder, rule):
+                file.seek(start + row * pixels.size)
+                file.write(pixels.tobytes())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _decoded(manifest: Manifest, data_folder: Path, rule: ResizeRule) -> Iterator[tuple[int, Pixels]]:
+    """Each row once with its (H, W, 3) pixels; decoded in threads, a batch at a time."""
+
+    def pixels(stored: tuple[int, bytes]) -> tuple[int, Pixels]:
+        row, content = stored
+        try:
+            return row, rule.apply(decode(content))
+        except DataError as error:
+            raise DataError(f"{manifest.table['origin'][row].as_py()}: {error}") from error
+
+    total = len(manifest.table)
+    stored = _stored(manifest, data_folder, range(total))
+    with ThreadPoolExecutor() as pool:
+        batches = iter(lambda: list(itertools.islice(stored, BATCH)), [])
+        yield from progress((done for batch in batches for done in pool.map(pixels, batch)), "decoding", total=total)
+
+
+def _stored(manifest: Manifest, data_folder: Path, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[int, bytes]]:
+    """(row, encoded image), one shard after the other, each read once."""
+    shards, places = manifest.table["shard"].to_pylist(), manifest.table["row"].to_pylist()
+    by_shard: dict[str, list[int]] = defaultdict(list)
+    for row in map(int, rows):
+        by_shard[shards[row]].append(row)
+    for shard, wanted in by_shard.items():
+        contents = read_table(data_folder / shard, ["bytes"])["bytes"]
+        yield from ((row, contents[places[row]].as_py()) for row in wanted)
+
+
+def _drop_old(cache: Path) -> None:
+    """All but the arrays used last, and what killed runs left half written."""
+    newest_first = sorted(cache.glob("pixels-*.npy"), key=_modified, reverse=True)
+    abandoned = [path for path in cache.glob("pixels-*.partial") if _modified(path) < time.time() - ABANDONED_SECONDS]
+    for path in [*newest_first[KEPT:], *abandoned]:
+        path.unlink(missing_ok=True)
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime

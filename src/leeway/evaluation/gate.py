@@ -1,0 +1,224 @@
+"""Judge: may this model serve? The gate before a release, with every number it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leeway.checks.policy import Promotion
+from leeway.domain.records import Verdict
+from leeway.stats.estimation import wilson_interval
+from leeway.stats.paired import (
+    Pairs,
+    class_losses,
+    lower_limit,
+    mcnemar,
+    power_of_non_inferiority,
+)
+
+PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot tell"
+ALPHA = 0.05
+FEWEST_DISAGREEMENTS = 5  # 1/2^5 is the first power under .05: with fewer no outcome could show a gain
+FAIR_POWER = 0.5  # a non-inferiority test that equal models mostly fail says nothing about this one
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The same images answered by both models: (N,) class indices each; an answer of -1 or NaN is wrong."""
+
+    truth: Indices
+    champion: Indices
+    challenger: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part of the gate."""
+
+    outcome: str
+    reason: str
+
+
+def judge_challenger(
+    *, recent: Paired | None, original: Paired, classes: Sequence[str], settings: Promotion
+) -> Verdict:
+    """Whether the challenger may replace the champion (STATISTICS.md, check 9).
+
+    Passes only if all three parts do: `recent` (a uniform sample of served images never trained on) shows a gain,
+    exact one-sided McNemar p < .05; `original` (the frozen test split) shows no loss beyond the margin, one-sided lower
+    95 % limit by Tango's score interval; no class demonstrably loses more than `harm_points` over both samples, Holm
+    corrected. A part that is missing or too small to tell never passes. The rule is the same for a calendar retraining:
+    where accuracy never fell there may be no gain to show, and the champion stays.
+    Raises ValueError if a sample's arrays differ in length.
+    """
+    samples = [one for one in (recent, original) if one is not None]
+    parts = {
+        "gain": _gain(recent),
+        "non_inferiority": _non_inferiority(original, margin=settings.margin_points / 100),
+        "class_harm": _class_harm(samples, classes, limit=settings.harm_points / 100),
+    }
+    numbers: dict[str, Any] = {
+        "recent": None if recent is None else _numbers(_pairs(recent)),
+        "original": _numbers(_pairs(original)) | _limits(_pairs(original), margin=settings.margin_points / 100),
+        "per_class": _class_numbers(samples, classes, limit=settings.harm_points / 100),
+        "parts": {name: part.outcome for name, part in parts.items()},
+    }
+    return _verdict(list(parts.values()), numbers)
+
+
+def judge_first(*, truth: Indices, predicted: Indices, classes: Sequence[str], settings: Promotion) -> Verdict:
+    """Whether a first model may serve: its accuracy and each class's recall on the test split reach absolute floors.
+
+    truth, predicted: (N,) class indices; a prediction of -1 or NaN is wrong. A class without a test image: cannot tell.
+    Raises ValueError if the arrays differ in length.
+    """
+    right = _right(truth, predicted)
+    per_class = {name: (int(right[truth == k].sum()), int((truth == k).sum())) for k, name in enumerate(classes)}
+    parts = [_floor("accuracy", int(right.sum()), len(right), floor=settings.min_accuracy)]
+    parts += [
+        _floor(f"recall of {name}", hits, total, floor=settings.min_class_recall)
+        for name, (hits, total) in per_class.items()
+    ]
+    numbers = {
+        "accuracy": _share_numbers(int(right.sum()), len(right)),
+        "recall": {name: _share_numbers(hits, total) for name, (hits, total) in per_class.items()},
+        "floors": {"accuracy": settings.min_accuracy, "class_recall": settings.min_class_recall},
+    }
+    return _verdict(parts, numbers)
+
+
+def _verdict(parts: Sequence[Finding], numbers: dict[str, Any]) -> Verdict:
+    outcomes = {part.outcome for part in parts}
+    outcome = next((one for one in (FAILED, CANNOT_TELL) if one in outcomes), PASSED)
+    told = [part.reason for part in parts if part.outcome == outcome or outcome == PASSED]
+    told += [part.reason for part in parts if part.reason not in told]
+    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(told), numbers=numbers)
+
+
+def _gain(recent: Paired | None) -> Finding:
+    if recent is None or not len(recent.truth):
+        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: no recent labels that were never trained on")
+    pairs = _pairs(recent)
+    p = mcnemar(pairs)
+    seen = (
+        f"on {pairs.total} recent images {pairs.gained} became right and {pairs.lost} became wrong "
+        f"({pairs.difference:+.1%}, McNemar p {p:.2g}"
+    )
+    if p < ALPHA:
+        return Finding(PASSED, f"{seen}, under {ALPHA})")
+    if pairs.gained + pairs.lost < FEWEST_DISAGREEMENTS:
+        least = f"{FEWEST_DISAGREEMENTS} disagreements are the least that can show a gain"
+        return Finding(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}); {least}")
+    return Finding(FAILED, f"no gain shown: {seen}, {ALPHA} needed)")
+
+
+def _non_inferiority(original: Paired, *, margin: float) -> Finding:
+    pairs = _pairs(original)
+    if not pairs.total:
+        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: the original test split is empty")
+    limit, power = lower_limit(pairs), power_of_non_inferiority(pairs, margin=margin)
+    seen = (
+        f"on {pairs.total} original test images the change is {pairs.difference:+.1%}, at worst {limit:+.1%} "
+        f"(margin {margin:.1%}; equal models pass with {power:.0%})"
+    )
+    if limit > -margin:
+        return Finding(PASSED, f"not worse beyond the margin: {seen}")
+    if pairs.difference > -margin and power < FAIR_POWER:
+        return Finding(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}")
+    return Finding(FAILED, f"a loss beyond the margin is not excluded: {seen}")
+
+
+def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> Finding:
+    losses = class_losses(_per_class(samples, len(classes)), limit=limit)
+    harmed = [
+        f"{name} loses {loss.value:.1%} (at least {loss.lower:.1%})"
+        for name, loss in zip(classes, losses, strict=True)
+        if loss.harmed
+    ]
+    if harmed:
+        return Finding(FAILED, f"classes that lose more than {limit:.1%}: {', '.join(harmed)}")
+    return Finding(PASSED, f"no class demonstrably loses more than {limit:.1%}")
+
+
+def _floor(what: str, hits: int, total: int, *, floor: float) -> Finding:
+    if not total:
+        return Finding(CANNOT_TELL, f"cannot tell: no test image for {what}")
+    seen = f"{what} is {hits / total:.1%} ({hits} of {total} test images), floor {floor:.1%}"
+    return Finding(PASSED if hits / total >= floor else FAILED, seen)
+
+
+def _right(truth: Indices, answers: Indices) -> NDArray[np.bool_]:
+    """(N,) whether each answer is right; compared as they come, so that NaN never is."""
+    if len(truth) != len(answers):
+        raise ValueError(f"{len(answers)} answers for {len(truth)} images")
+    right: NDArray[np.bool_] = (np.asarray(truth) == np.asarray(answers)) & (np.asarray(truth) >= 0)
+    return right
+
+
+def _pairs(sample: Paired) -> Pairs:
+    champion, challenger = _right(sample.truth, sample.champion), _right(sample.truth, sample.challenger)
+    return Pairs(
+        gained=int((~champion & challenger).sum()), lost=int((champion & ~challenger).sum()), total=len(champion)
+    )
+
+
+def _per_class(samples: Sequence[Paired], classes: int) -> list[Pairs]:
+    """(K,) pairs of each true class, over all samples."""
+    found = []
+    for k in range(classes):
+        parts = [_pairs(_only(sample, k)) for sample in samples]
+        found.append(
+            Pairs(
+                gained=sum(part.gained for part in parts),
+                lost=sum(part.lost for part in parts),
+                total=sum(part.total for part in parts),
+            )
+        )
+    return found
+
+
+def _only(sample: Paired, k: int) -> Paired:
+    kept = np.asarray(sample.truth) == k
+    return Paired(*(np.asarray(one)[kept] for one in (sample.truth, sample.champion, sample.challenger)))
+
+
+def _numbers(pairs: Pairs) -> dict[str, Any]:
+    return {
+        "images": pairs.total,
+        "gained": pairs.gained,
+        "lost": pairs.lost,
+        "difference": pairs.difference,
+        "mcnemar_p": mcnemar(pairs),
+    }
+
+
+def _limits(pairs: Pairs, *, margin: float) -> dict[str, float]:
+    return {
+        "lower_limit": lower_limit(pairs),
+        "margin": margin,
+        "power": power_of_non_inferiority(pairs, margin=margin),
+    }
+
+
+def _class_numbers(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> dict[str, dict[str, Any]]:
+    pairs = _per_class(samples, len(classes))
+    return {
+        name: {
+            "images": one.total,
+            "gained": one.gained,
+            "lost": one.lost,
+            "loss": loss.value,
+            "loss_lower_limit": loss.lower,
+            "harmed": loss.harmed,
+        }
+        for name, one, loss in zip(classes, pairs, class_losses(pairs, limit=limit), strict=True)
+    }
+
+
+def _share_numbers(hits: int, total: int) -> dict[str, Any]:
+    low, high = wilson_interval(hits, total)
+    return {"value": hits / total if total else None, "low": low, "high": high, "images": total}

@@ -1,0 +1,51 @@
+"""Addresses and secrets, from LEEWAY_* variables; every default is a file in the workspace."""
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from leeway.errors import ParamsError, WorkspaceError
+
+
+class Settings(BaseSettings):
+    """One field per LEEWAY_ variable (LEEWAY_DATABASE_URL, ...). Relative paths start at the workspace."""
+
+    model_config = SettingsConfigDict(env_prefix="LEEWAY_", frozen=True)
+
+    workspace: Path = Path()
+    model: str = "classifier"  # name of the registered model
+    database_url: str = ""  # default: SQLite in .leeway/leeway.db
+    mlflow_uri: str = ""  # default: SQLite in .leeway/mlflow.db
+    images: Path = Path(".leeway/images")  # production images, by content hash
+    alert_urls: str = ""  # Apprise addresses, separated by spaces; none: alerts are printed
+
+    def resolved(self) -> "Settings":
+        """With the defaults spelled out and paths absolute. Raises WorkspaceError outside a workspace."""
+        root = self.workspace.resolve()
+        if not (root / "params.yaml").is_file():
+            raise WorkspaceError(f"{root} is no workspace: it has no params.yaml; `leeway init DIR` makes one")
+        state = root / ".leeway"
+        return self.model_copy(
+            update={
+                "workspace": root,
+                "database_url": self.database_url or f"sqlite:///{state / 'leeway.db'}",
+                "mlflow_uri": self.mlflow_uri or f"sqlite:///{state / 'mlflow.db'}",
+                "images": root / self.images,
+            }
+        )
+
+    @property
+    def policy_path(self) -> Path:
+        return self.workspace / "monitoring" / "policy.yaml"
+
+
+def read_settings() -> Settings:
+    """Settings of the workspace in the current folder. Raises ParamsError, WorkspaceError."""
+    try:
+        return Settings().resolved()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LEEWAY_{str(first['loc'][0]).upper()}"
+        raise ParamsError(f"environment: {name}: {first['msg']}, got {os.environ.get(name)!r}") from None

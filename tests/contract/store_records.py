@@ -1,0 +1,128 @@
+"""Records that the tests of the store record, and ways to do several things at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.synchronize import Barrier as ProcessBarrier
+from threading import Barrier
+
+from sqlalchemy import Connection, create_engine
+
+from leeway.adapters.database import parse_address
+from leeway.adapters.sql import open_store
+from leeway.domain.ports import Store
+from leeway.domain.records import (
+    Action,
+    Alert,
+    CheckResult,
+    Decision,
+    DecisionState,
+    Draw,
+    Label,
+    LabelPlan,
+    ModelVersion,
+    Prediction,
+    ReferenceCounts,
+    Status,
+    WindowCounts,
+)
+
+NIGHT = date(2025, 3, 1)
+START = datetime(2025, 3, 1, tzinfo=UTC)
+END = START + timedelta(days=1)
+CLOSED = END + timedelta(hours=2)
+CLASSES = ("cat", "dog", "ship")
+REFERENCE = ReferenceCounts(CLASSES, (0.6, 0.9), ((1, 2, 3), (4, 5, 6), (7, 8, 9)), correct=40, total=45)
+VERSION = ModelVersion("pets", 1, "bundle-1", "data-1", REFERENCE)
+
+
+def prediction(name: str, **changed: object) -> Prediction:
+    made = Prediction(
+        id=name,
+        model="pets",
+        version=1,
+        occurred_at=START + timedelta(hours=5),
+        image="ab" * 32,
+        predicted_class="dog",
+        confidence=0.75,
+        probabilities=(0.1, 0.75, 0.15),
+        energy=-3.25,
+        latency_ms=4.5,
+        group="thing-1",
+        slice="door",
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def recorded(store: Store, *names: str, **changed: object) -> list[Prediction]:
+    made = [prediction(name, **changed) for name in names]
+    store.record_predictions(made, received_at=START)
+    return made
+
+
+def decision(night: date = NIGHT, *, model: str = "pets", state: DecisionState = DecisionState.OPEN) -> Decision:
+    key = f"{model}/1/{night}"
+    return Decision(key, model, 1, night, Action.RETRAIN, "accuracy fell", CLOSED, "policy-1", state)
+
+
+def window(night: date = NIGHT, **changed: object) -> WindowCounts:
+    return replace(WindowCounts("pets", 1, night, CLASSES, ((0, 1, 2), (3, 4, 5), (0, 0, 0))), **changed)  # type: ignore[arg-type]
+
+
+def plan(name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure") -> LabelPlan:
+    draws = tuple(
+        Draw(f"{name}-{at}", name, one, purpose, stratum="dog", probability=0.125, guess=0.25)
+        for at, one in enumerate(drawn)
+    )
+    return LabelPlan(
+        name, "pets", 1, night, CLOSED, predictions=300, mean_guess=0.0625, draws=draws, stratum_shares={"dog": 1.0}
+    )
+
+
+def label(name: str, said: str = "dog", *, labeler: str = "ada", minute: int = 0) -> Label:
+    return Label(name, said, labeler, CLOSED + timedelta(minutes=minute))
+
+
+FIRED = CheckResult(
+    check="accuracy",
+    status=Status.FIRED,
+    reason="accuracy 0.71 is under 0.90",
+    statistic=31.5,
+    threshold=27.0,
+    effect=0.71,
+    n=20,
+    details={"interval": [0.62, 0.79], "per_class": {"cat": None}},
+    state={"wealth": 31.5},
+)
+UNSURE = CheckResult("drift", Status.NO_VERDICT, "12 predictions, 100 needed")
+ALERT = Alert("pets/1/alarm", "Accuracy fell", "0.71\nNöt good", CLOSED)
+
+
+def all_at_once(act: Callable[[int], bool], number: int = 6) -> list[bool]:
+    barrier = Barrier(number)
+
+    def start(one: int) -> bool:
+        barrier.wait()
+        return act(one)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(start, range(number)))
+
+
+def open_when_all_are_ready(url: str, barrier: ProcessBarrier) -> None:
+    """Runs in a process of its own."""
+    barrier.wait(timeout=60)
+    open_store(url).close()
+
+
+@contextmanager
+def somebody_else(url: str) -> Iterator[Connection]:
+    """A connection that knows nothing of Leeway."""
+    engine = create_engine(parse_address(url))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()

@@ -1,0 +1,136 @@
+"""What every check must do, whoever wrote it: tested before its author writes a test."""
+
+import json
+import math
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from leeway.checks.policy import Policy
+from leeway.checks.registry import CHECKS, Evidence
+from leeway.domain.records import (
+    CheckResult,
+    Draw,
+    LabelledDraw,
+    NightLabels,
+    ReferenceCounts,
+    Status,
+    WindowCounts,
+)
+
+FIRST = date(2025, 3, 1)
+CLASSES = ("cat", "dog", "owl", "ship")
+ORDER = [2, 0, 3, 1]
+every_check = pytest.mark.parametrize("name", CHECKS.names())
+
+
+def window(number: int, counts=(90, 110, 50, 50), classes=CLASSES, foreign=0) -> WindowCounts:
+    triples = tuple((count // 2, count - count // 2, 0) for count in counts)
+    return WindowCounts("m", 1, FIRST + timedelta(days=number), tuple(classes), triples, foreign)
+
+
+def labels(number: int, *, guess: float = 0.1, predictions: int = 300) -> NightLabels:
+    """40 draws over all classes; every fifth answer is wrong."""
+    draws = []
+    for i in range(40):
+        truth = CLASSES[i % 4]
+        said = CLASSES[(i + 1) % 4] if i % 5 == 0 else truth
+        draw = Draw(f"{number}-{i}", f"plan-{number}", f"p{i}", "measure", str(i % 3), (1 + i % 3) / 600, guess)
+        draws.append(LabelledDraw(draw, FIRST + timedelta(days=number), said, truth, f"g{i}", f"i{i}"))
+    shares = {"0": 0.5, "1": 0.3, "2": 0.2}
+    return NightLabels(FIRST + timedelta(days=number), predictions, guess, tuple(draws), shares)
+
+
+def evidence(tonight: WindowCounts, *, nights=(), classes=CLASSES) -> Evidence:
+    counts = tuple((30, 5, 1) for _ in classes)
+    earlier = [
+        window(number, [dict(zip(CLASSES, (90, 110, 50, 50), strict=True)).get(name, 0) for name in classes], classes)
+        for number in range(8)
+    ]
+    reference = ReferenceCounts(tuple(classes), (0.5, 0.9), counts, 140, 144)
+    return Evidence(tonight, reference, earlier=earlier, closed=nights, recent=nights)
+
+
+def run(name: str, given: Evidence, previous: CheckResult | None = None, alpha: float = 0.02) -> CheckResult:
+    return Policy().checks[name].run(given, previous, alpha=alpha, rng=np.random.default_rng(7))
+
+
+@every_check
+def test_gives_no_verdict_on_an_empty_window(name):
+    result = run(name, evidence(window(9, (0, 0, 0, 0))))
+    assert result.status is Status.NO_VERDICT
+    assert result.reason
+
+
+@every_check
+def test_bears_its_own_name_and_a_sentence_with_numbers(name):
+    result = run(name, evidence(window(9), nights=[labels(8)]))
+    assert result.check == name
+    assert any(letter.isdigit() for letter in result.reason)
+    assert "nan" not in result.reason
+
+
+@every_check
+def test_does_not_care_in_which_order_classes_are_listed(name):
+    straight = run(name, evidence(window(9, (150, 60, 40, 50)), nights=[labels(8)]))
+    classes = [CLASSES[i] for i in ORDER]
+    shuffled = run(
+        name, evidence(window(9, [(150, 60, 40, 50)[i] for i in ORDER], classes), nights=[labels(8)], classes=classes)
+    )
+    assert (shuffled.status, shuffled.reason, shuffled.n) == (straight.status, straight.reason, straight.n)
+    assert shuffled.statistic == pytest.approx(straight.statistic)
+
+
+@every_check
+@pytest.mark.parametrize("counts", [(0, 110, 90, 100), (300, 0, 0, 0)], ids=["one class gone", "one class only"])
+def test_copes_with_a_class_seen_in_one_window_only(name, counts):
+    assert run(name, evidence(window(9, counts), nights=[labels(8)])).status in Status
+
+
+@every_check
+@pytest.mark.parametrize("classes", [(), ("cat",)], ids=["no class", "one class"])
+def test_copes_with_a_model_of_hardly_any_class(name, classes):
+    assert run(name, evidence(window(9, [300][: len(classes)], classes), classes=classes)).status is Status.NO_VERDICT
+
+
+@every_check
+def test_the_same_inputs_give_the_same_result(name):
+    given = evidence(window(9, (150, 60, 40, 50)), nights=[labels(8)])
+    assert run(name, given) == run(name, given)
+
+
+@every_check
+def test_the_order_of_labels_does_not_matter(name):
+    plan = labels(8)
+    turned = replace(plan, draws=plan.draws[::-1])
+    straight, reverse = run(name, evidence(window(9), nights=[plan])), run(name, evidence(window(9), nights=[turned]))
+    assert (reverse.status, reverse.reason) == (straight.status, straight.reason)
+
+
+@every_check
+@pytest.mark.parametrize(
+    "nights",
+    [[labels(8, guess=math.nan)], [labels(8, predictions=0)], [labels(7), labels(8, guess=math.inf)]],
+    ids=["guess is NaN", "empty window labelled", "guess is infinite"],
+)
+def test_never_fires_on_labels_that_cannot_be_used(name, nights):
+    assert run(name, evidence(window(9), nights=nights)).status is not Status.FIRED
+
+
+@every_check
+def test_its_result_goes_through_json_and_back_without_a_change(name):
+    first = run(name, evidence(window(9), nights=[labels(8)]))
+    stored = replace(
+        first,
+        details=json.loads(json.dumps(first.details, allow_nan=False)),
+        state=json.loads(json.dumps(first.state, allow_nan=False)),
+    )
+    later = evidence(window(10), nights=[labels(9)])
+    assert run(name, later, stored) == run(name, later, first)
+
+
+@every_check
+def test_never_fires_without_a_budget(name):
+    assert run(name, evidence(window(9, (300, 0, 0, 0)), nights=[labels(8)] * 20), alpha=0.0).status is not Status.FIRED

@@ -1,0 +1,155 @@
+"""Decisions: from an alarm over a burst of labels to a retraining, or to standing down."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from made_nights import labels, night, reference
+
+from leeway.checks.decide import History, decide
+from leeway.checks.policy import Policy
+from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, Status
+
+POLICY = Policy()
+VERSION = ModelVersion("m", 1, "bundle", "dataset", reference())
+QUIET = [CheckResult("accuracy", Status.QUIET, "fine"), CheckResult("prediction_drift", Status.QUIET, "fine")]
+DRIFT = [QUIET[0], CheckResult("prediction_drift", Status.FIRED, "12% moved")]
+ACCURACY = [CheckResult("accuracy", Status.FIRED, "accuracy 71%"), QUIET[1]]
+
+
+def now(number: int) -> datetime:
+    return datetime.combine(night(number + 1), time(2), tzinfo=UTC)
+
+
+def conclude(number, results, *, decisions=(), past=(), closed=(), new_labels=200, policy=POLICY) -> Decision:
+    history = History(decisions=decisions, results=past, closed=closed, new_labels=new_labels)
+    return decide(results, history, policy, version=VERSION, night=night(number), now=now(number))
+
+
+def made(number: int, action: Action, state=DecisionState.DONE, version=1, outcome="") -> Decision:
+    reason = f"{action} on {number}"
+    key = f"m/{version}/{night(number)}"
+    return Decision(key, "m", version, night(number), action, reason, now(number), "digest", state, outcome)
+
+
+def fired_on(number: int, results) -> list:
+    return [(night(number), one) for one in results]
+
+
+ALARM = made(20, Action.MORE_LABELS)
+BURST_BAD = [labels(20, wrong=25, right=75), labels(21, wrong=25, right=75)]
+BURST_GOOD = [labels(20, wrong=3, right=247), labels(21, wrong=3, right=247)]
+
+
+def test_nothing_happens_on_a_quiet_night():
+    found = conclude(10, QUIET)
+    assert (found.action, found.state, found.reason) == (Action.NOTHING, DecisionState.DONE, "no check fired")
+    assert found.key == f"m/1/{night(10)}"
+    assert found.made_at == now(10)
+
+
+@pytest.mark.parametrize("results", [DRIFT, ACCURACY], ids=["drift", "accuracy"])
+def test_an_alarm_asks_for_labels_first(results):
+    found = conclude(20, results)
+    assert found.action is Action.MORE_LABELS
+    assert "asks for 150 labels over 2 nights" in found.reason
+    assert found.state is DecisionState.DONE
+
+
+def test_a_check_without_a_verdict_never_triggers():
+    silent = [CheckResult("accuracy", Status.NO_VERDICT, "no labels")]
+    found = conclude(20, silent)
+    assert found.action is Action.NOTHING
+    assert "no verdict from accuracy" in found.reason
+
+
+def test_it_waits_until_the_burst_is_in():
+    found = conclude(21, ACCURACY, decisions=[ALARM], past=fired_on(20, ACCURACY), closed=BURST_BAD[:1])
+    assert found.action is Action.NOTHING
+    assert "1 of 2 nights are in" in found.reason
+
+
+def test_labels_from_before_the_alarm_are_not_its_burst():
+    before = [labels(18, wrong=5, right=15), labels(19, wrong=5, right=15)]
+    assert conclude(21, ACCURACY, decisions=[ALARM], closed=before).action is Action.NOTHING
+
+
+def test_it_retrains_when_accuracy_fired_since_the_alarm():
+    past = fired_on(20, DRIFT) + fired_on(21, ACCURACY)
+    found = conclude(22, QUIET, decisions=[ALARM], past=past, closed=BURST_BAD)
+    assert (found.action, found.state) == (Action.RETRAIN, DecisionState.OPEN)
+    assert "accuracy fired: accuracy 71%" in found.reason
+
+
+def test_a_drift_alarm_retrains_when_labels_cannot_exclude_a_drop():
+    found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=BURST_BAD)
+    assert found.action is Action.RETRAIN
+    assert "cannot exclude a drop: the reference accuracy is 97.0%, a drop of 2% is tolerated" in found.reason
+
+
+def test_a_drift_alarm_stands_down_when_labels_exclude_a_drop():
+    found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=BURST_GOOD)
+    assert (found.action, found.state) == (Action.STAND_DOWN, DecisionState.DONE)
+    assert "excludes a drop" in found.reason
+
+
+def test_a_burst_that_nobody_labelled_excludes_nothing_and_waits_for_labels():
+    empty = [labels(20, wrong=0, right=0), labels(21, wrong=0, right=0)]
+    found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=empty, new_labels=0)
+    assert found.action is Action.NOTHING
+    assert "0 new labels to train on, 50 needed" in found.reason
+
+
+def test_the_same_check_does_not_ask_again_during_the_cool_down_of_a_stand_down():
+    taken = [ALARM, made(22, Action.STAND_DOWN)]
+    past = [pair for number in range(20, 23) for pair in fired_on(number, DRIFT)]
+    assert conclude(23, DRIFT, decisions=taken, past=past).action is Action.NOTHING
+    assert conclude(28, DRIFT, decisions=taken, past=past).action is Action.NOTHING
+    assert conclude(29, DRIFT, decisions=taken, past=past).action is Action.MORE_LABELS
+
+
+def test_another_check_may_alarm_during_the_cool_down_of_a_stand_down():
+    taken = [ALARM, made(22, Action.STAND_DOWN)]
+    found = conclude(23, [*ACCURACY[:1], *DRIFT[1:]], decisions=taken, past=fired_on(20, DRIFT))
+    assert found.action is Action.MORE_LABELS
+    assert "accuracy: accuracy 71%" in found.reason
+    assert "12% moved" not in found.reason
+
+
+@pytest.mark.parametrize("state", [DecisionState.OPEN, DecisionState.RUNNING])
+def test_one_retraining_at_a_time_also_of_another_version(state):
+    running = made(22, Action.RETRAIN, state, version=2)
+    found = conclude(23, ACCURACY, decisions=[running])
+    assert found.action is Action.NOTHING
+    assert str(state) in found.reason
+
+
+@pytest.mark.parametrize("state", [DecisionState.DONE, DecisionState.FAILED])
+def test_the_alarm_reopens_only_after_the_cool_down_of_a_retraining_that_did_not_help(state):
+    taken = [ALARM, made(22, Action.RETRAIN, state, outcome="refused by the gate")]
+    past = fired_on(20, ACCURACY)
+    early = conclude(24, ACCURACY, decisions=taken, past=past)
+    assert early.action is Action.NOTHING
+    assert "refused by the gate" in early.reason
+    assert conclude(29, ACCURACY, decisions=taken, past=past).action is Action.MORE_LABELS
+
+
+def test_a_new_version_waits_for_the_cool_down_with_its_alarm_open():
+    retrained = replace(made(17, Action.RETRAIN, version=0), outcome="promoted version 1")
+    story = {"decisions": [retrained, ALARM], "past": fired_on(20, ACCURACY), "closed": BURST_BAD}
+    waiting = conclude(22, ACCURACY, **story)
+    assert waiting.action is Action.NOTHING
+    assert "cool-down" in waiting.reason
+    assert conclude(24, ACCURACY, **story).action is Action.RETRAIN
+
+
+def test_it_is_one_story_from_alarm_to_retraining():
+    decisions, past, closed = [], [], []
+    for number in range(18, 26):
+        results = QUIET if number < 20 else ACCURACY
+        closed += [labels(number - 1, wrong=5, right=15)]  # labels of the night before have come in
+        found = conclude(number, results, decisions=decisions, past=past, closed=closed)
+        decisions, past = [*decisions, found], past + fired_on(number, results)
+    actions = [one.action for one in decisions]
+    assert actions == [Action.NOTHING] * 2 + [Action.MORE_LABELS, Action.NOTHING, Action.RETRAIN] + [Action.NOTHING] * 3
+    assert decisions[-1].made_at - decisions[0].made_at == timedelta(days=7)

@@ -1,0 +1,62 @@
+"""The prepare stage: data/shards and data/feedback in, data/dataset out."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from leeway.data.manifest import read_manifest
+from leeway.data.shards import FeedbackImage, write_feedback_shard
+from leeway.data.sources import DigitsSource
+from leeway.stages import gather, prepare
+
+PARAMS = "data:\n  source: {kind: digits, share: 0.1}\n  split: {val: 0.3, test: 0.3}\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_makes_a_dataset_version_and_says_which(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "leeway.stages.prepare")
+    assert gather.main([]) == 0
+    assert prepare.main() == 0
+    manifest = read_manifest(Path("data/dataset"))
+    assert len(manifest.table) == 180
+    assert caplog.messages[-1].startswith(f"prepare: dataset {manifest.digest[:12]}: 180 images (train ")
+
+
+def test_feedback_becomes_part_of_the_next_version(workspace: Path) -> None:
+    gather.main([])
+    prepare.main()
+    before = read_manifest(Path("data/dataset"))
+    unseen = DigitsSource(share=0.1).other_items()[0]
+    image = FeedbackImage(unseen.read(), str(unseen.label), origin="prediction 1", labeler="ann")
+    write_feedback_shard(Path("data/feedback/batch-1.parquet"), [image])
+    assert prepare.main() == 0
+    after = read_manifest(Path("data/dataset"))
+    assert len(after.table) == len(before.table) + 1
+    assert after.digest != before.digest
+
+
+def test_a_class_missing_in_a_split_is_a_warning(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Path("params.yaml").write_text(PARAMS.replace("0.1}", "0.05}").replace("val: 0.3", "val: 0.1"))
+    assert gather.main([]) == 0
+    assert prepare.main() == 0
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    gaps = read_manifest(Path("data/dataset")).gaps()
+    assert gaps
+    assert warnings == [f"prepare: class '{name}' has no original image in the {split} split" for name, split in gaps]
+
+
+def test_without_shards_it_says_what_to_run_and_keeps_what_was_there(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("data/dataset").mkdir(parents=True)
+    Path("data/dataset/dataset.json").write_text("{}")
+    assert prepare.main() == 2
+    assert capsys.readouterr().err.startswith("prepare: data/shards: no listing.parquet; run `dvc repro gather`")
+    assert Path("data/dataset/dataset.json").read_text() == "{}"
