@@ -125,6 +125,10 @@ class SqlStore:
             _insert_new(connection, tables.alerts, [rows.values_of(alert) for alert in alerts])
         return True
 
+    def record_decision(self, decision: Decision) -> bool:
+        with self._transaction(writes=True) as connection:
+            return _insert_new(connection, tables.decisions, [rows.values_of(decision)]) == 1
+
     def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
         found = self._all(queries.results_of(model, version))
         return [(row.night, rows.record_from(CheckResult, row, rows.RESULT)) for row in found]

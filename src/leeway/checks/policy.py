@@ -15,7 +15,7 @@ from leeway.paramsfile import ParamsModel, load_section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Occasion = Literal["alarm", "retrain", "stand_down", "no_verdict"]
+Occasion = Literal["alarm", "retrain", "stand_down", "no_verdict", "release"]
 
 
 class LabelPlanning(ParamsModel):
@@ -32,6 +32,7 @@ class Retraining(ParamsModel):
 
     cooldown_days: Annotated[float, Field(ge=0)] = 7
     min_new_labels: Count = 50
+    label_nights: Annotated[int, Field(ge=0)] = 7
     tolerated_drop: Share = 0.02
 
 
@@ -49,7 +50,7 @@ class Promotion(ParamsModel):
 class Alerting(ParamsModel):
     """What people are told about."""
 
-    about: tuple[Occasion, ...] = ("alarm", "retrain", "stand_down")
+    about: tuple[Occasion, ...] = ("alarm", "retrain", "stand_down", "release")
 
 
 class Policy(ParamsModel):

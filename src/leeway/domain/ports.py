@@ -59,6 +59,9 @@ class Store(Protocol):
     ) -> bool:
         """Results, decision and alerts of a night in one transaction; False, with nothing written, for a known key."""
 
+    def record_decision(self, decision: Decision) -> bool:
+        """One that no night called for (the calendar, a person). False, with nothing written, for a known key."""
+
     def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
         """In order of night."""
 
@@ -106,6 +109,9 @@ class Store(Protocol):
 
     def queue_alert(self, alert: Alert) -> bool:
         """False if an alert with this key is known."""
+
+    def close(self) -> None:
+        """Gives its connections back."""
 
 
 class ImageStore(Protocol):
@@ -176,6 +182,22 @@ class DataRepository(Protocol):
 
     def commit(self, message: str) -> str:
         """Commits dvc.lock, *.dvc files and reports by name; returns the commit's hash."""
+
+
+class PageWriter(Protocol):
+    """Draws a night's page for people; the verdict is not made there."""
+
+    def __call__(
+        self,
+        path: Path,
+        *,
+        reference: Sequence[Prediction],
+        current: Sequence[Prediction],
+        labels: Mapping[str, str],
+        classes: Sequence[str],
+        title: str,
+        alarm_under_p: float,
+    ) -> None: ...
 
 
 class RetrainTrigger(Protocol):

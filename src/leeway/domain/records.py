@@ -194,6 +194,11 @@ class Decision:
     state: DecisionState = DecisionState.DONE  # a retraining request starts open
     outcome: str = ""  # what came of it
 
+    @property
+    def nightly(self) -> bool:
+        """Whether a night's results called for it, rather than the calendar or a person."""
+        return self.key == f"{self.model}/{self.version}/{self.night}"
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:

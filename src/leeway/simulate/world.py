@@ -77,8 +77,8 @@ class DigitWorld:
         if self.drifted(night):
             of_class = np.where(favoured, FAVOURED_SHARE / 5, (1 - FAVOURED_SHARE) / 5)
         _, place, size = np.unique(labels, return_inverse=True, return_counts=True)
-        shares = of_class / size[place]
-        return shares / shares.sum()
+        shares: np.ndarray = of_class / size[place]
+        return np.asarray(shares / shares.sum())
 
 
 def photograph(content: bytes, rng: Generator, *, drifted: bool) -> bytes:

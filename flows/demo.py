@@ -1,0 +1,231 @@
+"""Lives through 60 nights of a digit classifier whose camera is tilted one night: the whole loop, on this machine.
+
+    python flows/demo.py [--seed 0] [--nights 60] [--drift-night 20] [--no-drift] [--folder demo]
+
+Everything is real: DVC, MLflow, Prefect, the monitor and its labels. Only production and the person who labels are
+simulated, so that the truth is known. Exits with 1 if the loop did not do what it is for.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from leeway.adapters.workspace import init_workspace
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from ruamel.yaml import YAML
+
+from leeway.bundle.predictor import Predictor
+from leeway.data.shards import read_feedback
+from leeway.data.sources import DigitsSource
+from leeway.domain.records import Action, Release
+from leeway.errors import LeewayError, WorkspaceError
+from leeway.simulate.story import Story
+from leeway.simulate.timeline import draw_timeline
+from leeway.simulate.world import Digit, DigitWorld, Labeler
+from leeway.steps import feedback
+from leeway.steps import release as releases
+from leeway.steps.score import Incoming, score
+from leeway.wiring import Workspace, open_workspace
+from monitoring import monitoring
+from training import training
+
+FIRST_NIGHT = date(2026, 1, 1)
+IMAGES_A_NIGHT = 300
+SLIP = 0.01  # of the labeler's answers
+MARKER = ".leeway-demo"
+console = Console(highlight=False)
+
+
+def settings_of_the_demo(seed: int) -> dict[str, dict[str, object]]:
+    """What the demo's workspace has otherwise than a new one, by file and key; why stands in docs/demo.md."""
+    return {
+        "params.yaml": {
+            "data.source": {"kind": "digits", "share": 0.5, "seed": seed},
+            "data.split": {"val": 0.1, "test": 0.3},
+            "train.seed": seed,
+        },
+        "monitoring/policy.yaml": {
+            "promotion.mode": "auto",
+            "promotion.margin_points": 3.0,
+            "promotion.gate_share": 0.3,
+        },
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0, help="of digits, world, labeler and training")
+    parser.add_argument("--nights", type=int, default=60)
+    parser.add_argument("--drift-night", type=int, default=20, help="from this night on the world is another")
+    parser.add_argument("--no-drift", action="store_true", help="the world never changes")
+    parser.add_argument("--folder", type=Path, default=Path("demo"), help="made anew each time")
+    chosen = parser.parse_args()
+    drift_night = None if chosen.no_drift else chosen.drift_night
+    story = Story(chosen.seed, chosen.nights, FIRST_NIGHT, drift_night)
+    started = time.monotonic()
+    try:
+        start_afresh(chosen.folder, seed=chosen.seed)
+        with open_workspace() as workspace:
+            first_model(workspace, story)
+            live_through(workspace, story)
+            ask_for_the_way_back(workspace, story)
+            story.seconds = time.monotonic() - started
+            return tell(workspace, story)
+    except LeewayError as error:
+        console.print(f"[bold red]The demo broke off:[/] {error}")
+        return 1
+
+
+def start_afresh(folder: Path, *, seed: int) -> None:
+    """A workspace of its own, as `leeway init` makes it; what an earlier demo left there is removed."""
+    if folder.exists():
+        if not (folder / MARKER).exists():
+            raise WorkspaceError(
+                f"{folder} exists and is no demo's folder, so it is not removed; name another: --folder"
+            )
+        shutil.rmtree(folder)
+    console.rule("[bold]1  A workspace, a dataset version, a first model")
+    init_workspace(folder)
+    (folder / MARKER).touch()
+    for name, changes in settings_of_the_demo(seed).items():
+        yaml, path = YAML(), folder / name
+        yaml.width = 120
+        content = yaml.load(path)
+        for key, value in changes.items():
+            section, _, last = key.rpartition(".")
+            content[section][last] = value
+        yaml.dump(content, path)
+    os.environ["LEEWAY_WORKSPACE"] = str(folder.resolve())
+    console.print(f"`leeway init {folder}` made a workspace with its own git and DVC repository. `dvc repro` there:")
+
+
+def first_model(workspace: Workspace, story: Story) -> None:
+    """gather, prepare, train, evaluate; registered, judged by floors, promoted, and the dataset version committed."""
+    now = datetime.combine(FIRST_NIGHT, clock(), tzinfo=UTC)
+    workspace.reproduce()
+    version = workspace.register(reason="the first model")
+    made = workspace.release(version, None, workspace.judge(version, None), now=now)
+    workspace.deliver_alerts(now=now)
+    workspace.repository.commit(f"Dataset {version.dataset_digest[:12]}: the first model\n")
+    story.test_accuracy_v1 = version.reference.correct / version.reference.total
+    story.dataset_versions.append(version.dataset_digest)
+    if made.outcome != releases.PROMOTED:
+        raise WorkspaceError(f"the first model was {made.outcome}: {made.reason}")
+
+
+def live_through(workspace: Workspace, story: Story) -> None:
+    source = DigitsSource(share=0.5, seed=story.seed)
+    digits = [Digit(item.origin, str(item.label), item.read()) for item in source.other_items()]
+    world = DigitWorld(digits, seed=story.seed, first_night=FIRST_NIGHT, drift_night=story.drift_night)
+    rng = np.random.default_rng([story.seed, 1])
+    labeler = Labeler(sorted({digit.label for digit in digits}), slip=SLIP, rng=rng)
+    truths: dict[str, str] = {}
+    console.rule(f"[bold]2  {story.nights} nights in production")
+    console.print(f"{IMAGES_A_NIGHT} images a night, {workspace.policy.labels.per_night} of them labelled by a person.")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        for number in progress.track(range(1, story.nights + 1), description="nights"):
+            truths |= serve(workspace, world, story, number)
+            morning(workspace, story, number)
+            answer(workspace, labeler, truths, story, number)
+
+
+def serve(workspace: Workspace, world: DigitWorld, story: Story, number: int) -> dict[str, str]:
+    """A night of production; the truth of each prediction, which only the labeler may look up."""
+    if number == story.drift_night:
+        console.print(f"[yellow]Night {number}:[/] the camera is tilted and out of focus. Nobody tells the monitor.")
+    shots = world.shots(number, count=IMAGES_A_NIGHT)
+    champion = workspace.champion(shots[0].occurred_at)
+    predictor = Predictor.load(workspace.bundle(champion.version))
+    incoming = [Incoming(shot.id, shot.content, shot.occurred_at, shot.group) for shot in shots]
+    record = partial(score, champion=champion, predictor=predictor, store=workspace.store, images=workspace.images)
+    story.live(number, shots, record(incoming, received_at=shots[-1].occurred_at))
+    return {shot.id: shot.truth for shot in shots}
+
+
+def morning(workspace: Workspace, story: Story, number: int) -> None:
+    """Two hours after midnight the monitoring flow runs; what it asks for is run directly, for want of a server."""
+    as_of = midnight_after(number) + timedelta(hours=2)
+    version = workspace.champion(as_of).version
+    requests = monitoring(as_of=as_of)
+    night = FIRST_NIGHT + timedelta(days=number - 1)
+    story.results[number] = [result for at, result in workspace.store.results(workspace.model, version) if at == night]
+    decided = [one for one in workspace.store.decisions(workspace.model) if one.night == night and one.nightly]
+    story.decisions[number] = decided[-1]
+    if decided[-1].action is not Action.NOTHING:
+        console.print(f"[bold]Morning after night {number}: {decided[-1].action}.[/] {decided[-1].reason}")
+    for request in requests:
+        console.rule(f"[bold]3  Retraining, as night {number} asked for")
+        keep(workspace, story, training(request=request.key, as_of=as_of), number)
+
+
+def keep(workspace: Workspace, story: Story, made: Release | None, number: int) -> None:
+    if made is None or made.outcome != releases.PROMOTED:
+        return
+    version = workspace.version(made.version)
+    numbers = json.loads(workspace.registry.tags(workspace.model, made.version)["gate_original"])
+    story.promoted_version, story.promoted_night = made.version, number + 1
+    story.original_test_change_points = numbers["difference"] * 100
+    story.dataset_versions.append(version.dataset_digest)
+    story.trained_groups = frozenset(row["group"] for row in read_feedback(workspace.feedback))
+
+
+def answer(workspace: Workspace, labeler: Labeler, truths: dict[str, str], story: Story, number: int) -> None:
+    """During the day a person answers what the label plan asks."""
+    noon = midnight_after(number) + timedelta(hours=12)
+    queue = workspace.store.label_queue(workspace.model)
+    labels = [labeler.answer(prediction, truths[prediction.id], now=noon) for _, prediction in queue]
+    story.labels_used += workspace.store.record_labels(labels)
+
+
+def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:
+    """A gate worth its name refuses the first version in place of the champion, on images neither was trained on."""
+    now = midnight_after(story.nights)
+    champion, first = workspace.champion(now), workspace.version(min(workspace.registry.versions(workspace.model)))
+    labels = feedback.gate_labels(workspace.store, first, since=None)
+    story.way_back = workspace.judge(first, champion, gate_labels=labels)
+
+
+def tell(workspace: Workspace, story: Story) -> int:
+    report = workspace.folder / "report"
+    draw_timeline(story, report / "timeline.png", tolerance=workspace.policy.prediction_drift.tolerance)
+    summary = report / "summary.json"
+    summary.write_text(json.dumps(story.summary(), indent=2) + "\n", encoding="utf-8")
+    console.rule("[bold]What came of it")
+    for name, value in story.summary().items():
+        console.print(f"  {name:28} {value}")
+    console.rule("[bold]Where to look")
+    here = Path(os.path.relpath(workspace.folder))
+    console.print(f"  the picture             {here / 'report' / 'timeline.png'}")
+    console.print(f"  the numbers             {here / 'report' / 'summary.json'}")
+    for page in sorted(workspace.pages.glob("*.html")):
+        console.print(f"  the alarm night's page  {here / page.relative_to(workspace.folder)}")
+    mlflow = f"cd {here} && {Path(os.path.relpath(sys.executable, workspace.folder)).parent / 'mlflow'}"
+    console.print(
+        f"  the registry            {mlflow} ui --backend-store-uri sqlite:///.leeway/mlflow.db", soft_wrap=True
+    )
+    console.print(f"  the dataset versions    cd {here} && git log --stat")
+    broken = story.broken_promises()
+    for sentence in broken:
+        console.print(f"[bold red]Not as it should be:[/] {sentence}.")
+    return 1 if broken else 0
+
+
+def midnight_after(number: int) -> datetime:
+    return datetime.combine(FIRST_NIGHT + timedelta(days=number), clock(), tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
+    sys.exit(main())

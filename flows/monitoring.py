@@ -1,0 +1,45 @@
+"""The monitoring flow: closes the nights that are over, checks them, decides, and asks for what a decision needs."""
+
+from datetime import UTC, datetime
+
+from leeway.adapters.prefect_trigger import quiet_prefect
+
+quiet_prefect()  # before Prefect is imported, which is when it reads its settings
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from leeway.domain.records import Action, Decision
+from leeway.steps import watch
+from leeway.wiring import Workspace, open_workspace
+
+close_labels = task(watch.close_labels, cache_policy=NO_CACHE)
+close_window = task(watch.close_window, cache_policy=NO_CACHE)
+run_checks = task(watch.run_checks, cache_policy=NO_CACHE)
+conclude = task(watch.conclude, cache_policy=NO_CACHE)
+draw_page = task(watch.draw_page, cache_policy=NO_CACHE)
+plan_labels = task(watch.plan_labels, cache_policy=NO_CACHE)
+deliver_alerts = task(Workspace.deliver_alerts, name="deliver alerts", cache_policy=NO_CACHE)
+request_retraining = task(watch.request_retraining, cache_policy=NO_CACHE)
+
+
+@flow(name="monitoring")
+def monitoring(as_of: datetime | None = None) -> list[Decision]:
+    """For each night that is over:  1 close its labels  2 close the window  3 run the checks  4 decide, and store it
+    5 plan labels, more after an alarm.  Then:  6 tell people  7 ask for retraining.  Gives the open requests."""
+    with open_workspace() as workspace:
+        at = workspace.watch(as_of or datetime.now(UTC))
+        for night in watch.nights_due(at):
+            close_labels(at)
+            window = close_window(at, night)
+            results = run_checks(at, window)
+            decision = conclude(at, window, results)
+            if decision.action is Action.MORE_LABELS:
+                draw_page(at, window, write=workspace.page_writer, folder=workspace.pages)
+            plan_labels(at, night)
+        deliver_alerts(workspace, now=at.as_of)
+        return request_retraining(workspace.store, workspace.model, workspace.trigger)
+
+
+if __name__ == "__main__":
+    monitoring()

@@ -1,0 +1,194 @@
+"""The command `leeway`. Every command imports what it needs when it runs, so that `--help` is quick."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leeway.errors import LeewayError
+
+if TYPE_CHECKING:
+    from leeway.domain.records import Decision, Release
+    from leeway.wiring import Workspace
+
+app = typer.Typer(
+    name="leeway",
+    help="Keeps an image classifier accurate after it ships. Works on the workspace that is the current folder.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Runs the command line; what went wrong is told in one line, with exit code 2."""
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("leeway").setLevel(logging.INFO)
+    try:
+        app()
+    except LeewayError as error:
+        print(f"leeway: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> None:
+    """Make a workspace: params, pipeline, policy and flows, with a git and a DVC repository of its own."""
+    from leeway.adapters.workspace import init_workspace
+
+    for name in init_workspace(folder):
+        print(f"  {name}")
+    print(f"Next: cd {folder}, say in params.yaml where your images are, then `dvc repro` and `leeway release`.")
+
+
+@app.command()
+def status() -> None:
+    """Show the champion, last night's results, open decisions and the label queue."""
+    from leeway.overview import overview
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        print(overview(workspace, now=datetime.now(UTC)))
+
+
+@app.command()
+def monitor(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+            help="Time to act at; default: now. Without an offset: UTC.",
+        ),
+    ] = None,
+) -> None:
+    """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
+    from leeway.domain.records import Action, DecisionState
+    from leeway.steps import watch
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        at = workspace.watch(_moment(as_of))
+        for night in watch.nights_due(at):
+            watch.close_labels(at)
+            window = watch.close_window(at, night)
+            results = watch.run_checks(at, window)
+            decision = watch.conclude(at, window, results)
+            if decision.action is Action.MORE_LABELS:
+                watch.draw_page(at, window, write=workspace.page_writer, folder=workspace.pages)
+            plan = watch.plan_labels(at, night)
+            for result in results:
+                print(f"{night}  {result.check:18} {result.status:10} {result.reason}")
+            print(f"{night}  {decision.action}: {decision.reason}; {len(plan.draws)} labels are asked for")
+        workspace.deliver_alerts(now=at.as_of)
+        for request in watch.request_retraining(workspace.store, workspace.model, workspace.trigger):
+            if workspace.trigger is None and request.state is DecisionState.OPEN:
+                print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
+                _retrain(workspace, request, now=at.as_of)
+
+
+@app.command()
+def retrain() -> None:
+    """Retrain now: the open request, or else one in your name."""
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        now = datetime.now(UTC)
+        request = workspace.request(workspace.champion(now), asked_by="hand", now=now)
+        if not _retrain(workspace, request, now=now):
+            raise LeewayError(f"{request.key}: another retraining is running; `leeway status` shows it")
+
+
+@app.command()
+def release() -> None:
+    """Register the bundle of the last `dvc repro`, judge it, and promote it or leave it for review."""
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        now = datetime.now(UTC)
+        challenger, champion = workspace.register(reason="released by hand"), workspace.find_champion(now)
+        made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
+        workspace.deliver_alerts(now=now)
+        _print_release(made)
+
+
+@app.command()
+def promote(version: Annotated[int, typer.Argument(help="The version that a person approves.")]) -> None:
+    """Approve a version: it is judged again, and promoted if it passes the gate."""
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        now = datetime.now(UTC)
+        challenger, champion = workspace.version(version), workspace.find_champion(now)
+        verdict = workspace.judge(challenger, champion)
+        made = workspace.release(challenger, champion, verdict, now=now, approved_by="a person")
+        workspace.deliver_alerts(now=now)
+        _print_release(made)
+
+
+@app.command()
+def rollback() -> None:
+    """Put the previous version back into production."""
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        now = datetime.now(UTC)
+        made = workspace.rollback(now=now)
+        workspace.deliver_alerts(now=now)
+        _print_release(made)
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")],
+) -> None:
+    """Score images with the champion, record the predictions, print one line each: id, class, confidence, file."""
+    from leeway.steps.score import score_files
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        now = datetime.now(UTC)
+        champion = workspace.champion(now)
+        for path, said in score_files(
+            paths,
+            champion=champion,
+            bundle=workspace.bundle(champion.version),
+            store=workspace.store,
+            images=workspace.images,
+            now=now,
+        ):
+            print(f"{said.id}  {said.predicted_class}  {said.confidence:.3f}  {path}")
+
+
+def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> bool:
+    """The same steps as the training flow; False if the request is not ours to run."""
+    champion = workspace.champion(now)
+    decision = workspace.claim(request.key, champion, now=now)
+    if decision is None:
+        return False
+    with workspace.at_work(decision, now=now):
+        workspace.add_labels(champion, decision)
+        workspace.fetch_champion()
+        workspace.reproduce()
+        challenger = workspace.register(reason=decision.reason)
+        made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
+        commit = workspace.finish(decision, challenger, made)
+    _print_release(made)
+    print(f"dataset version {challenger.dataset_digest[:12]} is git commit {commit[:12]}")
+    return True
+
+
+def _print_release(made: "Release") -> None:
+    print(f"{made.model} version {made.version}: {made.outcome}")
+    for reason in made.reason.split("; "):
+        print(f"  {reason}")
+    if made.outcome == "left for review":
+        print(f"Approve it with `leeway promote {made.version}`; every number stands in its description in MLflow.")
+
+
+def _moment(given: datetime | None) -> datetime:
+    moment = given or datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,240 @@
+"""Releases: registers a bundle as challenger, gates it, and moves the champion alias, or does not."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leeway.bundle.contents import read_contents, verify_bundle
+from leeway.bundle.predictor import Predictor
+from leeway.checks.policy import Policy
+from leeway.data.manifest import Manifest
+from leeway.data.pixels import encoded_images
+from leeway.domain.ports import ImageStore, Registry, Store
+from leeway.domain.records import Alert, LabelledDraw, ModelVersion, Release, Verdict
+from leeway.errors import RegistryError
+from leeway.evaluation.gate import FAILED, Paired, judge_challenger, judge_first
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+PROMOTED, REFUSED, FOR_REVIEW, ROLLED_BACK = "promoted", "refused", "left for review", "rolled back"
+UNCHANGED = "is the champion already"
+IMAGES_AT_ONCE = 512
+LONGEST_TEXT = 5_000  # characters of a description or tag that every database behind MLflow takes
+log = logging.getLogger("leeway.release")
+
+Fetch = Callable[[int], Path]  # a version's bundle as a local folder
+
+
+def register(bundle: Path, *, model: str, registry: Registry, store: Store, reason: str) -> ModelVersion:
+    """The bundle as a model version, alias challenger unless it is in production. A known bundle keeps its version."""
+    contents = verify_bundle(bundle)
+    version = registry.register(bundle, model=model, tags={"reason": reason, "gate": "not judged"})
+    if registry.aliases(model).get(CHAMPION) != version:
+        registry.set_alias(model, CHALLENGER, version)
+    found = ModelVersion(
+        model=model,
+        version=version,
+        bundle_digest=registry.tags(model, version)["bundle_digest"],
+        dataset_digest=contents.dataset_digest,
+        reference=contents.reference,
+    )
+    store.record_model(found)
+    return found
+
+
+def champion_of(model: str, *, registry: Registry, store: Store, fetch: Fetch, now: datetime) -> ModelVersion:
+    """The version in production, as the registry has it: also one that a person made champion in MLflow.
+
+    Raises RegistryError if there is none yet.
+    """
+    found = find_champion(model, registry=registry, store=store, fetch=fetch, now=now)
+    if found is None:
+        raise RegistryError(
+            f"'{model}' has no champion yet: `dvc repro` makes a bundle, `leeway release` registers and judges it, "
+            "and `leeway promote VERSION` puts it into production"
+        )
+    return found
+
+
+def find_champion(model: str, *, registry: Registry, store: Store, fetch: Fetch, now: datetime) -> ModelVersion | None:
+    """The same; None if there is none yet."""
+    version = registry.aliases(model).get(CHAMPION)
+    if version is None:
+        return None
+    known = store.model_version(model, version)
+    if known is None:
+        contents = read_contents(fetch(version))
+        digest = registry.tags(model, version)["bundle_digest"]
+        known = ModelVersion(model, version, digest, contents.dataset_digest, contents.reference)
+    if known.serving_since is None:
+        known = replace(known, serving_since=now)
+        store.record_model(known)
+    return known
+
+
+def gate(
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    *,
+    policy: Policy,
+    manifest: Manifest,
+    data: Path,
+    gate_labels: Sequence[LabelledDraw],
+    images: ImageStore,
+    fetch: Fetch,
+) -> Verdict:
+    """Judges the challenger by its bundle: against the champion (STATISTICS.md, check 9), or a first one by floors."""
+    new = Predictor.load(fetch(challenger.version))
+    rows = manifest.rows("test", "original")
+    truth, tested = manifest.labels[rows], encoded_images(manifest, data, rows)
+    if new.contents.classes != manifest.classes:
+        return _incomparable("the dataset", manifest.classes, new.contents.classes)
+    if champion is None:
+        predicted = _answers(new, tested)
+        return judge_first(truth=truth, predicted=predicted, classes=manifest.classes, settings=policy.promotion)
+    old = Predictor.load(fetch(champion.version))
+    if old.contents.classes != new.contents.classes:
+        return _incomparable("the champion", old.contents.classes, new.contents.classes)
+    classes = {name: place for place, name in enumerate(manifest.classes)}
+    known = [one for one in gate_labels if one.label in classes]
+    recent = [images.get(one.image) for one in known]
+    recent_truth = np.array([classes[one.label] for one in known], dtype=np.int64)
+    return judge_challenger(
+        recent=Paired(recent_truth, _answers(old, recent), _answers(new, recent)) if known else None,
+        original=Paired(truth, _answers(old, tested), _answers(new, tested)),
+        classes=manifest.classes,
+        settings=policy.promotion,
+    )
+
+
+def release(
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    verdict: Verdict,
+    *,
+    registry: Registry,
+    store: Store,
+    policy: Policy,
+    now: datetime,
+    approved_by: str | None = None,
+) -> Release:
+    """Acts on the verdict. The version's description and tags carry every number first; then it is promoted, refused,
+    or, where the policy says `review` and nobody approved it yet, left for review."""
+    if champion is not None and champion.version == challenger.version:
+        return Release(champion.model, champion.version, None, UNCHANGED, "the pipeline made the same bundle", now)
+    outcome = PROMOTED if approved_by or policy.promotion.mode == "auto" else FOR_REVIEW
+    outcome = outcome if verdict.passed else REFUSED
+    evidence = {
+        "gate": verdict.outcome,
+        "gate_against": str(champion.version) if champion else "absolute floors",
+        **{f"gate_{part}": _as_json(numbers) for part, numbers in verdict.numbers.items()},
+        "review": {PROMOTED: f"approved by {approved_by or 'policy'}", FOR_REVIEW: "pending"}.get(outcome, "not asked"),
+    }
+    registry.describe(
+        challenger.model, challenger.version, text=_description(champion, verdict, outcome), tags=evidence
+    )
+    if outcome == PROMOTED:
+        _promote(challenger, champion, registry=registry, store=store, now=now)
+    made = Release(
+        model=challenger.model,
+        version=challenger.version,
+        previous=champion.version if champion else None,
+        outcome=outcome,
+        reason="; ".join(verdict.reasons),
+        at=now,
+    )
+    _record(made, store, policy)
+    return made
+
+
+def rollback(champion: ModelVersion, *, registry: Registry, store: Store, policy: Policy, now: datetime) -> Release:
+    """Puts the previous version back into production. Raises RegistryError, with nothing moved, if there is none."""
+    model, previous = champion.model, registry.aliases(champion.model).get(PREVIOUS)
+    known = store.model_version(model, previous) if previous is not None else None
+    if previous is None or known is None:
+        listed = ", ".join(map(str, registry.versions(model)))
+        raise RegistryError(f"'{model}' has no previous version to roll back to (versions: {listed}); `leeway promote`")
+    registry.set_alias(model, CHAMPION, previous)
+    registry.drop_alias(model, PREVIOUS)
+    _begin_serving(known, champion, store, now=now)
+    made = Release(model, previous, champion.version, ROLLED_BACK, f"version {champion.version} was withdrawn", now)
+    _record(made, store, policy)
+    return made
+
+
+def _promote(
+    challenger: ModelVersion, champion: ModelVersion | None, *, registry: Registry, store: Store, now: datetime
+) -> None:
+    """Each alias is read back by the registry; at no moment is there no champion."""
+    if champion is not None:
+        registry.set_alias(champion.model, PREVIOUS, champion.version)
+    registry.set_alias(challenger.model, CHAMPION, challenger.version)
+    if registry.aliases(challenger.model).get(CHALLENGER) == challenger.version:
+        registry.drop_alias(challenger.model, CHALLENGER)
+    _begin_serving(challenger, champion, store, now=now)
+
+
+def _begin_serving(version: ModelVersion, before: ModelVersion | None, store: Store, *, now: datetime) -> None:
+    """A new epoch; nobody is asked any more about what the version before it said."""
+    store.record_model(replace(version, serving_since=now))
+    if before is not None:
+        for plan in store.plans(before.model, before.version):
+            if plan.closed_at is None:
+                store.close_plan(plan.id, closed_at=now)
+
+
+def _record(made: Release, store: Store, policy: Policy) -> None:
+    store.record_release(made)
+    log.info("%s version %d: %s: %s", made.model, made.version, made.outcome, made.reason)
+    if "release" in policy.alerts.about:
+        title = f"leeway: {made.model} version {made.version} {made.outcome}"
+        key = f"release/{made.model}/{made.version}/{made.outcome}/{made.at.isoformat()}"
+        store.queue_alert(Alert(key=key, title=title, body=made.reason, made_at=made.at))
+
+
+def _answers(predictor: Predictor, images: Sequence[bytes]) -> np.ndarray:
+    """(N,) index of the class that the bundle answers; -1, always wrong, where its numbers are not finite."""
+    found = [np.empty(0, dtype=np.int64)]
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        answers = predictor.predict(images[start : start + IMAGES_AT_ONCE])
+        found.append(np.where(np.isfinite(answers.probabilities).all(axis=1), answers.indices, -1))
+    return np.concatenate(found)
+
+
+def _incomparable(what: str, its: Sequence[str], own: Sequence[str]) -> Verdict:
+    told = f"{what} has classes {', '.join(its)}, the challenger {', '.join(own)}"
+    reason = f"the gate has no rule for class lists that differ: {told}"
+    return Verdict(passed=False, outcome=FAILED, reasons=(reason,), numbers={})
+
+
+def _description(champion: ModelVersion | None, verdict: Verdict, outcome: str) -> str:
+    """Markdown: MLflow shows it on the version's page, above the tags with every number."""
+    against = f"champion version {champion.version}" if champion else "absolute floors, being the first"
+    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+    return f"**{outcome}**: gate {verdict.outcome} (against {against})\n\n{reasons}\n"[:LONGEST_TEXT]
+
+
+def _as_json(numbers: Any) -> str:
+    """JSON without numpy, and with null where a number is not finite. Of many classes those that lose most, to fit."""
+    plain = _plain(numbers)
+    while len(text := json.dumps(plain)) > LONGEST_TEXT and isinstance(plain, dict) and len(plain) > 1:
+        worst = sorted(plain.items(), key=lambda pair: _loss(pair[1]), reverse=True)
+        plain = dict(worst[: len(plain) // 2])
+    return text
+
+
+def _loss(numbers: Any) -> float:
+    return (numbers.get("loss") or 0.0) if isinstance(numbers, dict) else 0.0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,121 @@
+"""Scores production images: the champion's answers, recorded with the images they are about."""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from leeway.bundle.predictor import Predictor
+from leeway.bundle.resize import decode
+from leeway.domain.ports import ImageStore, Store
+from leeway.domain.records import ModelVersion, Prediction
+from leeway.errors import DataError
+
+FILES_AT_ONCE = 256
+log = logging.getLogger("leeway.score")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An image that production sends."""
+
+    id: str  # of the prediction; the same id again changes nothing
+    content: bytes  # encoded
+    occurred_at: datetime
+    group: str | None = None  # images of one thing share it; None: a group of its own
+    slice: str | None = None  # camera, site
+
+
+def score(
+    incoming: Sequence[Incoming],
+    *,
+    champion: ModelVersion,
+    predictor: Predictor,
+    store: Store,
+    images: ImageStore,
+    received_at: datetime,
+) -> list[Prediction]:
+    """The recorded predictions, in the order of `incoming`; images are stored before the rows that name them.
+
+    Raises DataError, with nothing recorded, if an image cannot be decoded; ConflictError for an id that is recorded
+    with another content.
+    """
+    if not incoming:
+        return []
+    started = time.perf_counter()
+    answers = predictor.predict([one.content for one in incoming])
+    latency_ms = (time.perf_counter() - started) * 1000 / len(incoming)
+    classes = predictor.contents.classes
+    found = [
+        Prediction(
+            id=one.id,
+            model=champion.model,
+            version=champion.version,
+            occurred_at=one.occurred_at,
+            image=images.put(one.content),
+            predicted_class=classes[index],
+            confidence=max(probabilities),
+            probabilities=tuple(probabilities),
+            energy=energy,
+            latency_ms=latency_ms,
+            group=one.group or hashlib.sha256(one.content).hexdigest(),
+            slice=one.slice,
+        )
+        for one, index, probabilities, energy in zip(
+            *(incoming, answers.indices.tolist(), answers.probabilities.tolist(), answers.energy.tolist()), strict=True
+        )
+    ]
+    store.record_predictions(found, received_at=received_at)
+    return found
+
+
+def score_files(
+    paths: Sequence[Path], *, champion: ModelVersion, bundle: Path, store: Store, images: ImageStore, now: datetime
+) -> list[tuple[Path, Prediction]]:
+    """Scores image files, and those in folders, with the champion's bundle; they count as production of `now`.
+
+    A file that the champion has answered before (same path, same content) keeps its prediction. A file that is no image
+    is named in the log and left out. Raises DataError if a path does not exist, or if no file is an image.
+    """
+    usable, refused = _images_in(paths)
+    if not usable:
+        raise DataError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
+    ids = {path: _file_id(path, content, champion) for path, content in usable}
+    known = {one.id: one for one in store.predictions_by_id(sorted(ids.values()))}
+    new = [Incoming(ids[path], content, now) for path, content in usable if ids[path] not in known]
+    predictor = Predictor.load(bundle, threads=os.cpu_count() or 1)
+    for start in range(0, len(new), FILES_AT_ONCE):
+        some = new[start : start + FILES_AT_ONCE]
+        told = score(some, champion=champion, predictor=predictor, store=store, images=images, received_at=now)
+        known |= {one.id: one for one in told}
+    return [(path, known[ids[path]]) for path, _ in usable]
+
+
+def _images_in(paths: Sequence[Path]) -> tuple[list[tuple[Path, bytes]], list[str]]:
+    """(path, content) of files that can be decoded, and what is wrong with the others."""
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise DataError(f"no such file or folder: {', '.join(missing)}; nothing was scored")
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    usable, refused = [], []
+    for file in dict.fromkeys(files):
+        if file.is_dir():
+            continue
+        try:
+            content = file.read_bytes()
+            decode(content)
+            usable.append((file, content))
+        except (DataError, OSError) as error:
+            refused.append(f"{file}: {error}")
+            log.warning("left out: %s", refused[-1])
+    return usable, refused
+
+
+def _file_id(path: Path, content: bytes, champion: ModelVersion) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    named = f"{champion.model}/{champion.version}/{path.resolve()}/{digest}"
+    return f"file-{hashlib.sha256(named.encode()).hexdigest()[:24]}"

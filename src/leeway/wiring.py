@@ -1,0 +1,224 @@
+"""Wiring: one workspace with its adapters, each opened when it is first needed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from leeway.checks.policy import Policy, load_policy
+from leeway.data.manifest import read_manifest
+from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
+from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict
+from leeway.errors import RegistryError
+from leeway.settings import Settings, read_settings
+from leeway.steps import feedback, release, retrain
+from leeway.steps.watch import Watch, deliver_alerts
+
+
+class Workspace:
+    """A workspace at work. Heavy libraries are loaded by the property that needs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.model = settings.model
+        self.folder = settings.workspace
+
+    @cached_property
+    def policy(self) -> Policy:
+        return load_policy(self.settings.policy_path)
+
+    @cached_property
+    def store(self) -> Store:
+        from leeway.adapters.sql import open_store
+
+        return open_store(self.settings.database_url)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from leeway.adapters.mlflow_registry import open_registry
+
+        return open_registry(self.settings.mlflow_uri)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        from leeway.adapters.image_store import FolderImageStore
+
+        return FolderImageStore(self.settings.images)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        from leeway.adapters.notifiers import AppriseNotifier, PrintNotifier
+
+        urls = self.settings.alert_urls.split()
+        return AppriseNotifier(urls) if urls else PrintNotifier()
+
+    @cached_property
+    def repository(self) -> DataRepository:
+        from leeway.adapters.dvc_repo import open_repository
+
+        return open_repository(self.folder)
+
+    @cached_property
+    def trigger(self) -> RetrainTrigger | None:
+        """None where no Prefect server is configured: whoever monitors then retrains directly afterwards."""
+        from leeway.adapters.prefect_trigger import open_trigger
+
+        return open_trigger()
+
+    @cached_property
+    def page_writer(self) -> PageWriter:
+        from leeway.adapters.evidently_report import write_page
+
+        return write_page
+
+    @property
+    def pages(self) -> Path:
+        return self.folder / "reports" / "nights"
+
+    @property
+    def feedback(self) -> Path:
+        return self.folder / "data" / "feedback"
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    # What the adapters are for
+
+    def bundle(self, version: int) -> Path:
+        """The version's bundle as a local folder."""
+        folder = self.folder / ".leeway" / "bundles" / f"{self.model}-{version}"
+        return self.registry.fetch(self.model, version, folder)
+
+    def champion(self, now: datetime) -> ModelVersion:
+        """Raises RegistryError if there is none yet."""
+        return release.champion_of(self.model, registry=self.registry, store=self.store, fetch=self.bundle, now=now)
+
+    def find_champion(self, now: datetime) -> ModelVersion | None:
+        return release.find_champion(self.model, registry=self.registry, store=self.store, fetch=self.bundle, now=now)
+
+    def watch(self, as_of: datetime) -> Watch:
+        return Watch(self.store, self.policy, self.champion(as_of), as_of)
+
+    def register(self, *, reason: str) -> ModelVersion:
+        """The bundle that `dvc repro` made."""
+        bundle = self.folder / "models" / "bundle"
+        return release.register(bundle, model=self.model, registry=self.registry, store=self.store, reason=reason)
+
+    def version(self, version: int) -> ModelVersion:
+        """A registered version. Raises RegistryError, which lists the known ones."""
+        self.registry.tags(self.model, version)
+        known = self.store.model_version(self.model, version)
+        if known is None:
+            raise RegistryError(
+                f"version {version} of '{self.model}' was not registered by `leeway release` on this database; "
+                "its bundle cannot be judged here"
+            )
+        return known
+
+    def judge(
+        self,
+        challenger: ModelVersion,
+        champion: ModelVersion | None,
+        *,
+        gate_labels: Sequence[LabelledDraw] | None = None,
+    ) -> Verdict:
+        """The gate, on the frozen test split and `gate_labels`, by default those since the champion's last alarm."""
+        if gate_labels is None and champion is not None:
+            alarm = feedback.alarm_before(self.store.decisions(self.model), champion)
+            gate_labels = feedback.gate_labels(self.store, champion, since=alarm.night if alarm else None)
+        return release.gate(
+            challenger,
+            champion,
+            policy=self.policy,
+            manifest=read_manifest(self.folder / "data" / "dataset"),
+            data=self.folder / "data",
+            gate_labels=gate_labels or (),
+            images=self.images,
+            fetch=self.bundle,
+        )
+
+    def release(
+        self,
+        challenger: ModelVersion,
+        champion: ModelVersion | None,
+        verdict: Verdict,
+        *,
+        now: datetime,
+        approved_by: str | None = None,
+    ) -> Release:
+        return release.release(
+            challenger,
+            champion,
+            verdict,
+            registry=self.registry,
+            store=self.store,
+            policy=self.policy,
+            now=now,
+            approved_by=approved_by,
+        )
+
+    def rollback(self, *, now: datetime) -> Release:
+        return release.rollback(
+            self.champion(now), registry=self.registry, store=self.store, policy=self.policy, now=now
+        )
+
+    def claim(self, request: str | None, champion: ModelVersion, *, now: datetime) -> Decision | None:
+        """The request, now ours; without one the calendar asks, if there is enough to learn. None: nothing to do."""
+        if request is None:
+            if not retrain.is_worth_it(self.store, champion, self.policy, folder=self.feedback):
+                return None
+            request = self.request(champion, asked_by="the calendar", now=now).key
+        return retrain.claim(self.store, self.model, request, now=now)
+
+    def request(self, champion: ModelVersion, *, asked_by: str, now: datetime) -> Decision:
+        return retrain.request(self.store, champion, self.policy, asked_by=asked_by, now=now)
+
+    @contextmanager
+    def at_work(self, decision: Decision, *, now: datetime) -> Iterator[None]:
+        """Around the work on a claimed request; whatever happens, people are told at the end."""
+        try:
+            with retrain.told(self.store, decision, self.policy, now=now):
+                yield
+        finally:
+            self.deliver_alerts(now=now)
+
+    def deliver_alerts(self, *, now: datetime) -> list[str]:
+        return deliver_alerts(self.store, self.notifier, now=now)
+
+    def reproduce(self) -> None:
+        self.repository.reproduce()
+
+    def finish(self, decision: Decision, challenger: ModelVersion, made: Release) -> str:
+        return retrain.finish(
+            self.store, decision, made, repository=self.repository, dataset_digest=challenger.dataset_digest
+        )
+
+    def add_labels(self, champion: ModelVersion, decision: Decision) -> Path | None:
+        return retrain.add_labels(
+            self.store,
+            champion,
+            self.policy,
+            decision,
+            images=self.images,
+            repository=self.repository,
+            folder=self.feedback,
+        )
+
+    def fetch_champion(self) -> Path | None:
+        return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start")
+
+
+@contextmanager
+def open_workspace(settings: Settings | None = None) -> Iterator[Workspace]:
+    """The workspace of these settings, by default of the current folder and LEEWAY_*; closed at the end."""
+    workspace = Workspace(settings or read_settings())
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
