@@ -227,5 +227,8 @@ def midnight_after(number: int) -> datetime:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console)])
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+    logging.getLogger("leeway.dvc").setLevel(logging.INFO)  # what the stages say
     sys.exit(main())

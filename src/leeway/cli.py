@@ -182,9 +182,8 @@ def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> b
 
 
 def _print_release(made: "Release") -> None:
+    """The reasons are in the alert, which is printed where no channel is configured, and on the version in MLflow."""
     print(f"{made.model} version {made.version}: {made.outcome}")
-    for reason in made.reason.split("; "):
-        print(f"  {reason}")
     if made.outcome == "left for review":
         print(f"Approve it with `leeway promote {made.version}`; every number stands in its description in MLflow.")
 

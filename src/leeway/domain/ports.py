@@ -193,7 +193,6 @@ class PageWriter(Protocol):
         *,
         reference: Sequence[Prediction],
         current: Sequence[Prediction],
-        labels: Mapping[str, str],
         classes: Sequence[str],
         title: str,
         alarm_under_p: float,

@@ -190,7 +190,7 @@ def _begin_serving(version: ModelVersion, before: ModelVersion | None, store: St
 
 def _record(made: Release, store: Store, policy: Policy) -> None:
     store.record_release(made)
-    log.info("%s version %d: %s: %s", made.model, made.version, made.outcome, made.reason)
+    log.info("%s version %d: %s", made.model, made.version, made.outcome)
     if "release" in policy.alerts.about:
         title = f"leeway: {made.model} version {made.version} {made.outcome}"
         key = f"release/{made.model}/{made.version}/{made.outcome}/{made.at.isoformat()}"

@@ -165,7 +165,6 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
             path,
             reference=[one for night in found[:-1] for one in night],
             current=found[-1],
-            labels={prediction.id: label.label for label, prediction in watch.store.labels(window.model)},
             classes=window.classes,
             title=f"{window.model}, version {window.version}, night of {window.night}",
             alarm_under_p=watch.policy.alpha(drift) / 365,

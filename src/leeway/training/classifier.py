@@ -31,7 +31,7 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        loss = cross_entropy(self.network(images), labels)
+        loss = cross_entropy(self.network(images), labels, label_smoothing=self._params.label_smoothing)
         if not torch.isfinite(loss):
             raise TrainingError(self._explain(images, loss))
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))

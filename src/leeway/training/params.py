@@ -30,6 +30,7 @@ class TrainParams(ParamsModel):
     batch_size: Annotated[int, Field(ge=2)]  # batch norm needs two
     learning_rate: Rate
     weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     patience: Count
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
     shift_share: Annotated[float, Field(ge=0, le=0.5)]

@@ -1,0 +1,80 @@
+"""Hands a retraining request to Prefect, where a server is configured."""
+
+import os
+
+from leeway.domain.records import Decision
+from leeway.errors import WorkspaceError
+
+DEPLOYMENT = "training/training"  # flows/deploy.py serves it
+SETTINGS = {
+    "DO_NOT_TRACK": "true",  # MLflow takes no other word for yes
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 is too short on a busy machine
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",  # a temporary server that stops prints a traceback of no consequence
+}
+
+
+def quiet_prefect() -> None:
+    """Sets what Prefect reads from the environment when it is imported; what is set already stays."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def server_address() -> str:
+    """Address of the configured Prefect server, from the environment or Prefect's profile; empty if there is none."""
+    quiet_prefect()
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value() or "")
+
+
+def open_trigger() -> "PrefectTrigger | None":
+    """None where no server is configured: whoever asks for a retraining then runs it directly afterwards."""
+    if not os.environ.get("PREFECT_API_URL") and not _has_profile():
+        return None
+    address = server_address()
+    return PrefectTrigger(address) if address else None
+
+
+def _has_profile() -> bool:
+    """Whether a profile may name a server; looked at first, since importing Prefect takes seconds."""
+    from pathlib import Path
+
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    return (home / "profiles.toml").exists()
+
+
+class PrefectTrigger:
+    """`leeway.domain.ports.RetrainTrigger`: a run of the training deployment, once for each decision."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def request(self, decision: Decision) -> str:
+        """The run's name. The decision's key makes it unique: asking again gives the run that is there.
+
+        Raises WorkspaceError if Prefect does not take it; the decision stays open, and the next night asks again.
+        """
+        quiet_prefect()
+        from prefect.deployments import run_deployment
+        from prefect.exceptions import ObjectNotFound
+
+        try:
+            run = run_deployment(
+                DEPLOYMENT,
+                parameters={"request": decision.key},
+                timeout=0,
+                as_subflow=False,
+                idempotency_key=decision.key,
+            )
+        except ObjectNotFound:
+            raise WorkspaceError(
+                f"Prefect at {self._address} has no deployment '{DEPLOYMENT}': start `python flows/deploy.py`; "
+                f"{decision.key} stays open until then, or until `leeway retrain`"
+            ) from None
+        except Exception as error:  # Prefect lets its HTTP client's many errors through
+            raise WorkspaceError(
+                f"Prefect at {self._address} did not take the retraining of {decision.key} "
+                f"({type(error).__name__}: {error}); it stays open: the next night asks again, or run `leeway retrain`"
+            ) from error
+        return f"Prefect run '{run.name}'"
