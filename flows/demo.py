@@ -13,18 +13,21 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from leeway.adapters.workspace import init_workspace
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from ruamel.yaml import YAML
 
+from leeway.adapters.workspace import init_workspace
 from leeway.bundle.predictor import Predictor
 from leeway.data.shards import read_feedback
 from leeway.data.sources import DigitsSource
@@ -37,8 +40,6 @@ from leeway.steps import feedback
 from leeway.steps import release as releases
 from leeway.steps.score import Incoming, score
 from leeway.wiring import Workspace, open_workspace
-from monitoring import monitoring
-from training import training
 
 FIRST_NIGHT = date(2026, 1, 1)
 IMAGES_A_NIGHT = 300
@@ -95,6 +96,8 @@ def start_afresh(folder: Path, *, seed: int) -> None:
                 f"{folder} exists and is no demo's folder, so it is not removed; name another: --folder"
             )
         shutil.rmtree(folder)
+    os.environ["PREFECT_HOME"] = str(folder.resolve() / ".leeway" / "prefect")  # not the developer's own
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
     console.rule("[bold]1  A workspace, a dataset version, a first model")
     init_workspace(folder)
     (folder / MARKER).touch()
@@ -158,7 +161,7 @@ def morning(workspace: Workspace, story: Story, number: int) -> None:
     """Two hours after midnight the monitoring flow runs; what it asks for is run directly, for want of a server."""
     as_of = midnight_after(number) + timedelta(hours=2)
     version = workspace.champion(as_of).version
-    requests = monitoring(as_of=as_of)
+    requests = flow("monitoring")(as_of=as_of)
     night = FIRST_NIGHT + timedelta(days=number - 1)
     story.results[number] = [result for at, result in workspace.store.results(workspace.model, version) if at == night]
     decided = [one for one in workspace.store.decisions(workspace.model) if one.night == night and one.nightly]
@@ -167,7 +170,7 @@ def morning(workspace: Workspace, story: Story, number: int) -> None:
         console.print(f"[bold]Morning after night {number}: {decided[-1].action}.[/] {decided[-1].reason}")
     for request in requests:
         console.rule(f"[bold]3  Retraining, as night {number} asked for")
-        keep(workspace, story, training(request=request.key, as_of=as_of), number)
+        keep(workspace, story, flow("training")(request=request.key, as_of=as_of), number)
 
 
 def keep(workspace: Workspace, story: Story, made: Release | None, number: int) -> None:
@@ -175,8 +178,8 @@ def keep(workspace: Workspace, story: Story, made: Release | None, number: int) 
         return
     version = workspace.version(made.version)
     numbers = json.loads(workspace.registry.tags(workspace.model, made.version)["gate_original"])
-    story.promoted_version, story.promoted_night = made.version, number + 1
-    story.original_test_change_points = numbers["difference"] * 100
+    story.promotions.append((made.version, number + 1))
+    story.original_test_change_points = (story.original_test_change_points or 0) + numbers["difference"] * 100
     story.dataset_versions.append(version.dataset_digest)
     story.trained_groups = frozenset(row["group"] for row in read_feedback(workspace.feedback))
 
@@ -222,13 +225,19 @@ def tell(workspace: Workspace, story: Story) -> int:
     return 1 if broken else 0
 
 
+def flow(name: str) -> Callable[..., Any]:
+    """A neighbour, imported when it is needed: Prefect reads its settings, set by then, when it is imported."""
+    found: Callable[..., Any] = getattr(import_module(name), name)
+    return found
+
+
 def midnight_after(number: int) -> datetime:
     return datetime.combine(FIRST_NIGHT + timedelta(days=number), clock(), tzinfo=UTC)
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
-    )
-    logging.getLogger("leeway.dvc").setLevel(logging.INFO)  # what the stages say
+    stages = logging.getLogger("leeway.dvc")  # what DVC and its stages say
+    stages.setLevel(logging.INFO)
+    stages.propagate = False
+    stages.addHandler(RichHandler(console=console, show_time=False, show_level=False, show_path=False))
     sys.exit(main())

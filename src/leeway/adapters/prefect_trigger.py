@@ -1,6 +1,8 @@
 """Hands a retraining request to Prefect, where a server is configured."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 from leeway.domain.records import Decision
 from leeway.errors import WorkspaceError
@@ -38,8 +40,6 @@ def open_trigger() -> "PrefectTrigger | None":
 
 def _has_profile() -> bool:
     """Whether a profile may name a server; looked at first, since importing Prefect takes seconds."""
-    from pathlib import Path
-
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     return (home / "profiles.toml").exists()
 
@@ -60,7 +60,7 @@ class PrefectTrigger:
         from prefect.exceptions import ObjectNotFound
 
         try:
-            run = run_deployment(
+            run: Any = run_deployment(
                 DEPLOYMENT,
                 parameters={"request": decision.key},
                 timeout=0,

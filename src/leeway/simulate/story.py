@@ -41,8 +41,7 @@ class Story:
     dataset_versions: list[str] = field(default_factory=list)
     test_accuracy_v1: float = 0.0
     labels_used: int = 0
-    promoted_version: int | None = None
-    promoted_night: int | None = None  # the first that the new version answered
+    promotions: list[tuple[int, int]] = field(default_factory=list)  # (version, first night that it answered)
     original_test_change_points: float | None = None
     trained_groups: frozenset[str] = frozenset()
     way_back: Verdict | None = None  # the gate's answer when asked to put the first version into the champion's place
@@ -84,10 +83,9 @@ class Story:
     def summary(self) -> dict[str, Any]:
         """The numbers of summary.json: shares from 0 to 1, null where something did not happen."""
         quiet = self.drift_night - 1 if self.drift_night else self.nights
-        end = self.promoted_night - 1 if self.promoted_night else self.nights
-        recovered = (
-            (max(self.promoted_night, self.nights - LAST_NIGHTS + 1), self.nights) if self.promoted_night else None
-        )
+        promoted = self.promotions[0][1] if self.promotions else None
+        recovered = (max(promoted, self.nights - LAST_NIGHTS + 1), self.nights) if promoted else None
+        drifted = (self.drift_night, promoted - 1 if promoted else self.nights) if self.drift_night else None
         return {
             "seed": self.seed,
             "nights": self.nights,
@@ -97,12 +95,12 @@ class Story:
             "labels_used": self.labels_used,
             "test_accuracy_v1": self.test_accuracy_v1,
             "accuracy_before": self.accuracy(1, quiet),
-            "accuracy_drifted": self.accuracy(self.drift_night, end) if self.drift_night else None,
+            "accuracy_drifted": self.accuracy(*drifted) if drifted else None,
             "accuracy_recovered": self.accuracy(*recovered) if recovered else None,
             "accuracy_recovered_unseen": self.accuracy(*recovered, without=self.trained_groups) if recovered else None,
             "original_test_change_points": self.original_test_change_points,
-            "promoted_version": self.promoted_version,
-            "promoted_night": self.promoted_night,
+            "promoted_version": self.promotions[-1][0] if self.promotions else None,
+            "promoted_night": promoted,
             "dataset_versions": self.dataset_versions,
             "seconds": round(self.seconds, 1),
         }

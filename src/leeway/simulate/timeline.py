@@ -1,22 +1,26 @@
 """Draws a story as one picture: accuracy as it was and as it was estimated, drift, alarm and promotion."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from leeway.domain.records import CheckResult
 from leeway.simulate.story import Story
 
-TRUE, ESTIMATED, DRIFT, ALARM, PROMOTION, GREY = "#1b2a41", "#2a7fba", "#6b7a8f", "#c8372d", "#2e8b57", "#8a8f98"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TRUE, ESTIMATED, DRIFT, ALARM, PROMOTION, GREY = "#1b2a41", "#2a7fba", "#9aa5b1", "#c8372d", "#2e8b57", "#7d848c"
 
 
 def draw_timeline(story: Story, path: Path, *, tolerance: float) -> None:
-    """A PNG of 12 x 6.75 inches; `tolerance` is the policy's, of total variation."""
-    import matplotlib
+    """A PNG of 1,800 x 1,010 pixels; `tolerance` is the policy's, of total variation."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (upper, lower) = plt.subplots(
-        2, 1, figsize=(12, 6.75), sharex=True, height_ratios=[2.4, 1], layout="constrained"
-    )
+    figure = Figure(figsize=(12, 6.75), layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
+    figure.suptitle(_headline(story), x=0.012, ha="left", fontsize=16, fontweight="bold")
     _draw_accuracy(upper, story)
     _draw_drift(lower, story, tolerance=tolerance)
     _draw_events(upper, lower, story)
@@ -28,72 +32,79 @@ def draw_timeline(story: Story, path: Path, *, tolerance: float) -> None:
     lower.set_xlim(0.3, story.nights + 0.7)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
-def _draw_accuracy(axes, story: Story) -> None:  # type: ignore[no-untyped-def]
-    percent = [(night.number, night.accuracy * 100) for night in story.lived]
-    axes.plot(*zip(*percent, strict=True), color=TRUE, linewidth=1.8, label="true accuracy (the monitor cannot see it)")
+def _draw_accuracy(axes: "Axes", story: Story) -> None:
     seen = _estimates(story)
     for version in sorted({one[0] for one in seen}):  # a new version begins anew: no line leads over to it
         nights, values, lows, highs = zip(*[one[1:] for one in seen if one[0] == version], strict=True)
-        label = "estimated from labels, 95 % interval" if version == seen[0][0] else None
-        axes.fill_between(nights, lows, highs, color=ESTIMATED, alpha=0.18, linewidth=0)
+        label = "estimated from a person's labels, with its 95 % interval" if version == seen[0][0] else None
+        axes.fill_between(nights, lows, highs, color=ESTIMATED, alpha=0.2, linewidth=0)
         axes.plot(nights, values, color=ESTIMATED, linewidth=1.4, marker="o", markersize=3, label=label)
-    floors = [
-        result.details["floor"] for results in story.results.values() for result in results if "floor" in result.details
-    ]
+    nights = [night.number for night in story.lived]
+    true = [night.accuracy * 100 for night in story.lived]
+    axes.plot(nights, true, color=TRUE, linewidth=1.8, label="true accuracy, which the monitor cannot see")
+    floors = [result.details["floor"] for _, result in _of(story, "accuracy") if "floor" in result.details]
     if floors:
-        axes.axhline(floors[-1] * 100, color=GREY, linestyle="--", linewidth=1, label="accuracy floor")
+        axes.axhline(floors[0] * 100, color=GREY, linestyle="--", linewidth=1, label="accuracy floor of version 1")
     axes.set_ylabel("accuracy, %")
-    axes.set_title(_headline(story), loc="left", fontsize=15, fontweight="bold", pad=30)
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.legend(loc="lower right", framealpha=0.9, edgecolor="none", fontsize=9)
 
 
-def _draw_drift(axes, story: Story, *, tolerance: float) -> None:  # type: ignore[no-untyped-def]
-    for number, results in story.results.items():
-        for result in results:
-            if result.check == "prediction_drift" and result.effect is not None:
-                colour = ALARM if "prediction_drift" in story.fired(number) else DRIFT
-                axes.bar(number, result.effect * 100, color=colour, width=0.75)
+def _draw_drift(axes: "Axes", story: Story, *, tolerance: float) -> None:
+    axes.bar([0], [0], color=DRIFT, label="drift check quiet")
+    axes.bar([0], [0], color=ALARM, label="fired: chi-square p under its line, and over the tolerance (dashed)")
+    for number, result in _of(story, "prediction_drift"):
+        if result.effect is not None:
+            fired = "prediction_drift" in story.fired(number)
+            axes.bar(number, result.effect * 100, color=ALARM if fired else DRIFT, width=0.75)
     axes.axhline(tolerance * 100, color=GREY, linestyle="--", linewidth=1)
-    axes.set_ylabel("drift: total\nvariation, %")
-    axes.bar([0], [0], color=DRIFT, label="quiet")
-    axes.bar([0], [0], color=ALARM, label="fired (exact chi-square, over the dashed tolerance)")
-    axes.legend(loc="upper right", frameon=False, fontsize=9)
+    axes.set_ylabel("classes moved\n(total variation), %")
+    axes.margins(y=0.35)
+    axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=9)
 
 
-def _draw_events(upper, lower, story: Story) -> None:  # type: ignore[no-untyped-def]
-    events = [(story.drift_night, "camera tilted", GREY)]
-    events += [(number, "alarm", ALARM) for number in story.alarms]
-    if story.promoted_night is not None:
-        events.append((story.promoted_night, f"version {story.promoted_version} promoted", PROMOTION))
-    drawn = [(night - 0.5, text, colour) for night, text, colour in events if night is not None]
+def _draw_events(upper: "Axes", lower: "Axes", story: Story) -> None:
+    events = [(story.drift_night, "the camera is tilted", GREY)]
+    events += [(number + 1, "alarm", ALARM) for number in story.alarms]  # raised on the morning after
+    events += [(night, f"version {version} promoted", PROMOTION) for version, night in story.promotions]
+    drawn = sorted((night, text, colour) for night, text, colour in events if night is not None)
+    line = 0
     for place, (night, text, colour) in enumerate(drawn):
         for axes in (upper, lower):
-            axes.axvline(night, color=colour, linewidth=1.4)
-        # events may lie a night apart: the labels stand on lines of their own
+            axes.axvline(night - 0.5, color=colour, linewidth=1.4)
+        close = place > 0 and night - drawn[place - 1][0] < 0.15 * story.nights
+        line = (line + 1) % 3 if close else 0  # names of events that lie close together stand under each other
         upper.annotate(
-            text, (night, 1), xycoords=("data", "axes fraction"), xytext=(3, 3 + 11 * (len(drawn) - 1 - place)),
-            textcoords="offset points", color=colour, fontsize=10, fontweight="bold",
-        )  # fmt: skip
+            text,
+            (night - 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 32 - 13 * line),
+            textcoords="offset points",
+            color=colour,
+            fontsize=10,
+            fontweight="bold",
+        )
+
+
+def _of(story: Story, check: str) -> list[tuple[int, CheckResult]]:
+    return [(number, one) for number, results in story.results.items() for one in results if one.check == check]
 
 
 def _estimates(story: Story) -> list[tuple[int, int, float, float, float]]:
     """(version, night, value, low, high), in percent."""
     versions = {night.number: night.version for night in story.lived}
-    found = []
-    for number, results in story.results.items():
-        for result in results:
-            seen = result.details.get("accuracy") if result.check == "accuracy" else None
-            if seen:
-                found.append((versions[number], number, *(seen[name] * 100 for name in ("value", "low", "high"))))
-    return found
+    seen = [(number, result.details.get("accuracy")) for number, result in _of(story, "accuracy")]
+    return [
+        (versions[number], number, one["value"] * 100, one["low"] * 100, one["high"] * 100)
+        for number, one in seen
+        if one
+    ]
 
 
 def _headline(story: Story) -> str:
     told = story.summary()
-    if story.promoted_night is None or told["accuracy_recovered"] is None:
-        return f"{story.nights} nights of a digit classifier"
+    if told["accuracy_recovered"] is None:
+        return f"{story.nights} nights of a digit classifier, {told['accuracy_before'] * 100:.0f} % right"
     before, drifted, after = (told[f"accuracy_{name}"] * 100 for name in ("before", "drifted", "recovered"))
-    return f"{before:.0f} % right, then {drifted:.0f} %, then {after:.0f} % again: nobody touched it"
+    return f"A digit classifier: {before:.0f} % right, then {drifted:.0f} %, then {after:.0f} % again"

@@ -26,7 +26,7 @@ from leeway.domain.records import (
 from leeway.errors import AlertError, LeewayError
 from leeway.steps import feedback
 
-RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week
+RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
 OCCASIONS = {Action.MORE_LABELS: "alarm", Action.RETRAIN: "retrain", Action.STAND_DOWN: "stand_down"}
 log = logging.getLogger("leeway.watch")
 
@@ -93,6 +93,7 @@ def close_window(watch: Watch, night: date) -> WindowCounts:
 
 def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
     """Every check of the policy on this night, each with its own share of the yearly false-alarm budget."""
+    alarm = watch.alarm(window.night)
     before = [(night, result) for night, result in watch.results() if night < window.night]
     previous = {result.check: result for _, result in before}
     closed = [plan for plan in watch.plans() if plan.closed_at is not None]
@@ -102,7 +103,7 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
         earlier=[one for one in watch.windows() if one.night < window.night],
         fired=frozenset(night for night, result in before if result.status is Status.FIRED),
         closed=_labels(watch, [plan for plan in closed if not _consumed(watch, plan)]),
-        recent=_labels(watch, closed[-RECENT_NIGHTS:]),
+        recent=_labels(watch, [plan for plan in closed[-RECENT_NIGHTS:] if not alarm or plan.night >= alarm.night]),
     )
     return [
         check.run(

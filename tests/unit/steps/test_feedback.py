@@ -86,7 +86,9 @@ def test_labels_of_gate_groups_measure_but_never_train(store: SqlStore) -> None:
 
 def test_a_label_that_names_no_class_of_the_model_does_not_train(store: SqlStore) -> None:
     said = [one for one in send(store, 1) if not feedback.is_gate_group(one.group, gate_share=0.3)][:2]
-    store.record_labels([Label(said[0].id, "purple", "tester", morning(1)), Label(said[1].id, "red", "tester", morning(1))])
+    store.record_labels(
+        [Label(said[0].id, "purple", "tester", morning(1)), Label(said[1].id, "red", "tester", morning(1))]
+    )
     assert [label.label for label, _ in feedback.training_labels(store, VERSION, POLICY, since=None)] == ["red"]
 
 

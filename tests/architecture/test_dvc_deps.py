@@ -1,0 +1,42 @@
+"""DVC does not follow Python's imports: what a stage's code imports has to stand among its `deps`."""
+
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STATIONS = ("leeway.data", "leeway.training", "leeway.evaluation", "leeway.bundle", "leeway.stats", "leeway.stages")
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("leeway", cache_dir=None)
+
+
+def imported(graph: grimp.ImportGraph, stage: str) -> set[str]:
+    """Files of the stations that the stage imports, directly or through others, and its own."""
+    module = f"leeway.stages.{stage}"
+    modules = {module, *graph.find_upstream_modules(module)}
+    files = (ROOT / "src" / f"{name.replace('.', '/')}.py" for name in modules if name.startswith(STATIONS))
+    return {str(file.relative_to(ROOT)) for file in files if file.exists()}  # a package's __init__ says nothing
+
+
+def declared(stage: str) -> set[str]:
+    paths = [ROOT / dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
+    return {str(file.relative_to(ROOT)) for file in files if file.name != "__init__.py"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_code_that_it_imports_and_on_no_other(stage: str, graph: grimp.ImportGraph) -> None:
+    missing, superfluous = imported(graph, stage) - declared(stage), declared(stage) - imported(graph, stage)
+    assert not missing, f"dvc.yaml, stages.{stage}.deps: add {', '.join(sorted(missing))}"
+    assert not superfluous, f"dvc.yaml, stages.{stage}.deps: remove {', '.join(sorted(superfluous))}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_dependency_on_code_is_there(stage: str) -> None:
+    assert [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/") and not (ROOT / dep).exists()] == []
