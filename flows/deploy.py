@@ -31,8 +31,8 @@ HERE = Path(__file__).parent
 def main() -> None:
     if not server_address():
         raise WorkspaceError(
-            "schedules need a Prefect server, and PREFECT_API_URL names none: without one they would never run, and say "
-            "nothing. Start one with `prefect server start`, then set PREFECT_API_URL=http://127.0.0.1:4200/api"
+            "schedules need a Prefect server, and PREFECT_API_URL names none: without one they would silently never "
+            "run. Start one with `prefect server start`, then set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
     settings = read_settings()
     os.environ["LEEWAY_WORKSPACE"] = str(settings.workspace)  # for the flow runs, which are processes of their own
@@ -53,4 +53,5 @@ if __name__ == "__main__":
     try:
         main()
     except LeewayError as error:
-        sys.exit(f"deploy: {error}")
+        print(f"deploy: {error}", file=sys.stderr)
+        sys.exit(2)

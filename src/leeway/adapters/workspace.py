@@ -13,6 +13,12 @@ from leeway.errors import WorkspaceError
 TEMPLATE = ("params.yaml", "dvc.yaml", "monitoring", "flows")
 KEPT_FOLDERS = ("data/feedback", "models/start")  # DVC refuses a dependency that is not there
 VERSION_FILE = ".leeway-version"  # what stages depend on instead of the code, which a workspace does not have
+DVC_CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    autostage = true
+"""
 IGNORED = """\
 # state of this machine: databases, production images, caches
 /.leeway/
@@ -101,7 +107,6 @@ def _depend_on_the_version(path: Path) -> None:
 def _make_repositories(folder: Path) -> None:
     run_git(["init", "--quiet"], folder)
     run_dvc(["init", "--quiet"], folder)
-    for name, value in (("core.analytics", "false"), ("core.check_update", "false"), ("core.autostage", "true")):
-        run_dvc(["config", name, value], folder)
+    (folder / ".dvc" / "config").write_text(DVC_CONFIG, encoding="utf-8")
     run_git(["add", "--all"], folder)
     run_git(["commit", "--quiet", "-m", "A workspace, as leeway init makes it"], folder)

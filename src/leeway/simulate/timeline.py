@@ -60,7 +60,7 @@ def _draw_drift(axes: "Axes", story: Story, *, tolerance: float) -> None:
             axes.bar(number, result.effect * 100, color=ALARM if fired else DRIFT, width=0.75)
     axes.axhline(tolerance * 100, color=GREY, linestyle="--", linewidth=1)
     axes.set_ylabel("classes moved\n(total variation), %")
-    axes.margins(y=0.35)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.45)  # room for the legend
     axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=9)
 
 

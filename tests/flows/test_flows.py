@@ -1,0 +1,124 @@
+"""The flows as they are run: by hand with a temporary server, on schedules with a real one."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leeway.adapters.sql import open_store
+from leeway.domain.records import Action, Decision, LabelPlan
+from processes import BIN, FLOWS, environment, running
+from production import VERSION, morning, send
+from store_records import decision
+
+AS_OF = morning(4) + timedelta(hours=1)
+
+
+def fill(workspace: Path) -> None:
+    """Four nights in the workspace's store, the last of another mix; none is checked yet."""
+    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    store.record_model(VERSION)
+    for number in (1, 2, 3, 4):
+        send(store, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
+    store.close()
+
+
+def run(command: list[str], workspace: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    env = environment(workspace, **more)
+    return subprocess.run(command, cwd=workspace, env=env, capture_output=True, text=True, timeout=300)
+
+
+def concluded(workspace: Path) -> tuple[list[Decision], list[Any], list[LabelPlan]]:
+    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    found = store.decisions("colours"), store.results("colours", 1), store.plans("colours", 1)
+    store.close()
+    return found
+
+
+def test_the_flow_and_the_command_conclude_the_same(workspace: Path) -> None:
+    """Also that an alarm is printed, and that both draw the alarm night's page."""
+    fill(workspace)
+    code = f"""
+import sys; sys.path.insert(0, {str(FLOWS)!r})
+from datetime import datetime
+from monitoring import monitoring
+monitoring(as_of=datetime.fromisoformat({AS_OF.isoformat()!r}))
+"""
+    flow = run([sys.executable, "-c", code], workspace)
+    assert flow.returncode == 0, flow.stderr
+    by_flow = concluded(workspace)
+    (workspace / ".leeway" / "leeway.db").unlink()
+    fill(workspace)
+    pages = list((workspace / "reports" / "nights").glob("*.html"))
+    assert len(pages) == 1
+    pages[0].unlink()
+    command = run([str(BIN / "leeway"), "monitor", "--as-of", AS_OF.strftime("%Y-%m-%dT%H:%M:%S")], workspace)
+    assert command.returncode == 0, command.stderr
+    assert concluded(workspace) == by_flow
+    assert [one.action for one in by_flow[0]] == [Action.NOTHING] * 3 + [Action.MORE_LABELS]
+    assert "prediction_drift fired" in " ".join(command.stdout.split())
+    assert "colours version 1: alarm" in command.stdout
+    assert pages[0].exists()
+
+
+def test_schedules_are_refused_without_a_server_and_the_message_says_how_to_start_one(workspace: Path) -> None:
+    done = run([sys.executable, str(FLOWS / "deploy.py")], workspace)
+    assert done.returncode == 2
+    assert "prefect server start" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_served_flows_get_scheduled_runs_and_take_each_request_once(
+    workspace: Path, prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = environment(workspace, PREFECT_API_URL=prefect_server)
+    with running([sys.executable, str(FLOWS / "deploy.py")], env, tmp_path / "deploy.log") as serving:
+        runs: list[dict[str, Any]] = []
+        end = time.monotonic() + 90
+        while not runs:
+            assert serving.poll() is None, (tmp_path / "deploy.log").read_text()
+            assert time.monotonic() < end, f"no run was scheduled: {(tmp_path / 'deploy.log').read_text()}"
+            time.sleep(1)
+            runs = [one for one in _flow_runs(prefect_server) if one["auto_scheduled"]]
+        assert {one["expected_start_time"][11:16] for one in runs} <= {"02:00", "04:00"}
+        assert _names_of_deployments(prefect_server) == {"monitoring", "training"}
+        asked = [_ask(workspace, prefect_server) for _ in range(2)]
+        assert asked[0] == asked[1]
+        own = [one for one in _flow_runs(prefect_server) if one["idempotency_key"] == decision().key]
+        assert len(own) == 1
+        assert own[0]["parameters"]["request"] == decision().key
+
+
+def _ask(workspace: Path, address: str) -> str:
+    """What the trigger says, asked by a process of its own as the monitoring flow is one."""
+    code = """
+from leeway.adapters.prefect_trigger import open_trigger
+from store_records import decision
+print(open_trigger().request(decision()))
+"""
+    tests = str(Path(__file__).parents[1])
+    done = run([sys.executable, "-c", code], workspace, PREFECT_API_URL=address, PYTHONPATH=tests)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _post(address: str, path: str, content: dict[str, Any]) -> Any:
+    request = urllib.request.Request(
+        f"{address}/{path}", json.dumps(content).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def _flow_runs(address: str) -> list[dict[str, Any]]:
+    return _post(address, "flow_runs/filter", {"limit": 200})
+
+
+def _names_of_deployments(address: str) -> set[str]:
+    return {one["name"] for one in _post(address, "deployments/filter", {})}
