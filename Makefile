@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
-UV := 0.13.8
+# What installs; pip itself does where uv cannot.
+UV := uv==0.13.8
+# uv reads no settings of pip: where this machine's name an index of its own, uv is told. Expanded by the shell.
+INDEX = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
 # Idle threads of torch spin unless told otherwise, and take the cores from other processes.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -11,21 +14,22 @@ export OMP_WAIT_POLICY := PASSIVE
 .PHONY: help setup demo test test-slow lint lock
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.ready  ## make .venv with everything in requirements.lock (the other targets do it, too)
 
-# The stamp comes last: a set-up that was interrupted is done again.
+# .unfinished stands from the first step to the last: where a set-up was interrupted, the next one starts afresh.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "leeway needs Python 3.11 or later, and $(PYTHON) is `$(PYTHON) --version 2>&1`; try: make PYTHON=python3.12 setup"; exit 2; }
-	@echo "Setting up $(VENV): some 250 packages, PyTorch among them. This takes a minute or two."
-	@$(PYTHON) -m venv $(VENV)
-	@if $(BIN)/python -m pip install --quiet uv==$(UV) && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; then :; \
-	else echo "uv could not install everything; pip, which is slower, goes on"; \
+	  { echo "leeway needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 setup" >&2; exit 2; }
+	@echo "Setting up $(VENV): some 300 packages, PyTorch among them. This takes a minute or two."
+	@$(PYTHON) -m venv $$([ ! -e $(VENV)/.unfinished ] || echo --clear) $(VENV)
+	@touch $(VENV)/.unfinished
+	@if $(BIN)/python -m pip install --quiet $(UV) && $(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; then :; \
+	else echo "uv could not install it all; pip goes on, which takes longer" >&2; \
 	  $(BIN)/python -m pip install --quiet -r requirements.lock; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+	@rm $(VENV)/.unfinished && touch $@
 
 demo: setup  ## live through 60 nights of a digit classifier: about 4 minutes; ARGS="--seed 3 --no-drift"
 	@$(BIN)/python flows/demo.py $(ARGS)
@@ -42,6 +46,10 @@ lint: setup  ## ruff, mypy, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# In a file beside it first, so that a failing resolution leaves the lock as it is.
 lock: setup  ## resolve requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-	  --no-annotate --custom-compile-command "make lock" --upgrade --output-file requirements.lock
+	@$(BIN)/python -m pip install --quiet $(UV)
+	@echo "# Names and versions of everything, for every platform, resolved from pyproject.toml by: make lock" > requirements.lock.new
+	@$(INDEX) $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	  --no-annotate --no-header >> requirements.lock.new || { rm requirements.lock.new; exit 1; }
+	@mv requirements.lock.new requirements.lock

@@ -27,6 +27,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from ruamel.yaml import YAML
 
+from leeway.adapters.dvc_repo import run_git
 from leeway.adapters.workspace import init_workspace
 from leeway.bundle.predictor import Predictor
 from leeway.data.shards import read_feedback
@@ -44,7 +45,7 @@ from leeway.wiring import Workspace, open_workspace
 FIRST_NIGHT = date(2026, 1, 1)
 IMAGES_A_NIGHT = 300
 SLIP = 0.01  # of the labeler's answers
-MARKER = ".leeway-demo"
+MARKER = Path(".leeway") / "demo"
 console = Console(highlight=False)
 
 
@@ -72,6 +73,8 @@ def main() -> int:
     parser.add_argument("--no-drift", action="store_true", help="the world never changes")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="made anew each time")
     chosen = parser.parse_args()
+    if chosen.nights < 1 or chosen.seed < 0:
+        parser.error(f"--nights {chosen.nights} --seed {chosen.seed}: at least one night, and a seed of 0 or more")
     drift_night = None if chosen.no_drift else chosen.drift_night
     story = Story(chosen.seed, chosen.nights, FIRST_NIGHT, drift_night)
     started = time.monotonic()
@@ -86,6 +89,9 @@ def main() -> int:
     except LeewayError as error:
         console.print(f"[bold red]The demo broke off:[/] {error}")
         return 1
+    except KeyboardInterrupt:
+        console.print("Interrupted. The next demo starts afresh.")
+        return 130
 
 
 def start_afresh(folder: Path, *, seed: int) -> None:
@@ -100,6 +106,7 @@ def start_afresh(folder: Path, *, seed: int) -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
     console.rule("[bold]1  A workspace, a dataset version, a first model")
     init_workspace(folder)
+    (folder / MARKER).parent.mkdir()
     (folder / MARKER).touch()
     for name, changes in settings_of_the_demo(seed).items():
         yaml, path = YAML(), folder / name
@@ -109,6 +116,9 @@ def start_afresh(folder: Path, *, seed: int) -> None:
             section, _, last = key.rpartition(".")
             content[section][last] = value
         yaml.dump(content, path)
+    with (folder / ".gitignore").open("a", encoding="utf-8") as ignored:
+        ignored.write("/report/\n")
+    run_git(["commit", "--all", "--quiet", "-m", "The demo's settings"], folder)
     os.environ["LEEWAY_WORKSPACE"] = str(folder.resolve())
     console.print(f"`leeway init {folder}` made a workspace with its own git and DVC repository. `dvc repro` there:")
 

@@ -61,7 +61,8 @@ def _explain(details: Any, model: type[BaseModel], prefix: str | None) -> str:
     if details["type"] == "missing":
         return f"{key}: is missing"
     message = details["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" + ("" if details["type"] == "value_error" else f", got {details['input']!r}")
+    where = f"{key}: " if key else ""  # no key: the sections contradict each other
+    return f"{where}{message}" + ("" if details["type"] == "value_error" else f", got {details['input']!r}")
 
 
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

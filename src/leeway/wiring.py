@@ -10,7 +10,6 @@ from leeway.checks.policy import Policy, load_policy
 from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
 from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict
-from leeway.errors import RegistryError
 from leeway.settings import Settings, read_settings
 from leeway.steps import feedback, release, retrain
 from leeway.steps.watch import Watch, deliver_alerts
@@ -108,14 +107,7 @@ class Workspace:
 
     def version(self, version: int) -> ModelVersion:
         """A registered version. Raises RegistryError, which lists the known ones."""
-        self.registry.tags(self.model, version)
-        known = self.store.model_version(self.model, version)
-        if known is None:
-            raise RegistryError(
-                f"version {version} of '{self.model}' was not registered by `leeway release` on this database; "
-                "its bundle cannot be judged here"
-            )
-        return known
+        return release.find_version(self.model, version, registry=self.registry, store=self.store, fetch=self.bundle)
 
     def judge(
         self,

@@ -66,13 +66,20 @@ def find_champion(model: str, *, registry: Registry, store: Store, fetch: Fetch,
     version = registry.aliases(model).get(CHAMPION)
     if version is None:
         return None
+    known = find_version(model, version, registry=registry, store=store, fetch=fetch)
+    if known.serving_since is None:
+        known = replace(known, serving_since=now)
+        store.record_model(known)
+    return known
+
+
+def find_version(model: str, version: int, *, registry: Registry, store: Store, fetch: Fetch) -> ModelVersion:
+    """A version of the registry, also one that was registered elsewhere. Raises RegistryError for an unknown one."""
+    digest = registry.tags(model, version)["bundle_digest"]
     known = store.model_version(model, version)
     if known is None:
         contents = read_contents(fetch(version))
-        digest = registry.tags(model, version)["bundle_digest"]
         known = ModelVersion(model, version, digest, contents.dataset_digest, contents.reference)
-    if known.serving_since is None:
-        known = replace(known, serving_since=now)
         store.record_model(known)
     return known
 
