@@ -72,7 +72,7 @@ def night_labels(store: Store, plan: LabelPlan) -> NightLabels:
 def plan_labels(
     store: Store, champion: ModelVersion, policy: Policy, *, night: date, alarm: date | None, now: datetime
 ) -> LabelPlan:
-    """What to label of `night`: `per_night` draws, and after an alarm of night `alarm` the night's part of the burst.
+    """What to label of `night`: `per_night` draws, and after an alarm of night `alarm` its part of the burst on top.
 
     Half of the burst is drawn by the plan, half uniformly among the gate's groups. Kept once: a plan that is there
     already is the answer.
@@ -94,13 +94,13 @@ def plan_labels(
 
 
 def _draw_counts(policy: Policy, *, night: date, alarm: date | None) -> tuple[int, int]:
-    """(draws that measure, draws for the gate) of this night: the burst is spread evenly over its nights."""
+    """(draws that measure, draws for the gate) of this night: the burst comes on top, spread evenly over its nights."""
     labels = policy.labels
     place = (night - alarm).days if alarm is not None else labels.burst_nights
     if not 0 <= place < labels.burst_nights:
         return labels.per_night, 0
     tonight = labels.burst_on_alarm // labels.burst_nights + (place < labels.burst_on_alarm % labels.burst_nights)
-    return max(labels.per_night, tonight - tonight // 2), tonight // 2
+    return labels.per_night + tonight - tonight // 2, tonight // 2
 
 
 def _measuring_plan(

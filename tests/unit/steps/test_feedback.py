@@ -28,7 +28,7 @@ def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(stor
     for number in (1, 2, 3):
         send(store, number)
     asked = [Counter(draw.purpose for draw in planned(store, number, alarm=1).draws) for number in (1, 2, 3)]
-    assert asked == [{"measure": 10, "gate": 10}, {"measure": 10, "gate": 10}, {"measure": 10}]
+    assert asked == [{"measure": 20, "gate": 10}, {"measure": 20, "gate": 10}, {"measure": 10}]
 
 
 def test_the_draw_probabilities_of_a_plan_are_those_of_its_design(store: SqlStore) -> None:

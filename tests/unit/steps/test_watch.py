@@ -66,7 +66,7 @@ def test_a_drift_becomes_an_alarm_then_a_burst_then_a_request(store: SqlStore) -
     assert actions[night(5)] is Action.MORE_LABELS
     assert actions[night(7)] is Action.RETRAIN
     plans = {plan.night: len(plan.draws) for plan in store.plans("colours", 1)}
-    assert [plans[night(number)] for number in (4, 5, 6)] == [10, 20, 20]
+    assert [plans[night(number)] for number in (4, 5, 6)] == [10, 30, 30]
     assert store.decisions("colours")[-1].state is DecisionState.OPEN
 
 
