@@ -199,7 +199,7 @@ class Workspace:
         )
 
     def fetch_champion(self) -> Path | None:
-        return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start")
+        return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start" / "champion")
 
 
 @contextmanager

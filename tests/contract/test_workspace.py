@@ -39,7 +39,7 @@ def test_its_stages_depend_on_the_installed_version_and_on_no_code(made: Path) -
 
 
 def test_git_ignores_data_models_and_state_and_keeps_what_says_which(made: Path) -> None:
-    ignored = ("data/shards", "data/dataset", "models/bundle", "models/start/bundle.json", ".leeway/leeway.db",
+    ignored = ("data/shards", "data/dataset", "models/bundle", "models/start/champion/bundle.json", ".leeway/leeway.db",
                "reports/pictures/a.png", "data/feedback/.batch.parquet.partial")  # fmt: skip
     kept = ("dvc.lock", "data/feedback/batch.parquet.dvc", "reports/metrics.json", VERSION_FILE, "params.yaml")
     told = run_git(["check-ignore", "--no-index", *ignored], made).split("\n")

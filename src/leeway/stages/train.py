@@ -1,4 +1,4 @@
-"""Trains a model: data/dataset, and models/start if there is a champion -> models/bundle. Run in the workspace."""
+"""Trains a model: data/dataset, and models/start if a champion lies there -> models/bundle. Run in the workspace."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from leeway.training.params import TrainParams
 if TYPE_CHECKING:
     from leeway.training.backbones import Network, Preprocessing
 
-DATA, DATASET, START, BUNDLE = Path("data"), Path("data/dataset"), Path("models/start"), Path("models/bundle")
+DATA, DATASET, START, BUNDLE = Path("data"), Path("data/dataset"), Path("models/start/champion"), Path("models/bundle")
 CACHE = Path(".leeway/cache")
 GOLDEN_IMAGES = 5
 log = logging.getLogger("leeway.stages.train")

@@ -75,7 +75,7 @@ def test_the_same_data_and_params_give_the_same_bundle():
 def test_begins_from_the_champion_once_it_is_there(caplog):
     assert train.main() == 0
     champion = bundle_digest(Path("models/bundle"))
-    shutil.copytree("models/bundle", "models/start")
+    shutil.copytree("models/bundle", "models/start/champion")
     change(lambda params: params["retraining"].update(epochs=1, learning_rate=1e-6))
     with caplog.at_level("INFO", "leeway"):
         assert train.main() == 0

@@ -53,7 +53,7 @@ def test_logs_every_epoch_with_loss_accuracy_and_learning_rate(bars, params, tmp
 def test_gives_back_the_best_epoch_not_the_last(bars, params, tmp_path):
     losses: list[float] = []
     guesses = bars[0], np.random.default_rng(2).integers(0, 2, 96)  # nothing to learn: it can only get worse
-    chosen = params.model_copy(update={"epochs": 7, "learning_rate": 0.01})
+    chosen = params.model_copy(update={"epochs": 7, "learning_rate": 0.1})
     result = fitted(guesses, chosen, tmp_path / "kept", log=lambda metrics, _: losses.append(metrics["val_loss"]))
     logits = torch.from_numpy(logits_of(result.network, data_of(guesses, chosen)))
     again = torch.nn.functional.cross_entropy(logits, torch.from_numpy(guesses[1][64:])).item()
