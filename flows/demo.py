@@ -32,7 +32,7 @@ from leeway.adapters.workspace import init_workspace
 from leeway.bundle.predictor import Predictor
 from leeway.data.shards import read_feedback
 from leeway.data.sources import DigitsSource
-from leeway.domain.records import Action, Release
+from leeway.domain.records import Release
 from leeway.errors import LeewayError, WorkspaceError
 from leeway.simulate.story import Story
 from leeway.simulate.timeline import draw_timeline
@@ -176,8 +176,6 @@ def morning(workspace: Workspace, story: Story, number: int) -> None:
     story.results[number] = [result for at, result in workspace.store.results(workspace.model, version) if at == night]
     decided = [one for one in workspace.store.decisions(workspace.model) if one.night == night and one.nightly]
     story.decisions[number] = decided[-1]
-    if decided[-1].action is not Action.NOTHING:
-        console.print(f"[bold]Morning after night {number}: {decided[-1].action}.[/] {decided[-1].reason}")
     for request in requests:
         console.rule(f"[bold]3  Retraining, as night {number} asked for")
         keep(workspace, story, flow("training")(request=request.key, as_of=as_of), number)

@@ -1,18 +1,22 @@
-"""What is installed: declared dependencies are those that are imported, and the wheel carries what it needs."""
+"""What is installed: declared is what is imported, the lock pins it, and the wheel carries what it needs."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import packages_distributions
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
 # Declared without being imported by us, and why.
 BY_NAME_ONLY = {
     "dvc": "run as a command",
@@ -22,61 +26,102 @@ BY_NAME_ONLY = {
     "psycopg": "SQLAlchemy's driver for PostgreSQL",
     "tzdata": "zoneinfo reads it",
 }
+TOOLS = {
+    "ruff": "make lint",
+    "mypy": "make lint",
+    "import-linter": "make lint",
+    "types-pyyaml": "mypy reads it",
+    "scipy-stubs": "mypy reads it",
+    "hatchling": "builds the wheel",
+    "pytest-xdist": "-n in addopts",
+    "pytest-timeout": "--timeout in addopts",
+    "pytest-randomly": "shuffles the tests",
+}
 
 
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9._-]+", name).group()).lower()  # type: ignore[union-attr]
+def named(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(one).name) for one in requirements}
+
+
+def extras() -> list[str]:
+    groups = PYPROJECT["project"]["optional-dependencies"]
+    return [one for name, group in groups.items() if name != "all" for one in group]
+
+
+BASE = PYPROJECT["project"]["dependencies"]
+DEVELOPMENT = PYPROJECT["dependency-groups"]["dev"]
+DECLARED = named(BASE + extras())
 
 
 def imported(*folders: str) -> set[str]:
     """Distributions whose packages are imported anywhere in these folders."""
-    names = set()
-    for folder in folders:
-        for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import):
-                    names |= {one.name for one in node.names}
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    names.add(node.module)
-    known = packages_distributions()
-    ours = {"leeway", *(path.stem for path in (ROOT / "flows").glob("*.py"))}
+    nodes = [node for folder in folders for path in (ROOT / folder).rglob("*.py") for node in ast.walk(parsed(path))]
+    names = {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    ours = {"leeway", *(path.stem for folder in ("flows", "tests") for path in (ROOT / folder).rglob("*.py"))}
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - ours
-    # of distributions that share a name (ruamel, mlflow) the declared one is meant
-    return {next((one for one in map(normal, known[top]) if one in declared()), normal(known[top][0])) for top in tops}
+    return {owner(top) for top in tops}
 
 
-def declared() -> set[str]:
-    project = PROJECT["project"]
-    extras = [one for name, group in project["optional-dependencies"].items() if name != "all" for one in group]
-    return {normal(one) for one in [*project["dependencies"], *extras]}
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def owner(package: str) -> str:
+    """Of distributions that share a package's name (ruamel, mlflow) the declared one is meant."""
+    found = [canonicalize_name(name) for name in packages_distributions()[package]]
+    return next((name for name in found if name in DECLARED), found[0])
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     used = imported("src", "flows")
-    assert used - declared() == set(), "imported, but not in pyproject.toml"
-    assert declared() - used - set(BY_NAME_ONLY) == set(), "in pyproject.toml, but not imported"
+    assert used - DECLARED == set(), "imported, but not in pyproject.toml"
+    assert DECLARED - used == set(BY_NAME_ONLY), "in pyproject.toml but not imported, against those with a reason above"
 
 
-def test_the_lock_pins_every_declared_distribution_and_holds_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
-    pinned = {normal(line) for line in lock.splitlines() if "==" in line}
-    development = {normal(one) for one in PROJECT["dependency-groups"]["dev"]}
-    assert (declared() | development) - pinned == set()
-    assert "://" not in lock
-    assert "@" not in lock
+def test_what_the_tests_import_is_declared_and_every_tool_has_its_use() -> None:
+    used, development = imported("tests"), named(DEVELOPMENT)
+    assert used - DECLARED - development == set(), "imported, but not in pyproject.toml's dev group"
+    assert development - used == set(TOOLS), "in the dev group but not imported, against those with a use above"
+
+
+def test_every_line_of_the_lock_is_a_name_a_version_and_at_most_a_marker() -> None:
+    assert [line for line in LOCK if not re.fullmatch(r"[a-z0-9-]+==[0-9a-z.+]+( ; [^@/]+)?", line)] == []
+
+
+@pytest.mark.parametrize("declared", BASE + extras() + DEVELOPMENT)
+def test_the_lock_pins_what_is_declared_within_its_bounds(declared: str) -> None:
+    wanted = Requirement(declared)
+    locked = [one for one in map(Requirement, LOCK) if canonicalize_name(one.name) == canonicalize_name(wanted.name)]
+    versions = [specifier.version for one in locked for specifier in one.specifier]
+    assert versions, "not in requirements.lock; make lock"
+    assert [version for version in versions if version not in wanted.specifier] == []
+
+
+def hatchling(call: str) -> str:
+    """What a build hook gives, as text: run in the root, as pip does without a build environment of its own."""
+    code = f"from hatchling.build import *; print({call})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[-2]
+
+
+def test_an_editable_install_needs_nothing_that_the_lock_lacks(tmp_path: Path) -> None:
+    assert hatchling("get_requires_for_build_editable()") == "[]"
+    built = tmp_path / hatchling(f"build_editable({str(tmp_path)!r})")
+    assert (ROOT / "src").as_posix() in zipfile.ZipFile(built).read("_leeway.pth").decode()
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked."""
     folder = tmp_path_factory.mktemp("wheel")
-    code = f"from hatchling.build import build_wheel; print(build_wheel({str(folder)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return zipfile.ZipFile(folder / done.stdout.split()[-1])
+    built = zipfile.ZipFile(folder / hatchling(f"build_wheel({str(folder)!r})"))
+    built.extractall(folder / "unpacked")
+    return folder / "unpacked"
 
 
-def test_the_wheel_carries_the_template_the_migrations_and_the_licence(wheel: zipfile.ZipFile) -> None:
-    names = wheel.namelist()
+def test_the_wheel_carries_the_template_the_migrations_and_the_licence(wheel: Path) -> None:
     wanted = [
         "leeway/py.typed",
         "leeway/template/params.yaml",
@@ -86,8 +131,72 @@ def test_the_wheel_carries_the_template_the_migrations_and_the_licence(wheel: zi
         "leeway/template/flows/monitoring.py",
         "leeway/template/flows/deploy.py",
         "leeway/adapters/served_model.py",
+        "leeway/adapters/migrations/env.py",
+        "leeway/adapters/migrations/versions/0001_first_tables.py",
     ]
-    assert [name for name in wanted if name not in names] == []
-    assert any(name.startswith("leeway/adapters/migrations/versions/") for name in names)
-    assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not [name for name in names if "__pycache__" in name or name.startswith("leeway/template/flows/__")]
+    assert [name for name in wanted if not (wheel / name).exists()] == []
+    assert len(list(wheel.glob("leeway-*.dist-info/licenses/LICENSE"))) == 1
+    assert not list(wheel.rglob("__pycache__"))
+
+
+def run_leeway(*arguments: str, paths: list[Path], only_these: bool) -> subprocess.CompletedProcess[str]:
+    """Runs the command with packages taken from these folders first, or from no others."""
+    options = ["-S"] if only_these else []
+    command = [sys.executable, *options, "-c", "from leeway.cli import main; main()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    return subprocess.run(command, env=environment, cwd=paths[-1], capture_output=True, text=True)
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """Distributions that these need, and those that they need."""
+    found: set[str] = set()
+    waiting = [Requirement(one) for one in requirements]
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if name in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        waiting += [Requirement(one) for one in distribution(name).requires or []]
+    return found
+
+
+@pytest.fixture(scope="module")
+def base_install(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages as `pip install leeway` makes it, without leeway itself and without any extra."""
+    folder = tmp_path_factory.mktemp("base")
+    for name in closure(BASE):
+        found = distribution(name)
+        for top in {path.parts[0] for path in found.files or []} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(found.locate_file(top))).absolute())
+    return folder
+
+
+def test_the_base_install_is_light(base_install: Path) -> None:
+    heavy = ("torch", "lightning", "prefect", "mlflow", "dvc", "evidently", "pandas", "sklearn", "matplotlib")
+    assert [name for name in heavy if (base_install / name).exists()] == []
+
+
+def test_the_base_install_has_the_command_and_says_which_extra_is_missing(wheel: Path, base_install: Path) -> None:
+    shown = run_leeway("--help", paths=[wheel, base_install], only_these=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "monitor" in shown.stdout
+    refused = run_leeway("init", str(base_install / "pets"), paths=[wheel, base_install], only_these=True)
+    assert refused.returncode == 2
+    assert "pip install 'leeway[pipeline]'" in refused.stderr
+
+
+def test_the_base_install_has_the_statistics_the_checks_and_the_store(wheel: Path, base_install: Path) -> None:
+    names = [f"leeway.{name}" for name in ("stats.drift", "stats.edetector", "checks.builtin", "adapters.sql")]
+    code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (wheel, base_install)))}
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_installed_command_makes_a_workspace_from_the_template_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    done = run_leeway("init", "pets", paths=[wheel, tmp_path], only_these=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pets" / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+    assert (tmp_path / "pets" / "flows" / "monitoring.py").exists()
