@@ -25,8 +25,11 @@ request_retraining = task(watch.request_retraining, cache_policy=NO_CACHE)
 
 @flow(name="monitoring")
 def monitoring(as_of: datetime | None = None) -> list[Decision]:
-    """For each night that is over:  1 close its labels  2 close the window  3 run the checks  4 decide, and store it
-    5 plan labels, more after an alarm.  Then:  6 tell people  7 ask for retraining.  Gives the open requests."""
+    """For each night that is over:  1 close the labels that are in  2 close the window  3 run the checks
+    4 decide, and store it.  Then:  5 plan labels, more after an alarm  6 tell people  7 ask for retraining.
+
+    Gives the open requests.
+    """
     with open_workspace() as workspace:
         at = workspace.watch(as_of or datetime.now(UTC))
         for night in watch.nights_due(at):
@@ -36,6 +39,7 @@ def monitoring(as_of: datetime | None = None) -> list[Decision]:
             decision = conclude(at, window, results)
             if decision.action is Action.MORE_LABELS:
                 draw_page(at, window, write=workspace.page_writer, folder=workspace.pages)
+        for night in watch.nights_to_plan(at):
             plan_labels(at, night)
         deliver_alerts(workspace, now=at.as_of)
         return request_retraining(workspace.store, workspace.model, workspace.trigger)

@@ -97,7 +97,8 @@ def live_morning(store: SqlStore, number: int, *, policy: Policy = POLICY, versi
         watch.close_labels(at)
         window = watch.close_window(at, due)
         decision = watch.conclude(at, window, watch.run_checks(at, window))
-        watch.plan_labels(at, due)
+    for decided in watch.nights_to_plan(at):
+        watch.plan_labels(at, decided)
     assert decision is not None, f"no night was due on morning {number}"
     return decision
 

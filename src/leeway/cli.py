@@ -79,10 +79,11 @@ def monitor(
             decision = watch.conclude(at, window, results)
             if decision.action is Action.MORE_LABELS:
                 watch.draw_page(at, window, write=workspace.page_writer, folder=workspace.pages)
-            plan = watch.plan_labels(at, night)
             for result in results:
                 print(f"{night}  {result.check:18} {result.status:10} {result.reason}")
-            print(f"{night}  {decision.action}: {decision.reason}; {len(plan.draws)} labels are asked for")
+            print(f"{night}  {decision.action}: {decision.reason}")
+        for night in watch.nights_to_plan(at):
+            print(f"{night}  {len(watch.plan_labels(at, night).draws)} labels are asked for")
         workspace.deliver_alerts(now=at.as_of)
         for request in watch.request_retraining(workspace.store, workspace.model, workspace.trigger):
             if workspace.trigger is None and request.state is DecisionState.OPEN:

@@ -43,11 +43,12 @@ def production(error_rate: float, *, predictions: int = 200, confident: bool = F
     )
 
 
-def test_200_years_without_change_stay_within_the_false_alarm_budget():
+@pytest.mark.parametrize("years", [200, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_years_without_change_stay_within_the_false_alarm_budget(years: int):
     """At the hardest null: the error rate stands exactly at its limit all year."""
     scenario = Scenario(production(LIMIT), REFERENCE)
-    outcome = simulate_years(scenario, POLICY, years=200, rng=np.random.default_rng(1))
-    assert len(outcome.any_alarm) == 200
+    outcome = simulate_years(scenario, POLICY, years=years, rng=np.random.default_rng(1))
+    assert len(outcome.any_alarm) == years
     assert stays_within_budget(outcome)
 
 

@@ -77,6 +77,12 @@ def nights_due(watch: Watch) -> list[date]:
     return due_nights(first, last, as_of=watch.as_of, zone=watch.policy.zone)
 
 
+def nights_to_plan(watch: Watch) -> list[date]:
+    """Decided nights after the last one whose labels are planned: also of a run that died in between."""
+    last = max((plan.night for plan in watch.plans()), default=date.min)
+    return sorted({night for night, _ in watch.results() if night > last})
+
+
 def close_labels(watch: Watch) -> list[LabelPlan]:
     """The label plans that close now."""
     return feedback.close_labels(watch.store, watch.champion, as_of=watch.as_of)

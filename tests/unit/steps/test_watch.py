@@ -59,6 +59,17 @@ def test_labels_reach_the_accuracy_check_exactly_once_also_after_a_crash(store: 
     assert [one.state.get("labels", 0) for one in found] == [0, 10, 20, 20]
 
 
+def test_a_night_whose_run_died_before_it_planned_labels_is_planned_by_the_next(store: SqlStore) -> None:
+    live(store, range(1, 3))
+    send(store, 3)
+    died = watch.Watch(store, POLICY, VERSION, morning(3))
+    window = watch.close_window(died, night(3))
+    watch.conclude(died, window, watch.run_checks(died, window))
+    again = watch.Watch(store, POLICY, VERSION, morning(3) + timedelta(hours=1))
+    assert watch.nights_due(again) == []
+    assert watch.nights_to_plan(again) == [night(3)]
+
+
 def test_a_drift_becomes_an_alarm_then_a_burst_then_a_request(store: SqlStore) -> None:
     live(store, range(1, 5))
     live(store, range(5, 8), mix=TILTED, wrong=8)
