@@ -32,6 +32,7 @@ def monitoring(as_of: datetime | None = None) -> list[Decision]:
     """
     with open_workspace() as workspace:
         at = workspace.watch(as_of or datetime.now(UTC))
+        watch.give_up_on_the_dead(at)
         for night in watch.nights_due(at):
             close_labels(at)
             window = close_window(at, night)

@@ -72,6 +72,7 @@ def monitor(
 
     with open_workspace() as workspace:
         at = workspace.watch(_moment(as_of))
+        watch.give_up_on_the_dead(at)
         for night in watch.nights_due(at):
             watch.close_labels(at)
             window = watch.close_window(at, night)

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from store_records import CLOSED, NIGHT, all_at_once, decision, somebody_else, window
 
 from leeway.adapters.sql import SqlStore, open_store
 from leeway.adapters.tables import decisions
 from leeway.domain.ports import Store
 from leeway.domain.records import Decision, DecisionState
 from leeway.errors import StoreError
+from store_records import CLOSED, NIGHT, all_at_once, decision, somebody_else, window
 
 
 def conclude(store: Store, *made: Decision) -> None:
@@ -61,6 +61,24 @@ def test_a_claim_whose_lease_is_over_may_be_claimed_again(store: SqlStore) -> No
     assert store.claim_decision(decision().key, now=CLOSED + timedelta(hours=24))
     assert not store.claim_decision(decision().key, now=CLOSED + timedelta(hours=25))
     assert store.claim_decision(decision().key, now=CLOSED + timedelta(hours=27), lease_hours=3)
+
+
+def test_a_running_decision_is_given_up_once_its_lease_is_over(store: SqlStore) -> None:
+    store.record_decision(decision())
+    assert store.claim_decision(decision().key, now=CLOSED)
+    assert store.give_up_lapsed("pets", now=CLOSED + timedelta(hours=23)) == []
+    assert store.give_up_lapsed("birds", now=CLOSED + timedelta(hours=25)) == []
+    assert store.give_up_lapsed("pets", now=CLOSED + timedelta(hours=25)) == [decision().key]
+    [given_up] = store.decisions("pets")
+    assert given_up.state is DecisionState.FAILED
+    assert "taken for dead" in given_up.outcome
+    assert store.give_up_lapsed("pets", now=CLOSED + timedelta(hours=26)) == []
+
+
+def test_a_decision_of_no_night_is_recorded_once(store: SqlStore) -> None:
+    assert store.record_decision(decision())
+    assert not store.record_decision(decision())
+    assert store.decisions("pets") == [decision()]
 
 
 def test_a_claim_whose_lease_is_over_does_not_block_the_model(store: SqlStore) -> None:

@@ -134,6 +134,13 @@ def decisions_of_same_model(key: str) -> Select[Any]:
     return select(decisions.c.key).where(decisions.c.model == model).order_by(decisions.c.key).with_for_update()
 
 
+def lapsed(model: str, *, now: datetime, lease_hours: float) -> Select[Any]:
+    """Keys of running decisions that were claimed longer ago than the lease."""
+    of_model = and_(decisions.c.model == model, decisions.c.state == DecisionState.RUNNING)
+    query = select(decisions.c.key).where(of_model, decisions.c.claimed_at <= now - timedelta(hours=lease_hours))
+    return query.order_by(decisions.c.key).with_for_update()
+
+
 def claim(key: str, *, now: datetime, lease_hours: float) -> Update:
     """Matches one row or none."""
     rival = decisions.alias("rival")

@@ -142,6 +142,16 @@ class SqlStore:
             connection.execute(queries.decisions_of_same_model(key)).all()
             return connection.execute(queries.claim(key, now=now, lease_hours=lease_hours)).rowcount == 1
 
+    def give_up_lapsed(self, model: str, *, now: datetime, lease_hours: float = 24.0) -> list[str]:
+        outcome = f"gave no sign for {lease_hours:g} hours: its process is taken for dead"
+        with self._transaction(writes=True) as connection:
+            lapsed = connection.scalars(queries.lapsed(model, now=now, lease_hours=lease_hours)).all()
+            for key in lapsed:
+                this = (tables.decisions.c.key == key, tables.decisions.c.state == DecisionState.RUNNING)
+                given_up = {"state": DecisionState.FAILED, "outcome": outcome}
+                connection.execute(update(tables.decisions).where(*this).values(**given_up))
+        return list(lapsed)
+
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None:
         state = DecisionState.FAILED if failed else DecisionState.DONE
         self._change(tables.decisions, tables.decisions.c.key == key, {"state": state, "outcome": outcome}, told=key)

@@ -74,6 +74,9 @@ class Store(Protocol):
         A claim older than the lease no longer counts as running, and may be claimed again: its process is dead.
         """
 
+    def give_up_lapsed(self, model: str, *, now: datetime, lease_hours: float = 24.0) -> list[str]:
+        """Running decisions whose claim is older than the lease become failed; gives their keys."""
+
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None: ...
 
     def record_plan(self, plan: LabelPlan) -> bool:

@@ -68,6 +68,18 @@ class Watch:
         return feedback.alarm_before(self.decisions(), self.champion, night=night)
 
 
+def give_up_on_the_dead(watch: Watch) -> list[str]:
+    """Closes retrainings whose process died: one that runs for ever would let no alarm be raised again."""
+    dead = watch.store.give_up_lapsed(watch.champion.model, now=watch.as_of)
+    for key in dead:
+        log.warning("%s: the retraining gave no sign for a day; it counts as failed", key)
+        if "release" in watch.policy.alerts.about:
+            title = f"leeway: retraining of {watch.champion.model} failed"
+            body = f"{key}: its process died. An alarm that still stands is raised again after the cool-down."
+            watch.store.queue_alert(Alert(key=f"{key}/dead", title=title, body=body, made_at=watch.as_of))
+    return dead
+
+
 def nights_due(watch: Watch) -> list[date]:
     """Nights of this epoch that are over and not decided yet, oldest first: also those that earlier runs missed."""
     model, version = watch.champion.model, watch.champion.version

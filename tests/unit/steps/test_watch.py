@@ -144,6 +144,20 @@ def test_every_open_request_is_sent_again_until_it_is_claimed(store: SqlStore) -
     assert watch.request_retraining(store, "colours", trigger) == []
 
 
+def test_a_retraining_whose_process_died_does_not_silence_the_monitor(store: SqlStore) -> None:
+    live(store, range(1, 5))
+    live(store, range(5, 8), mix=TILTED, wrong=8)
+    request = store.decisions("colours")[-1]
+    store.claim_decision(request.key, now=morning(7))  # and then the machine loses its power
+    live(store, range(8, 9), mix=TILTED)
+    assert "is running" in store.decisions("colours")[-1].reason
+    at = watch.Watch(store, POLICY, VERSION, morning(9))
+    assert watch.give_up_on_the_dead(at) == [request.key]
+    live(store, range(9, 16), mix=TILTED)
+    later = [one.action for one in store.decisions("colours") if one.night > request.night]
+    assert Action.MORE_LABELS in later
+
+
 def test_a_page_that_cannot_be_drawn_stops_nothing(store: SqlStore, tmp_path) -> None:
     from leeway.errors import WorkspaceError
 
