@@ -102,8 +102,10 @@ def start_afresh(folder: Path, *, seed: int) -> None:
                 f"{folder} exists and is no demo's folder, so it is not removed; name another: --folder"
             )
         shutil.rmtree(folder)
+    for name in [one for one in os.environ if one.startswith(("LEEWAY_", "PREFECT_"))]:
+        del os.environ[name]  # nothing here may reach a real database, registry, channel or server
     os.environ["PREFECT_HOME"] = str(folder.resolve() / ".leeway" / "prefect")  # not the developer's own
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ["PREFECT_LOGGING_LEVEL"] = "ERROR"
     console.rule("[bold]1  A workspace, a dataset version, a first model")
     init_workspace(folder)
     (folder / MARKER).parent.mkdir()

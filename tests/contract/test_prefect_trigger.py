@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
-from store_records import decision
 
 from leeway.adapters.prefect_trigger import PrefectTrigger, open_trigger
 from leeway.errors import WorkspaceError
+from store_records import decision
 
 
 def test_without_a_configured_server_there_is_no_trigger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+
+from leeway.adapters.sql import SqlStore, open_store
+from leeway.domain.records import WindowCounts
+from leeway.errors import ConflictError, StoreError
 from store_records import (
     ALERT,
     CLASSES,
@@ -23,10 +27,6 @@ from store_records import (
     recorded,
     window,
 )
-
-from leeway.adapters.sql import SqlStore, open_store
-from leeway.domain.records import WindowCounts
-from leeway.errors import ConflictError, StoreError
 
 # Models
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded
 
 from leeway.adapters.sql import SqlStore
 from leeway.domain.records import LabelledDraw, Release
 from leeway.errors import StoreError
+from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded
 
 # Labels
 

@@ -9,11 +9,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
-from store_records import START, open_when_all_are_ready, prediction, recorded, somebody_else
 
 from leeway.adapters.sql import SqlStore, open_store
 from leeway.adapters.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from leeway.errors import StoreError
+from store_records import START, open_when_all_are_ready, prediction, recorded, somebody_else
 
 
 def test_migrations_lead_from_empty_to_the_tables_that_the_code_uses(store: SqlStore, database_url: str) -> None:

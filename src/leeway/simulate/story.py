@@ -86,7 +86,7 @@ class Story:
         promoted = self.promotions[0][1] if self.promotions else None
         recovered = (max(promoted, self.nights - LAST_NIGHTS + 1), self.nights) if promoted else None
         drifted = (self.drift_night, promoted - 1 if promoted else self.nights) if self.drift_night else None
-        return {
+        told = {
             "seed": self.seed,
             "nights": self.nights,
             "drift_night": self.drift_night,
@@ -102,8 +102,9 @@ class Story:
             "promoted_version": self.promotions[-1][0] if self.promotions else None,
             "promoted_night": promoted,
             "dataset_versions": self.dataset_versions,
-            "seconds": round(self.seconds, 1),
+            "seconds": self.seconds,
         }
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in told.items()}
 
     def broken_promises(self) -> list[str]:
         """What a loop that works would not have done, one sentence each; empty if the story holds."""
