@@ -76,6 +76,8 @@ def main() -> int:
     if chosen.nights < 1 or chosen.seed < 0:
         parser.error(f"--nights {chosen.nights} --seed {chosen.seed}: at least one night, and a seed of 0 or more")
     drift_night = None if chosen.no_drift else chosen.drift_night
+    if drift_night is not None and not 1 <= drift_night <= chosen.nights:
+        parser.error(f"--drift-night {drift_night}: one of nights 1 to {chosen.nights}, or --no-drift")
     story = Story(chosen.seed, chosen.nights, FIRST_NIGHT, drift_night)
     started = time.monotonic()
     try:

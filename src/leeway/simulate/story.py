@@ -83,7 +83,7 @@ class Story:
     def summary(self) -> dict[str, Any]:
         """The numbers of summary.json: shares from 0 to 1, null where something did not happen."""
         quiet = self.drift_night - 1 if self.drift_night else self.nights
-        promoted = self.promotions[0][1] if self.promotions else None
+        promoted = next((night for _, night in self.promotions if night > (self.drift_night or 0)), None)
         recovered = (max(promoted, self.nights - LAST_NIGHTS + 1), self.nights) if promoted else None
         drifted = (self.drift_night, promoted - 1 if promoted else self.nights) if self.drift_night else None
         told = {
