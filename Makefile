@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What installs; pip itself does where uv cannot.
 UV := uv==0.13.8
 # uv reads no settings of pip: where this machine's name an index of its own, uv is told. Expanded by the shell.
-INDEX = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"
+INDEX = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config list | grep ^global.index-url | cut -d\' -f2)}}"
 # Idle threads of torch spin unless told otherwise, and take the cores from other processes.
 export OMP_WAIT_POLICY := PASSIVE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
