@@ -34,7 +34,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@rm $(VENV)/.unfinished && touch $@
 
-demo: setup  ## live through 60 nights of a digit classifier: about 4 minutes; ARGS="--seed 3 --no-drift"
+demo: setup  ## live through 60 nights of a digit classifier: about 3 minutes; ARGS="--seed 3 --no-drift"
 	@$(BIN)/python flows/demo.py $(ARGS)
 
 test: setup  ## pass the tests
