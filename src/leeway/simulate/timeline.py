@@ -105,6 +105,6 @@ def _estimates(story: Story) -> list[tuple[int, int, float, float, float]]:
 def _headline(story: Story) -> str:
     told = story.summary()
     if told["accuracy_recovered"] is None:
-        return f"{story.nights} nights of a digit classifier, {told['accuracy_before'] * 100:.0f} % right"
+        return f"{story.nights} nights of a digit classifier, {told['accuracy_before'] * 100:.1f} % right"
     before, drifted, after = (told[f"accuracy_{name}"] * 100 for name in ("before", "drifted", "recovered"))
-    return f"A digit classifier: {before:.0f} % right, then {drifted:.0f} %, then {after:.0f} % again"
+    return f"A digit classifier: {before:.1f} % right, then {drifted:.1f} %, then {after:.1f} % again"
