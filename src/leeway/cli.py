@@ -114,7 +114,7 @@ def release() -> None:
         challenger, champion = workspace.register(reason="released by hand"), workspace.find_champion(now)
         made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
         workspace.deliver_alerts(now=now)
-        _print_release(made)
+        _say_what_is_next(made)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def promote(version: Annotated[int, typer.Argument(help="The version that a pers
         verdict = workspace.judge(challenger, champion)
         made = workspace.release(challenger, champion, verdict, now=now, approved_by="a person")
         workspace.deliver_alerts(now=now)
-        _print_release(made)
+        _say_what_is_next(made)
 
 
 @app.command()
@@ -140,7 +140,7 @@ def rollback() -> None:
         now = datetime.now(UTC)
         made = workspace.rollback(now=now)
         workspace.deliver_alerts(now=now)
-        _print_release(made)
+        _say_what_is_next(made)
 
 
 @app.command()
@@ -178,16 +178,17 @@ def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> b
         challenger = workspace.register(reason=decision.reason)
         made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
         commit = workspace.finish(decision, challenger, made)
-    _print_release(made)
+    _say_what_is_next(made)
     print(f"dataset version {challenger.dataset_digest[:12]} is git commit {commit[:12]}")
     return True
 
 
-def _print_release(made: "Release") -> None:
-    """The reasons are in the alert, which is printed where no channel is configured, and on the version in MLflow."""
-    print(f"{made.model} version {made.version}: {made.outcome}")
+def _say_what_is_next(made: "Release") -> None:
+    """What came of it is in the log and in the alert, which is printed where no channel is configured."""
     if made.outcome == "left for review":
-        print(f"Approve it with `leeway promote {made.version}`; every number stands in its description in MLflow.")
+        print(f"Approve it with `leeway promote {made.version}`; every number stands on the version in MLflow.")
+    if made.outcome == "refused":
+        print("What the gate asks for stands in monitoring/policy.yaml, under promotion.")
 
 
 def _moment(given: datetime | None) -> datetime:
