@@ -120,7 +120,7 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
         model_reference=watch.champion.reference,
         earlier=[one for one in watch.windows() if one.night < window.night],
         fired=frozenset(night for night, result in before if result.status is Status.FIRED),
-        closed=_labels(watch, [plan for plan in closed if not _consumed(watch, plan)]),
+        closed=_labels(watch, _news(watch, closed)),
         recent=_labels(watch, [plan for plan in closed[-RECENT_NIGHTS:] if not alarm or plan.night >= alarm.night]),
     )
     return [
@@ -220,10 +220,11 @@ def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None)
     return open_requests
 
 
-def _consumed(watch: Watch, plan: LabelPlan) -> bool:
-    """Whether a night was decided after the plan closed: its labels are in the checks' state then."""
-    nightly = [one for one in watch.decisions() if one.nightly and one.version == plan.version]
-    return any(plan.closed_at is not None and one.made_at >= plan.closed_at for one in nightly)
+def _news(watch: Watch, closed: Sequence[LabelPlan]) -> list[LabelPlan]:
+    """Plans that closed since a night was last decided: the labels of the others are in the checks' state already."""
+    nightly = [one for one in watch.decisions() if one.nightly and one.version == watch.champion.version]
+    last = max((one.made_at for one in nightly), default=None)
+    return [plan for plan in closed if plan.closed_at and (last is None or plan.closed_at > last)]
 
 
 def _labels(watch: Watch, plans: Sequence[LabelPlan]) -> list[NightLabels]:
