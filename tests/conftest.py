@@ -1,4 +1,4 @@
-"""What holds for every test: no telemetry, no state of the developer's own, threads that do not spin."""
+"""What holds for every test: no telemetry, no proxy, no state of the developer's own, threads that do not spin."""
 
 import os
 
@@ -11,5 +11,7 @@ for name, value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }.items():
     os.environ.setdefault(name, value)
+# The machine may reach its package index through a proxy; the servers that tests start are on this machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 for name in [name for name in os.environ if name.startswith(("LEEWAY_", "PREFECT_"))]:
     del os.environ[name]
