@@ -19,7 +19,9 @@ VERSION = ModelVersion(
     version=1,
     bundle_digest="b1",
     dataset_digest="d1",
-    reference=ReferenceCounts(CLASSES, (0.5, 0.9), ((10, 10, 80),) * 3, correct=294, total=300),
+    reference=ReferenceCounts(
+        CLASSES, (0.5, 0.9), ((10, 10, 80),) * 3, correct=294, total=300, guesses=(0.5, 0.25, 0.02)
+    ),
     serving_since=datetime.combine(FIRST, time(), tzinfo=UTC),
 )
 POLICY = Policy.model_validate(
@@ -94,7 +96,7 @@ def live_morning(store: SqlStore, number: int, *, policy: Policy = POLICY, versi
     at = watch.Watch(store, policy, version, morning(number))
     decision = None
     for due in watch.nights_due(at):
-        watch.close_labels(at)
+        watch.close_labels(at, due)
         window = watch.close_window(at, due)
         decision = watch.conclude(at, window, watch.run_checks(at, window))
     for decided in watch.nights_to_plan(at):

@@ -1,13 +1,16 @@
 """The command `leeway`. Every command imports what it needs when it runs, so that `--help` is quick."""
 
+import json
 import logging
 import sys
+from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leeway import cli_watch
 from leeway.errors import LeewayError
 
 if TYPE_CHECKING:
@@ -22,6 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+app.add_typer(cli_watch.watch_app, name="watch")
+app.add_typer(cli_watch.labels_app, name="labels")
+app.command()(cli_watch.ingest)
+app.command()(cli_watch.power)
 
 
 def main() -> None:
@@ -47,7 +56,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
 
 @app.command()
 def status() -> None:
-    """Show the champion, last night's results, open decisions and the label queue."""
+    """Show every watched model, the worst first: last night's results, open decisions, label queue."""
     from leeway.overview import overview
     from leeway.wiring import open_workspace
 
@@ -64,32 +73,31 @@ def monitor(
             help="Time to act at; default: now. Without an offset: UTC.",
         ),
     ] = None,
+    model: Annotated[str | None, typer.Option(help="One model; default: all that are watched here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the screen.")] = False,
 ) -> None:
     """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
-    from leeway.domain.records import Action, DecisionState
+    from leeway.domain.records import DecisionState
+    from leeway.morning import as_object, live_through, screen
     from leeway.steps import watch
     from leeway.wiring import open_workspace
 
-    with open_workspace() as workspace:
-        at = workspace.watch(_moment(as_of))
-        watch.give_up_on_the_dead(at)
-        for night in watch.nights_due(at):
-            watch.close_labels(at)
-            window = watch.close_window(at, night)
-            results = watch.run_checks(at, window)
-            decision = watch.conclude(at, window, results)
-            if decision.action is Action.MORE_LABELS:
-                watch.draw_page(at, window, write=workspace.page_writer, folder=workspace.pages)
-            for result in results:
-                print(f"{night}  {result.check:18} {result.status:10} {result.reason}")
-            print(f"{night}  {decision.action}: {decision.reason}")
-        for night in watch.nights_to_plan(at):
-            print(f"{night}  {len(watch.plan_labels(at, night).draws)} labels are asked for")
-        workspace.deliver_alerts(now=at.as_of)
+    told = []
+    logging.getLogger("leeway.watch").setLevel(logging.WARNING)  # the screen says it
+    with redirect_stdout(sys.stderr) if as_json else nullcontext(), open_workspace() as workspace:
+        now = _moment(as_of)
+        for at in workspace.watches(now, model):
+            told.append(live_through(workspace, at))
+            if not as_json:
+                print(screen(told[-1]))
+        workspace.deliver_alerts(now=now)
         for request in watch.request_retraining(workspace.store, workspace.model, workspace.trigger):
             if workspace.trigger is None and request.state is DecisionState.OPEN:
                 print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
-                _retrain(workspace, request, now=at.as_of)
+                _retrain(workspace, request, now=now)
+    if as_json:
+        found = [as_object(one) for one in told]
+        print(json.dumps(found[-1] if model else {"models": found}, indent=1, ensure_ascii=False))
 
 
 @app.command()

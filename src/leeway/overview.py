@@ -2,18 +2,57 @@
 
 from datetime import datetime
 
-from leeway.domain.records import Action, Decision, DecisionState
+from leeway.domain.records import Action, Decision, DecisionState, Status
+from leeway.steps.watch import Watch
 from leeway.wiring import Workspace
 
 
 def overview(workspace: Workspace, *, now: datetime) -> str:
-    """Plain text, at most about 30 lines. A workspace without a champion is told what to do next."""
+    """Plain text: a line for each watched model, the worst first, and more of the workspace's own."""
+    fleet = _fleet(workspace, now=now)
+    own = _own(workspace, now=now) if workspace.trains else ""
+    return "\n\n".join(one for one in (fleet, own) if one)
+
+
+def _fleet(workspace: Workspace, *, now: datetime) -> str:
+    """A line for each model that is known from files; empty if there is none."""
+    lines = []
+    for model in workspace.watched:
+        watches = workspace.watches(now, model)
+        if watches:
+            lines.append(_line(watches[-1], labelled=workspace.store.number_of_labels(model)))
+        else:
+            lines.append((1, f"{model:20} ? no reference here yet: leeway watch init {model} --reference FILE"))
+    told = [text for _, text in sorted(lines)]
+    budget = f"{workspace.policy.false_alarm_probability_per_year:.2%} a year each"
+    return "\n".join([f"{len(told)} models known from files; false alarms: {budget}", *told]) if told else ""
+
+
+def _line(at: Watch, *, labelled: int) -> tuple[int, str]:
+    """(rank, text): fired before no verdict before quiet."""
+    found = at.results()
+    last = [one for night, one in found if night == found[-1][0]]
+    fired = [one for one in last if one.status is Status.FIRED]
+    silent = [one for one in last if one.status is Status.NO_VERDICT and at.policy.checks[one.check].budget_share]
+    accuracy = next((one for one in last if one.check == "accuracy" and one.effect is not None), None)
+    seen = f"accuracy {accuracy.effect:.1%}" if accuracy and accuracy.effect is not None else "accuracy unknown"
+    about = f"{at.champion.model:20} version {at.champion.version}  {seen:17} {labelled:,} labelled  "
+    night = f"night of {found[-1][0]}" if found else "no night yet"
+    if fired:
+        return 0, f"{about}! {', '.join(one.check for one in fired)} fired, {night}"
+    if silent or not last:
+        return 1, f"{about}? no verdict: {', '.join(one.check for one in silent) or 'nothing was checked'}, {night}"
+    return 2, f"{about}  quiet, {night}"
+
+
+def _own(workspace: Workspace, *, now: datetime) -> str:
+    """At most about 30 lines. A workspace without a champion is told what to do next."""
     store, model = workspace.store, workspace.model
     champion = workspace.find_champion(now)
     if champion is None:
         return f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it"
     reference, aliases = champion.reference, sorted(workspace.registry.aliases(model).items())
-    queue, labelled = len(store.label_queue(model)), len(store.labels(model))
+    queue, labelled = len(store.label_queue(model)), store.number_of_labels(model)
     lines = [
         f"model      {model}",
         f"champion   version {champion.version}, serving since {champion.serving_since:%Y-%m-%d %H:%M}, "

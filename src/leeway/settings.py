@@ -24,8 +24,11 @@ class Settings(BaseSettings):
     def resolved(self) -> "Settings":
         """With the defaults spelled out and paths absolute. Raises WorkspaceError outside a workspace."""
         root = self.workspace.resolve()
-        if not (root / "params.yaml").is_file():
-            raise WorkspaceError(f"{root} is no workspace: it has no params.yaml; `leeway init DIR` makes one")
+        if not (root / "params.yaml").is_file() and not (root / "monitoring" / "policy.yaml").is_file():
+            raise WorkspaceError(
+                f"{root} is no workspace: it has no params.yaml; `leeway init DIR` makes one, and "
+                "`leeway watch init NAME --reference FILE` one that only watches"
+            )
         state = root / ".leeway"
         return self.model_copy(
             update={
@@ -39,6 +42,11 @@ class Settings(BaseSettings):
     @property
     def policy_path(self) -> Path:
         return self.workspace / "monitoring" / "policy.yaml"
+
+    @property
+    def watched(self) -> Path:
+        """A policy for each model that is known from files."""
+        return self.workspace / "monitoring" / "watched"
 
 
 def read_settings() -> Settings:

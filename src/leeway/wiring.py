@@ -1,18 +1,29 @@
 """Wiring: one workspace with its adapters, each opened when it is first needed."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+import yaml
+
 from leeway.checks.policy import Policy, load_policy
 from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
-from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict
+from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict, WindowCounts
+from leeway.errors import ParamsError
+from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings, read_settings
-from leeway.steps import feedback, release, retrain
-from leeway.steps.watch import Watch, deliver_alerts
+from leeway.steps import enrol, feedback, release, retrain
+from leeway.steps.watch import Watch, deliver_alerts, draw_page
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+WATCHED_HEADER = """\
+# What watches {model}. Each key is explained in ../README.md. All models watched here share the false-alarm
+# probability: it should be the same here and in ../policy.yaml.
+"""
 
 
 class Workspace:
@@ -25,7 +36,34 @@ class Workspace:
 
     @cached_property
     def policy(self) -> Policy:
-        return load_policy(self.settings.policy_path)
+        """The workspace's policy, with this model's part of the yearly budget that all watched models share."""
+        return load_policy(self.settings.policy_path).shared_by(self.models_watched)
+
+    @cached_property
+    def watched(self) -> tuple[str, ...]:
+        """Names of the models that are known from files only."""
+        return tuple(sorted(path.stem for path in self.settings.watched.glob("*.yaml")))
+
+    @property
+    def trains(self) -> bool:
+        """Whether this workspace makes a model of its own."""
+        return (self.folder / "params.yaml").is_file()
+
+    @property
+    def models_watched(self) -> int:
+        return len(self.watched) + self.trains
+
+    def classes_of(self, model: str) -> tuple[str, ...]:
+        """Of its last version. Raises ParamsError for a model without one."""
+        versions = self.store.versions(model)
+        if not versions:
+            raise ParamsError(f"no model '{model}' is watched here; known: {', '.join(self.watched) or 'none'}")
+        return versions[-1].reference.classes
+
+    def policy_of(self, model: str) -> Policy:
+        if model not in self.watched:
+            return self.policy
+        return load_policy(self.settings.watched / f"{model}.yaml").shared_by(self.models_watched)
 
     @cached_property
     def store(self) -> Store:
@@ -85,6 +123,11 @@ class Workspace:
 
     # What the adapters are for
 
+    def draw_pages(self, at: Watch, window: WindowCounts, *, alarm: bool) -> list[Path]:
+        """The night's pages; Evidently's beside it where there was an alarm."""
+        drawn = draw_page(at, window, write=self.page_writer, folder=self.pages) if alarm else None
+        return [drawn] if drawn else []
+
     def bundle(self, version: int) -> Path:
         """The version's bundle as a local folder."""
         folder = self.folder / ".leeway" / "bundles" / f"{self.model}-{version}"
@@ -99,6 +142,29 @@ class Workspace:
 
     def watch(self, as_of: datetime) -> Watch:
         return Watch(self.store, self.policy, self.champion(as_of), as_of)
+
+    def watches(self, as_of: datetime, model: str | None = None) -> list[Watch]:
+        """What there is to look at this morning: the champion, and every version of the models known from files.
+
+        With `model` that one alone. Raises ParamsError for a name that is not watched, RegistryError where there is
+        nothing to look at yet.
+        """
+        found = [one for name in self.watched if model in (None, name) for one in self._watches_of(name, as_of)]
+        if model not in (None, self.model) and model not in self.watched:
+            known = ", ".join([*([self.model] if self.trains else []), *self.watched]) or "none"
+            raise ParamsError(f"no model '{model}' is watched here; known: {known} (`leeway watch init {model} ...`)")
+        if self.trains and model in (None, self.model) and (not found or self.find_champion(as_of)):
+            found.insert(0, self.watch(as_of))
+        return found
+
+    def _watches_of(self, model: str, as_of: datetime) -> list[Watch]:
+        versions = [enrol.serving_since(self.store, one, now=as_of) for one in self.store.versions(model)]
+        policy = self.policy_of(model)
+        epochs = [Watch(self.store, policy, one, as_of).epoch for one in versions]
+        return [
+            Watch(self.store, policy, one, as_of, until=until)
+            for one, until in zip(versions, [*epochs[1:], None], strict=True)
+        ]
 
     def register(self, *, reason: str) -> ModelVersion:
         """The bundle that `dvc repro` made."""
@@ -200,6 +266,30 @@ class Workspace:
 
     def fetch_champion(self) -> Path | None:
         return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start" / "champion")
+
+
+def watched_policy(settings: Settings, model: str, *, source: Path | None, floor: float | None) -> Policy:
+    """The policy that a watched model is to have: `source`, what it has, or the workspace's, with this floor.
+
+    Raises ParamsError for a name that is no file name, or a policy that cannot be read.
+    """
+    if not NAME.fullmatch(model):
+        raise ParamsError(f"'{model}' is no name of a model; allowed are letters, digits, - and _, 64 at most")
+    own = settings.watched / f"{model}.yaml"
+    given = source or (own if own.exists() else settings.policy_path)
+    content = read_yaml(given)
+    if floor is not None:
+        content["accuracy"] = {**(content.get("accuracy") or {}), "floor": floor}
+    return parse_section(content, Policy, where=given.name)
+
+
+def write_watched_policy(settings: Settings, model: str, policy: Policy) -> Path:
+    """Puts it where the monitor looks for it: from then on the model is watched, and shares the yearly budget."""
+    path = settings.watched / f"{model}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=False)
+    path.write_text(WATCHED_HEADER.format(model=model) + content, encoding="utf-8")
+    return path
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

@@ -58,9 +58,10 @@ def run(name: str, given: Evidence, previous: CheckResult | None = None, alpha: 
 
 
 @every_check
-def test_gives_no_verdict_on_an_empty_window(name):
+def test_is_never_quiet_about_an_empty_window(name):
+    """No verdict, or, from the check of the delivery, a finding."""
     result = run(name, evidence(window(9, (0, 0, 0, 0))))
-    assert result.status is Status.NO_VERDICT
+    assert result.status is (Status.FIRED if name == "traffic" else Status.NO_VERDICT)
     assert result.reason
 
 
@@ -92,7 +93,8 @@ def test_copes_with_a_class_seen_in_one_window_only(name, counts):
 @every_check
 @pytest.mark.parametrize("classes", [(), ("cat",)], ids=["no class", "one class"])
 def test_copes_with_a_model_of_hardly_any_class(name, classes):
-    assert run(name, evidence(window(9, [300][: len(classes)], classes), classes=classes)).status is Status.NO_VERDICT
+    found = run(name, evidence(window(9, [300][: len(classes)], classes), classes=classes))
+    assert found.status is Status.NO_VERDICT or name == "traffic"
 
 
 @every_check

@@ -4,11 +4,13 @@ import random
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
 from leeway.adapters.sql import SqlStore, open_store
+from leeway.checks.windows import count_window
+from leeway.domain.ports import Store
 from leeway.domain.records import WindowCounts
 from leeway.errors import ConflictError, StoreError
 from store_records import (
@@ -120,9 +122,7 @@ def test_refuses_a_time_without_zone(store: SqlStore) -> None:
         store.predictions("pets", 1, naive, END)
 
 
-@pytest.mark.parametrize(
-    "changed", [{"confidence": float("nan")}, {"probabilities": (float("nan"), 0.5, 0.5)}], ids=str
-)
+@pytest.mark.parametrize("changed", [{"energy": float("nan")}, {"probabilities": (float("nan"), 0.5, 0.5)}], ids=str)
 def test_refuses_numbers_that_are_none(store: SqlStore, changed: dict[str, object]) -> None:
     with pytest.raises(StoreError, match="JSON"):
         store.record_predictions([prediction("a", **changed)], received_at=START)
@@ -164,14 +164,18 @@ def test_counts_classes_and_confidence_bands_as_a_loop_in_python_does(store: Sql
     cells = Counter((one.predicted_class, (one.confidence >= 0.6) + (one.confidence >= 0.9)) for one in inside)
     expected = tuple((cells[name, 0], cells[name, 1], cells[name, 2]) for name in CLASSES)
     foreign = sum(one.predicted_class == "horse" for one in inside)
-    assert store.count_window(VERSION, NIGHT, START, END) == WindowCounts(
-        "pets", 1, NIGHT, CLASSES, expected, foreign=foreign
-    )
+    counted = counted_window(store, NIGHT, START, END)
+    assert (counted.counts, counted.foreign) == (expected, foreign)
+    assert counted.histogram == tuple(sum(band) for band in zip(*expected, strict=True))
+
+
+def counted_window(store: Store, night: date, start: datetime, end: datetime) -> WindowCounts:
+    return count_window(VERSION, night, store.cells(VERSION, start, end))
 
 
 def test_counts_an_empty_window_as_zeros(store: SqlStore) -> None:
-    counted = store.count_window(VERSION, NIGHT, START, END)
-    assert counted == WindowCounts("pets", 1, NIGHT, CLASSES, ((0, 0, 0),) * 3)
+    counted = counted_window(store, NIGHT, START, END)
+    assert counted == WindowCounts("pets", 1, NIGHT, CLASSES, ((0, 0, 0),) * 3, histogram=(0, 0, 0))
 
 
 def test_the_first_closing_of_a_window_stands(store: SqlStore) -> None:
@@ -184,8 +188,8 @@ def test_counts_rows_that_came_after_the_closing_as_late(store: SqlStore) -> Non
     recorded(store, "a", "b", "c")
     recorded(store, "odd", predicted_class="horse")
     day = timedelta(days=1)
-    counted = store.count_window(VERSION, NIGHT, START, END)
-    empty = store.count_window(VERSION, NIGHT - day, START - day, START)
+    counted = counted_window(store, NIGHT, START, END)
+    empty = counted_window(store, NIGHT - day, START - day, START)
     store.record_window(counted, start=START, end=END, closed_at=CLOSED)
     store.record_window(empty, start=START - day, end=START, closed_at=START)
     assert store.windows("pets", 1) == [empty, counted]

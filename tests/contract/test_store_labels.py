@@ -89,7 +89,7 @@ def test_an_item_drawn_twice_is_answered_twice(store: SqlStore) -> None:
     store.record_labels([label("b", "cat"), label("a"), label("b", "ship", labeler="bob", minute=-1)])
 
     def answer(at: int, said: str) -> LabelledDraw:
-        return LabelledDraw(made.draws[at], NIGHT, "dog", said, group="thing-1", image="ab" * 32)
+        return LabelledDraw(made.draws[at], NIGHT, "dog", said, group="thing-1", image="ab" * 32, slice="door")
 
     assert store.labelled_draws("x") == [answer(0, "ship"), answer(1, "dog"), answer(2, "ship")]
 

@@ -62,7 +62,7 @@ monitoring(as_of=datetime.fromisoformat({AS_OF.isoformat()!r}))
     assert command.returncode == 0, command.stderr
     assert concluded(workspace) == by_flow
     assert [one.action for one in by_flow[0]] == [Action.NOTHING] * 3 + [Action.MORE_LABELS]
-    assert "prediction_drift fired" in " ".join(command.stdout.split())
+    assert "! fired prediction_drift" in " ".join(command.stdout.split())
     assert "colours version 1: alarm" in command.stdout
     assert pages[0].exists()
 

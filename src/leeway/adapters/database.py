@@ -137,6 +137,7 @@ def sqlite_pragmas(lock_timeout_ms: int) -> list[str]:
         f"journal_mode = {journal}",
         "synchronous = full",
         "foreign_keys = on",
+        "cache_size = -65536",  # KiB: a million ids are put into their index from memory
     ]
 
 
@@ -144,10 +145,19 @@ def _bring_up_to_date(engine: Engine) -> None:
     with engine.begin() as connection:
         if _revision(connection, engine.url) == SCHEMA_REVISION:
             return
-    with engine.execution_options(writes=True).begin() as connection:  # whoever comes second finds it done
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
-        _migrate(connection, _revision(connection, engine.url), engine.url)
+    with engine.execution_options(writes=True).connect() as connection:
+        _tell_driver(connection, "foreign_keys = off")  # a table that is rebuilt is dropped for a moment
+        with connection.begin():  # whoever comes second finds it done
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+            _migrate(connection, _revision(connection, engine.url), engine.url)
+        _tell_driver(connection, "foreign_keys = on")
+
+
+def _tell_driver(connection: Connection, pragma: str) -> None:
+    """Outside a transaction, where alone SQLite listens to it; nothing on PostgreSQL."""
+    if connection.dialect.name == "sqlite":
+        connection.connection.cursor().execute(f"PRAGMA {pragma}")
 
 
 def _revision(connection: Connection, address: URL) -> str | None:

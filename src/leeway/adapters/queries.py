@@ -1,10 +1,25 @@
 """Questions to the store, as SQL that SQLite and PostgreSQL answer alike."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, case, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Update,
+    and_,
+    case,
+    column,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+    values,
+)
 
 from leeway.adapters import rows
 from leeway.adapters.tables import (
@@ -19,7 +34,7 @@ from leeway.adapters.tables import (
     releases,
     windows,
 )
-from leeway.domain.records import DecisionState
+from leeway.domain.records import DecisionState, Pick
 
 
 def _is(table: Any, model: Any, version: Any) -> ColumnElement[bool]:
@@ -34,6 +49,10 @@ def _in_window(model: Any, version: Any, start: Any, end: Any) -> ColumnElement[
 
 def model_version(model: str, version: int) -> Select[Any]:
     return select(*rows.MODEL).where(_is(models, model, version))
+
+
+def versions_of(model: str) -> Select[Any]:
+    return select(*rows.MODEL).where(models.c.model == model).order_by(models.c.version)
 
 
 def predictions_of(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
@@ -52,12 +71,74 @@ def first_prediction_at(model: str, version: int) -> Select[Any]:
     return select(func.min(predictions.c.occurred_at)).where(_is(predictions, model, version))
 
 
-def band_counts(model: str, version: int, start: datetime, end: datetime, *, edges: tuple[float, float]) -> Select[Any]:
-    """(class, band 0 to 2, count): a band reaches from its edge up to below the next."""
+def cells(model: str, version: int, start: datetime, end: datetime, *, edges: Sequence[float]) -> Select[Any]:
+    """(class, bin, slice, count): a bin reaches from its edge up to below the next; -1 without a confidence."""
+    key = (predictions.c.predicted_class, _bin(edges), predictions.c.slice)
+    return select(*key, func.count()).where(_in_window(model, version, start, end)).group_by(*key)
+
+
+def _bin(edges: Sequence[float]) -> Any:
     confidence = predictions.c.confidence
-    band = case((confidence < edges[0], 0), (confidence < edges[1], 1), else_=2).label("band")
-    query = select(predictions.c.predicted_class, band, func.count()).where(_in_window(model, version, start, end))
-    return query.group_by(predictions.c.predicted_class, band)
+    steps = [(confidence < edge, place) for place, edge in enumerate(edges)]
+    return case((confidence.is_(None), -1), *steps, else_=len(edges)).label("bin")
+
+
+def ranked_in_cells(
+    model: str, version: int, start: datetime, end: datetime, *, edges: Sequence[float], picks: Sequence[Pick]
+) -> Select[Any]:
+    """(place, prediction) of the picked ones: each is the rank-th of its cell, by id."""
+    said, place, where = predictions.c.predicted_class, _bin(edges), predictions.c.slice
+    rank = func.row_number().over(partition_by=(said, place, where), order_by=predictions.c.id).label("rank")
+    ranked = select(predictions.c.id, said, place, func.coalesce(where, "").label("slice"), rank)
+    inside = ranked.where(_in_window(model, version, start, end)).subquery("ranked")
+    wanted = (
+        values(column("place", Integer), column("said", String), column("bin", Integer), column("slice", String),
+               column("rank", Integer), name="wanted")
+        .data([(at, one.predicted_class, one.bin, one.slice or "", one.rank + 1) for at, one in enumerate(picks)])
+        .cte("wanted")
+    )  # fmt: skip
+    same = and_(
+        inside.c.predicted_class == wanted.c.said,
+        inside.c.bin == wanted.c.bin,
+        inside.c.slice == wanted.c.slice,
+        inside.c.rank == wanted.c.rank,
+    )
+    query = select(wanted.c.place, *rows.PREDICTION).join_from(wanted, inside, same)
+    return query.join(predictions, predictions.c.id == inside.c.id).order_by(wanted.c.place)
+
+
+def ranked(model: str, version: int, start: datetime, end: datetime, *, ranks: Collection[int]) -> Select[Any]:
+    """Predictions at these places, from 0, of the window ordered by id."""
+    rank = func.row_number().over(order_by=predictions.c.id).label("rank")
+    inside = select(predictions.c.id, rank).where(_in_window(model, version, start, end)).subquery("ranked")
+    query = select(*rows.PREDICTION).join(inside, predictions.c.id == inside.c.id)
+    return query.where(inside.c.rank.in_([one + 1 for one in ranks])).order_by(predictions.c.id)
+
+
+def number_after(model: str, version: int, moment: datetime) -> Select[Any]:
+    later = predictions.c.occurred_at > moment
+    return select(func.count()).select_from(predictions).where(_is(predictions, model, version), later)
+
+
+def first_given(model: str, version: int) -> Select[Any]:
+    """When the earliest prediction occurred whose label was given with a draw probability and not taken yet."""
+    query = select(func.min(predictions.c.occurred_at)).join(labels, labels.c.prediction_id == predictions.c.id)
+    untaken = and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
+    return query.where(_is(predictions, model, version), untaken)
+
+
+def given_tallies(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
+    """(class, label, slice, draw probability, count) of the labels of a window that were given with one."""
+    key = (predictions.c.predicted_class, labels.c.label, predictions.c.slice, labels.c.draw_probability)
+    query = select(*key, func.count().label("count")).join_from(labels, predictions)
+    query = query.where(_in_window(model, version, start, end), labels.c.draw_probability.is_not(None))
+    return query.where(labels.c.plan_id.is_(None)).group_by(*key).order_by(*key)
+
+
+def take_given(model: str, version: int, start: datetime, end: datetime, *, plan_id: str) -> Update:
+    inside = select(predictions.c.id).where(_in_window(model, version, start, end))
+    untaken = and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
+    return update(labels).where(untaken, labels.c.prediction_id.in_(inside)).values(plan_id=plan_id)
 
 
 def closed_windows(model: str, version: int) -> Select[Any]:
@@ -95,7 +176,7 @@ def _earliest_labels() -> Any:
 
 def answered_draws(plan_id: str) -> Select[Any]:
     first = _earliest_labels()
-    said = (predictions.c.predicted_class, predictions.c.group, predictions.c.image)
+    said = (predictions.c.predicted_class, predictions.c.group, predictions.c.image, predictions.c.slice)
     query = select(*rows.DRAW, label_plans.c.night, *said, first.c.label).join_from(draws, label_plans)
     query = query.join(predictions, predictions.c.id == draws.c.prediction_id)
     query = query.join(first, first.c.prediction_id == draws.c.prediction_id)
@@ -107,6 +188,22 @@ def labels_of(model: str) -> Select[Any]:
     answers = [first.c[column.name] for column in rows.LABEL]
     query = select(*answers, *rows.PREDICTION).join_from(first, predictions, first.c.prediction_id == predictions.c.id)
     return query.where(predictions.c.model == model).order_by(first.c.labelled_at, predictions.c.id)
+
+
+def disagreements_of(model: str) -> Select[Any]:
+    """Number of predictions that people have called different things."""
+    several = select(labels.c.prediction_id).join(predictions, predictions.c.id == labels.c.prediction_id)
+    several = several.where(predictions.c.model == model).group_by(labels.c.prediction_id)
+    return select(func.count()).select_from(several.having(func.count(labels.c.label.distinct()) > 1).subquery())
+
+
+def number_of_labels(model: str) -> Select[Any]:
+    counted = func.count(labels.c.prediction_id.distinct())
+    return (
+        select(counted)
+        .join(predictions, predictions.c.id == labels.c.prediction_id)
+        .where(predictions.c.model == model)
+    )
 
 
 def results_of(model: str, version: int) -> Select[Any]:

@@ -1,7 +1,8 @@
 """Rows of the store: records into columns, and back."""
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -19,9 +20,10 @@ from leeway.domain.records import (
     LabelPlan,
     ModelVersion,
     Prediction,
-    ReferenceCounts,
     Release,
+    Tally,
     WindowCounts,
+    reference_from,
 )
 
 Values = dict[str, Any]
@@ -46,6 +48,8 @@ def model_values(version: ModelVersion) -> Values:
 
 def prediction_values(prediction: Prediction, received_at: datetime) -> Values:
     values = values_of(prediction)
+    if prediction.confidence is not None and math.isnan(prediction.confidence):
+        values["confidence"] = None
     return values | {"received_at": received_at, "digest": _digest(values)}
 
 
@@ -58,13 +62,17 @@ def _digest(values: Values) -> str:
 
 def plan_values(plan: LabelPlan) -> tuple[Values, list[Values]]:
     """The plan, and its draws in order."""
-    values = values_of(plan) | {"stratum_shares": dict(plan.stratum_shares)}
+    values = values_of(plan) | {
+        "stratum_shares": dict(plan.stratum_shares),
+        "parts": {name: list(part) for name, part in plan.parts.items()},
+        "given": [asdict(one) for one in plan.given],
+    }
     drawn = values.pop("draws")
     return values, [values_of(draw) | {"position": position} for position, draw in enumerate(drawn)]
 
 
 def window_values(window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> Values:
-    values = values_of(window) | {"start": start, "end": end, "closed_at": closed_at}
+    values = values_of(window) | {"start": start, "end": end, "closed_at": closed_at, "slices": dict(window.slices)}
     del values["late"]  # counted whenever it is asked for
     return values
 
@@ -81,24 +89,33 @@ def record_from(kind: type[Record], row: Row[Any], columns: Columns, **changed: 
 
 
 def model_from(row: Row[Any]) -> ModelVersion:
-    kept: Mapping[str, Any] = row.reference
-    reference = ReferenceCounts(
-        classes=tuple(kept["classes"]),
-        band_edges=(kept["band_edges"][0], kept["band_edges"][1]),
-        counts=_counts_from(kept["counts"]),
-        correct=kept["correct"],
-        total=kept["total"],
-    )
-    return record_from(ModelVersion, row, MODEL, reference=reference)
+    return record_from(ModelVersion, row, MODEL, reference=reference_from(row.reference))
 
 
 def prediction_from(row: Row[Any]) -> Prediction:
     return record_from(Prediction, row, PREDICTION, probabilities=tuple(row.probabilities))
 
 
+def decision_values(decision: Decision) -> Values:
+    return values_of(decision) | {"class_weights": dict(decision.class_weights)}
+
+
+def plan_from(row: Row[Any], draws: Sequence[Draw]) -> LabelPlan:
+    parts = {name: tuple(part) for name, part in row.parts.items()}
+    given = tuple(Tally(**one) for one in row.given)
+    return record_from(LabelPlan, row, PLAN, draws=tuple(draws), parts=parts, given=given)
+
+
 def window_from(row: Row[Any]) -> WindowCounts:
     """`row.present`: predictions of that night that are there now; those not counted at the closing came late."""
-    counted = record_from(WindowCounts, row, WINDOW, classes=tuple(row.classes), counts=_counts_from(row.counts))
+    counted = record_from(
+        WindowCounts,
+        row,
+        WINDOW,
+        classes=tuple(row.classes),
+        counts=_counts_from(row.counts),
+        histogram=tuple(row.histogram),
+    )
     return replace(counted, late=max(0, row.present - counted.total - counted.foreign))
 
 

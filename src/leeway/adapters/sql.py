@@ -1,20 +1,22 @@
 """The store on SQLite and PostgreSQL: production facts, each call one transaction."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row, Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from leeway.adapters import queries, rows, tables
+from leeway.adapters.bulk import insert_columns
 from leeway.adapters.database import explain, open_engine
 from leeway.domain.records import (
     Alert,
+    Cell,
     CheckResult,
     Decision,
     DecisionState,
@@ -23,12 +25,17 @@ from leeway.domain.records import (
     LabelledDraw,
     LabelPlan,
     ModelVersion,
+    Pick,
     Prediction,
+    PredictionColumns,
+    Recorded,
     Release,
+    Tally,
     WindowCounts,
 )
 from leeway.errors import ConflictError, StoreError
 
+T = TypeVar("T", str, int)
 IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
 
 
@@ -82,13 +89,41 @@ class SqlStore:
                 _refuse_other_content(connection, values)
         return new
 
+    def versions(self, model: str) -> list[ModelVersion]:
+        return [rows.model_from(row) for row in self._all(queries.versions_of(model))]
+
+    def record_columns(
+        self,
+        model: str,
+        batches: Iterable[tuple[int, PredictionColumns]],
+        *,
+        received_at: datetime,
+        all_or_nothing: bool = False,
+    ) -> Recorded:
+        total = Recorded()
+        if not all_or_nothing:
+            for version, columns in batches:
+                with self._transaction(writes=True) as connection:
+                    total += insert_columns(connection, model, version, columns, received_at=received_at)
+            return total
+        with self._transaction(writes=True) as connection:
+            for version, columns in batches:
+                total += insert_columns(connection, model, version, columns, received_at=received_at)
+            refused = total.changed + total.labels_changed
+            if refused:
+                raise ConflictError(
+                    f"{len(refused)} rows are recorded with other content: {_some(refused)}; nothing was written. "
+                    "A prediction never changes: give a new one a new id"
+                )
+        return total
+
     def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
         return [rows.prediction_from(row) for row in self._all(queries.predictions_of(model, version, start, end))]
 
     def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]:
         """Ordered by id; unknown ids are left out."""
         with self._transaction() as connection:
-            found = [row for some in _batches(ids) for row in connection.execute(queries.predictions_with(some))]
+            found = [row for some in batches(ids) for row in connection.execute(queries.predictions_with(some))]
         return [rows.prediction_from(row) for row in found]
 
     def first_prediction_at(self, model: str, version: int) -> datetime | None:
@@ -98,13 +133,32 @@ class SqlStore:
 
     # Windows and what was concluded from them
 
-    def count_window(self, version: ModelVersion, night: date, start: datetime, end: datetime) -> WindowCounts:
-        reference = version.reference
-        counted = self._all(queries.band_counts(version.model, version.version, start, end, edges=reference.band_edges))
-        cells = Counter({(name, band): number for name, band, number in counted})
-        counts = tuple((cells[name, 0], cells[name, 1], cells[name, 2]) for name in reference.classes)
-        foreign = cells.total() - sum(map(sum, counts))
-        return WindowCounts(version.model, version.version, night, reference.classes, counts, foreign)
+    def cells(self, version: ModelVersion, start: datetime, end: datetime) -> list[Cell]:
+        edges = version.reference.bin_edges if version.reference.with_confidence else ()
+        found = self._all(queries.cells(version.model, version.version, start, end, edges=edges))
+        return sorted((Cell(*row) for row in found), key=lambda one: (one.predicted_class, one.slice or "", one.bin))
+
+    def pick(self, version: ModelVersion, start: datetime, end: datetime, picks: Sequence[Pick]) -> list[Prediction]:
+        if not picks:
+            return []
+        edges = version.reference.bin_edges if version.reference.with_confidence else ()
+        query = queries.ranked_in_cells(version.model, version.version, start, end, edges=edges, picks=picks)
+        return [rows.prediction_from(row) for row in self._all(query)]
+
+    def predictions_at(
+        self, model: str, version: int, start: datetime, end: datetime, ranks: Sequence[int]
+    ) -> list[Prediction]:
+        with self._transaction() as connection:
+            found = [
+                rows.prediction_from(row)
+                for some in batches(ranks)
+                for row in connection.execute(queries.ranked(model, version, start, end, ranks=some))
+            ]
+        return sorted(found, key=lambda one: one.id)
+
+    def number_after(self, model: str, version: int, moment: datetime) -> int:
+        with self._transaction() as connection:
+            return int(connection.scalar(queries.number_after(model, version, moment)) or 0)
 
     def record_window(self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> bool:
         values = rows.window_values(window, start=start, end=end, closed_at=closed_at)
@@ -115,19 +169,28 @@ class SqlStore:
         return [rows.window_from(row) for row in self._all(queries.closed_windows(model, version))]
 
     def record_night(
-        self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
+        self,
+        window: WindowCounts,
+        results: Sequence[CheckResult],
+        decision: Decision,
+        alerts: Sequence[Alert],
+        *,
+        applied: Sequence[str] = (),
     ) -> bool:
         concluded = [rows.result_values(result, window, decision, at) for at, result in enumerate(results)]
         with self._transaction(writes=True) as connection:
-            if not _insert_new(connection, tables.decisions, [rows.values_of(decision)]):
+            if not _insert_new(connection, tables.decisions, [rows.decision_values(decision)]):
                 return False
             _insert_new(connection, tables.check_results, concluded)
             _insert_new(connection, tables.alerts, [rows.values_of(alert) for alert in alerts])
+            plans = tables.label_plans
+            for some in batches(applied):
+                connection.execute(update(plans).where(plans.c.id.in_(some)).values(applied_by=decision.key))
         return True
 
     def record_decision(self, decision: Decision) -> bool:
         with self._transaction(writes=True) as connection:
-            return _insert_new(connection, tables.decisions, [rows.values_of(decision)]) == 1
+            return _insert_new(connection, tables.decisions, [rows.decision_values(decision)]) == 1
 
     def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
         found = self._all(queries.results_of(model, version))
@@ -173,7 +236,22 @@ class SqlStore:
             found = connection.execute(queries.plans_of(model, version)).all()
             for row in connection.execute(queries.draws_of(model, version)):
                 drawn[row.plan_id].append(rows.record_from(Draw, row, rows.DRAW))
-        return [LabelPlan(**row._mapping, draws=tuple(drawn[row.id])) for row in found]
+        return [rows.plan_from(row, drawn[row.id]) for row in found]
+
+    def first_given(self, model: str, version: int) -> datetime | None:
+        with self._transaction() as connection:
+            first: datetime | None = connection.scalar(queries.first_given(model, version))
+        return first
+
+    def given_tallies(self, model: str, version: int, start: datetime, end: datetime) -> list[Tally]:
+        return [Tally(*row) for row in self._all(queries.given_tallies(model, version, start, end))]
+
+    def record_given(self, plan: LabelPlan, *, start: datetime, end: datetime) -> bool:
+        values, _ = rows.plan_values(plan)
+        with self._transaction(writes=True) as connection:
+            new = _insert_new(connection, tables.label_plans, [values]) == 1
+            connection.execute(queries.take_given(plan.model, plan.version, start, end, plan_id=plan.id))
+        return new
 
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
         """A plan that was closed before keeps its time."""
@@ -194,7 +272,13 @@ class SqlStore:
     def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
         return [
             LabelledDraw(
-                rows.record_from(Draw, row, rows.DRAW), row.night, row.predicted_class, row.label, row.group, row.image
+                rows.record_from(Draw, row, rows.DRAW),
+                row.night,
+                row.predicted_class,
+                row.label,
+                row.group,
+                row.image,
+                row.slice,
             )
             for row in self._all(queries.answered_draws(plan_id))
         ]
@@ -203,6 +287,14 @@ class SqlStore:
         """In the order in which they were given."""
         found = self._all(queries.labels_of(model))
         return [(rows.record_from(Label, row, rows.LABEL), rows.prediction_from(row)) for row in found]
+
+    def number_of_labels(self, model: str) -> int:
+        with self._transaction() as connection:
+            return int(connection.scalar(queries.number_of_labels(model)) or 0)
+
+    def disagreements(self, model: str) -> int:
+        with self._transaction() as connection:
+            return int(connection.scalar(queries.disagreements_of(model)) or 0)
 
     # Releases and alerts
 
@@ -274,11 +366,12 @@ def _refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def _found(connection: Connection, ids: Sequence[str]) -> Iterator[Row[Any]]:
-    for some in _batches(ids):
+    for some in batches(ids):
         yield from connection.execute(queries.digests_of(some))
 
 
-def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
+def batches(ids: Sequence[T]) -> Iterator[list[T]]:
+    """Sorted, each once."""
     rest = iter(sorted(set(ids)))
     return iter(lambda: list(islice(rest, IDS_PER_QUERY)), [])
 

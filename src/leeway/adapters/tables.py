@@ -19,13 +19,15 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
 from leeway.domain.records import Action, DecisionState, Status
 from leeway.errors import StoreError
 
-SCHEMA_REVISION = "0001"  # known without importing Alembic, so that opening a current database is quick
+SCHEMA_REVISION = "0002"  # known without importing Alembic, so that opening a current database is quick
+UNTAKEN = "draw_probability IS NOT NULL AND plan_id IS NULL"  # labels that measure and that no check has seen
 VERSION_TABLE = "leeway_schema"  # a name of our own: MLflow and Prefect keep theirs in `alembic_version`
 
 # Sorted by code point on both databases; PostgreSQL would otherwise sort ids and names by its locale.
@@ -93,15 +95,16 @@ predictions = Table(
     _column("occurred_at", UtcDateTime),
     _column("image", TEXT),
     _column("predicted_class", TEXT),
-    _column("confidence", Double),
+    _column("confidence", Double, null=True),
     _column("probabilities", JSON),
-    _column("energy", Double),
-    _column("latency_ms", Double),
+    _column("energy", Double, null=True),
+    _column("latency_ms", Double, null=True),
     _column("group", TEXT),
     _column("slice", TEXT, null=True),
     _column("received_at", UtcDateTime),
     _column("digest", TEXT),  # of the content: decides whether a known id is the same prediction
-    Index("predictions_of_window", "model", "version", "occurred_at"),
+    # What a night is counted by stands in the index: counting then never looks into the rows.
+    Index("predictions_of_night", "model", "version", "occurred_at", "predicted_class", "confidence", "slice"),
 )
 
 label_plans = Table(
@@ -116,6 +119,10 @@ label_plans = Table(
     _column("mean_guess", Double),
     _column("closed_at", UtcDateTime, null=True),
     _column("stratum_shares", JSON),
+    _column("parts", JSON),
+    _column("uniform_share", Double),
+    _column("given", JSON),
+    _column("applied_by", TEXT, null=True),
     Index("label_plans_of_model", "model", "version", "night"),
 )
 
@@ -140,6 +147,9 @@ labels = Table(
     _column("labeler", TEXT, key=True),
     _column("label", TEXT),
     _column("labelled_at", UtcDateTime),
+    _column("draw_probability", Double, null=True),
+    _column("plan_id", TEXT, null=True),  # the plan that took a label given with its draw probability
+    Index("labels_given", "plan_id", sqlite_where=text(UNTAKEN), postgresql_where=text(UNTAKEN)),
 )
 
 windows = Table(
@@ -151,6 +161,9 @@ windows = Table(
     _column("classes", JSON),
     _column("counts", JSON),
     _column("foreign", Integer),
+    _column("histogram", JSON),
+    _column("without_confidence", Integer),
+    _column("slices", JSON),
     _column("start", UtcDateTime),
     _column("end", UtcDateTime),
     _column("closed_at", UtcDateTime),
@@ -170,6 +183,7 @@ decisions = Table(
     _column("state", _words(DecisionState)),
     _column("outcome", TEXT),
     _column("claimed_at", UtcDateTime, null=True),
+    _column("class_weights", JSON),
     Index("decisions_of_model", "model", "made_at"),
 )
 

@@ -62,6 +62,16 @@ def init_workspace(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != ".git")
 
 
+def init_watching(folder: Path) -> Path:
+    """Puts the policy and its runbook into a folder that is no workspace yet; gives the policy's path."""
+    path = folder / "monitoring" / "policy.yaml"
+    if not path.exists():
+        shutil.copytree(_template() / "monitoring", path.parent, dirs_exist_ok=True)
+        (folder / ".leeway").mkdir(exist_ok=True)
+        (folder / ".leeway" / ".gitignore").write_text("*\n", encoding="utf-8")
+    return path
+
+
 def _fill(folder: Path) -> None:
     source = _template()
     for name in TEMPLATE:

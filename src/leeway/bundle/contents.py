@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leeway.bundle.resize import ResizeRule
-from leeway.domain.records import ReferenceCounts
+from leeway.domain.records import ReferenceCounts, reference_from
 from leeway.errors import BundleError
 
 FORMAT_VERSION = 1
@@ -136,20 +136,6 @@ def read_golden(folder: Path, contents: Contents) -> tuple[Golden, ...]:
     return tuple(images)
 
 
-def count_reference(classes: Sequence[str], probabilities: NDArray[Any], truth: NDArray[Any]) -> ReferenceCounts:
-    """Predicted class x confidence band on the frozen test split.
-
-    `probabilities` (N, K), `truth` (N,) class indices. The bands are cut at the terciles of the confidence, so that
-    each holds a third of what the model answers while nothing changes.
-    """
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1).astype(float)
-    low, high = (float(edge) for edge in np.quantile(confidence, (1 / 3, 2 / 3)))
-    counts = np.zeros((len(classes), 3), dtype=int)
-    np.add.at(counts, (predicted, np.searchsorted((low, high), confidence, side="right")), 1)
-    rows = tuple((int(a), int(b), int(c)) for a, b, c in counts)
-    return ReferenceCounts(tuple(classes), (low, high), rows, int((predicted == truth).sum()), len(truth))
-
-
 @contextmanager
 def _swapped_in(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` that takes its place at the end; gone if anything is raised."""
@@ -207,13 +193,7 @@ def _from_json(told: dict[str, Any]) -> Contents:
     return Contents(
         **fields,
         resize=resize,
-        reference=ReferenceCounts(
-            classes=tuple(reference["classes"]),
-            band_edges=tuple(reference["band_edges"]),
-            counts=tuple(tuple(row) for row in reference["counts"]),
-            correct=reference["correct"],
-            total=reference["total"],
-        ),
+        reference=reference_from(reference),
     )
 
 

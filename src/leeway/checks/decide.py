@@ -1,7 +1,7 @@
 """Decide: what last night's results call for. Pure; what is decided is acted on elsewhere."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from leeway.checks.estimates import accuracy_estimate
@@ -17,6 +17,7 @@ from leeway.domain.records import (
 )
 
 UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
+LABELLED = ("accuracy", "class_accuracy")  # checks whose alarm is about labels: it needs no more of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class History:
     results: Sequence[tuple[date, CheckResult]] = ()  # of this model version, before tonight
     closed: Sequence[NightLabels] = ()  # closed label plans of this model version, tonight's included
     new_labels: int = 0  # labels that may train and that the serving version was not trained on
+    class_weights: Mapping[str, float] = field(default_factory=dict)  # where the class mix of labelled data has moved
 
 
 def decide(
@@ -46,9 +48,14 @@ def decide(
     otherwise stand down. A retraining that is called for waits, with the alarm open, until the cool-down is over and
     there are `min_new_labels`. After a stand-down the checks that caused it stay quiet for the cool-down, since a
     detector keeps its evidence; another check may still alarm. After a retraining of this version (refused or failed)
-    every check does.
+    every check does. A check whose `then` is `alert` asks for nothing; one whose `then` is `labels`, or a model that is
+    only watched, ends in an alert where another would be retrained.
     """
     action, reason = _conclude(results, history, policy, version=version, night=night, now=now)
+    weights = dict(history.class_weights) if action is Action.RETRAIN else {}
+    if weights:
+        listed = ", ".join(f"{name} {weight:.2g}" for name, weight in weights.items())
+        reason = f"{reason}; the class mix of labelled predictions has moved, new class weights: {listed}"
     return Decision(
         key=f"{version.model}/{version.version}/{night.isoformat()}",
         model=version.model,
@@ -59,6 +66,7 @@ def decide(
         made_at=now,
         policy_digest=policy_digest(policy),
         state=DecisionState.OPEN if action is Action.RETRAIN else DecisionState.DONE,
+        class_weights=weights,
     )
 
 
@@ -78,7 +86,8 @@ def _conclude(
     by_night = [*history.results, *((night, result) for result in results)]
     if taken and taken[-1].action is Action.MORE_LABELS:
         return _after_burst(taken[-1], by_night, history, policy, version=version, now=now)
-    fired = {result.check: result for result in results if result.status is Status.FIRED}
+    asking = {name for name, check in policy.checks.items() if check.then != "alert"}
+    fired = {one.check: one for one in results if one.status is Status.FIRED and one.check in asking}
     if not fired:
         return Action.NOTHING, _quiet_sentence(results)
     known, cooling = _held_back(taken, by_night, policy, now=now)
@@ -100,12 +109,17 @@ def _after_burst(
 ) -> tuple[Action, str]:
     # The plan made after the alarm draws from the alarm's own night.
     burst = [one for one in history.closed if one.night >= alarm.night]
-    if len(burst) < policy.labels.burst_nights:
-        so_far = f"{len(burst)} of {policy.labels.burst_nights} nights are in"
+    nights = len({one.night for one in burst})
+    if nights < policy.labels.burst_nights:
+        so_far = f"{nights} of {policy.labels.burst_nights} nights are in"
         return Action.NOTHING, f"waits for the labels asked for after {alarm.night}: {so_far}"
     warranted, finding = _finding(alarm, by_night, burst, policy, version=version)
     if not warranted:
         return Action.STAND_DOWN, finding
+    if version.watched_only:
+        return Action.ALERT, f"{finding}; a retraining is called for, and this model is not trained by Leeway"
+    if not _may_retrain(alarm, by_night, policy):
+        return Action.ALERT, f"{finding}; a retraining is called for, and the policy leaves it to people (then: labels)"
     if history.new_labels < policy.retrain.min_new_labels:
         needed = f"waits: {history.new_labels} new labels to train on, {policy.retrain.min_new_labels} needed"
         return Action.NOTHING, f"{finding}; {needed}"
@@ -124,11 +138,11 @@ def _finding(
     version: ModelVersion,
 ) -> tuple[bool, str]:
     """Whether a retraining is warranted, and why."""
-    accuracy = [one for night, one in by_night if night >= alarm.night and one.check == "accuracy"]
-    fired = [one for one in accuracy if one.status is Status.FIRED]
+    since = [one for night, one in by_night if night >= alarm.night]
+    fired = [one for one in since if one.check in LABELLED and one.status is Status.FIRED]
     if fired:
-        return True, f"accuracy fired: {fired[-1].reason}"
-    reference = version.reference.correct / max(version.reference.total, 1)
+        return True, f"{fired[-1].check} fired: {fired[-1].reason}"
+    reference = version.reference.accuracy
     lowest = reference - policy.retrain.tolerated_drop
     against = f"the reference accuracy is {reference:.1%}, a drop of {policy.retrain.tolerated_drop:.0%} is tolerated"
     try:
@@ -140,8 +154,21 @@ def _finding(
         return True, f"{count} labels since {alarm.night} cannot exclude a drop: {against}"
     seen = f"accuracy {estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%}) from {estimate.labels} labels"
     if estimate.low < lowest:
-        return True, f"{seen} since {alarm.night} cannot exclude a drop: {against}"
+        return True, f"{seen} since {alarm.night} cannot exclude a drop: {against}{_offer(since)}"
     return False, f"{seen} since {alarm.night} excludes a drop: {against}"
+
+
+def _may_retrain(alarm: Decision, by_night: Sequence[tuple[date, CheckResult]], policy: Policy) -> bool:
+    """Whether a check that fired since the alarm may lead to a retraining."""
+    fired = {one.check for night, one in by_night if night >= alarm.night and one.status is Status.FIRED}
+    return any(policy.checks[name].then == "retrain" for name in fired & policy.checks.keys())
+
+
+def _offer(since: Sequence[CheckResult]) -> str:
+    """A changed class mix needs no new model: correcting the priors comes first."""
+    found = [one for one in since if one.check == "attribution" and one.details.get("verdict") == "class mix"]
+    mix_moved = found and found[-1].effect is not None and found[-1].effect >= 0.05
+    return f"; attribution: {found[-1].reason}" if mix_moved else ""
 
 
 def _held_back(
@@ -151,6 +178,8 @@ def _held_back(
     if not taken or now >= (until := _cool_until(taken[-1], policy)):
         return set(), ""
     last, cooling = taken[-1], f"until {until:%Y-%m-%d %H:%M} the alarm of before {taken[-1].night} is not raised again"
+    if last.action is Action.ALERT:
+        return {result.check for _, result in by_night}, f"{cooling} (people were told)"
     if last.action is Action.RETRAIN:
         return {result.check for _, result in by_night}, f"{cooling} (retraining {last.outcome or last.state})"
     alarms = [one for one in taken if one.action is Action.MORE_LABELS]

@@ -1,60 +1,130 @@
 """Estimates for people: accuracy, recall and precision of served predictions, from the labels of some nights."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from leeway.domain.records import LabelledDraw, NightLabels
+from leeway.checks.yardstick import class_truth
+from leeway.domain.records import LabelledDraw, NightLabels, ReferenceCounts
+from leeway.stats.drift import chi_square
 from leeway.stats.estimation import Estimate, post_stratified_error, weighted_share
 
+Floats = NDArray[np.float64]
+MIX_LABELS, MIX_MOVED, MIX_P = 50, 0.10, 0.01
 
-def accuracy_estimate(nights: Sequence[NightLabels]) -> Estimate | None:
-    """Share of right answers among all predictions of these nights, with its 95 % interval; None below 10 labels.
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Labelled draws of some nights as arrays (n,)."""
+
+    wrong: NDArray[np.bool_]
+    weights: Floats  # 1 / (N q_i)
+    guesses: Floats
+    count: NDArray[np.int64]  # like draws counted together
+    truth: NDArray[np.object_]
+    answer: NDArray[np.object_]
+    slice: NDArray[np.object_]
+    probability: Floats
+
+    def __len__(self) -> int:
+        return int(self.count.sum())
+
+
+def draws_of(nights: Sequence[NightLabels]) -> Draws:
+    """Raises ValueError for a draw without a usable probability or guess."""
+    pairs = usable_draws(nights)
+    return Draws(
+        wrong=np.array([one.wrong for _, one in pairs], dtype=bool),
+        weights=np.array([1 / (size * one.draw.probability) for size, one in pairs]),
+        guesses=np.array([one.draw.guess for _, one in pairs]),
+        count=np.array([one.count for _, one in pairs], dtype=np.int64),
+        truth=np.array([one.label for _, one in pairs], dtype=object),
+        answer=np.array([one.predicted_class for _, one in pairs], dtype=object),
+        slice=np.array([one.slice for _, one in pairs], dtype=object),
+        probability=np.array([one.draw.probability for _, one in pairs]),
+    )
+
+
+def accuracy_estimate(nights: Sequence[NightLabels], *, level: float = 0.95) -> Estimate | None:
+    """Share of right answers among all predictions of these nights, with its interval; None below 10 labels.
 
     Post-stratified by the strata of the draws (STATISTICS.md, check 6). A night counts by its number of labels.
     Raises ValueError for a draw without a usable probability or guess.
     """
-    pairs = usable_draws(nights)
-    if not pairs:
+    draws = draws_of(nights)
+    if not len(draws):
         return None
     shares = _shares(nights)
     codes = {name: code for code, name in enumerate(sorted(shares))}
     error = post_stratified_error(
-        np.array([one.wrong for _, one in pairs]),
-        weights=_weights(pairs),
-        guesses=np.array([one.draw.guess for _, one in pairs]),
-        strata=np.array([codes[one.draw.stratum] for _, one in pairs]),
+        draws.wrong,
+        weights=draws.weights,
+        guesses=draws.guesses,
+        strata=np.array([codes[one.draw.stratum] for night in nights for one in night.draws]),
         shares=np.array([shares[name] for name in sorted(shares)]),
+        multiplicity=draws.count,
+        level=level,
     )
     return None if error is None else Estimate(1 - error.value, 1 - error.high, 1 - error.low, error.labels)
 
 
 def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Recall and precision of each class with 95 % intervals, None below 10 labels; JSON-able, in class order.
+    """Recall, precision and false-positive rate of each class with 95 % intervals, None below 10 labels; JSON-able.
 
     Raises ValueError for a draw without a usable probability or guess.
     """
-    pairs = usable_draws(nights)
-    weights = _weights(pairs)
-    hits = np.array([not one.wrong for _, one in pairs], dtype=bool)
-    truth = np.array([one.label for _, one in pairs], dtype=object)
-    answer = np.array([one.predicted_class for _, one in pairs], dtype=object)
+    draws = draws_of(nights)
+
+    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> dict[str, Any] | None:
+        return as_details(weighted_share(hits[among], weights=draws.weights[among], multiplicity=draws.count[among]))
+
     found = {}
     for name in classes:
-        is_class, says_class = truth == name, answer == name
+        is_class, says_class = draws.truth == name, draws.answer == name
         found[name] = {
-            "recall": as_details(weighted_share(hits[is_class], weights=weights[is_class])),
-            "precision": as_details(weighted_share(hits[says_class], weights=weights[says_class])),
-            "labels": int(is_class.sum()),
+            "recall": share(~draws.wrong, is_class),
+            "precision": share(~draws.wrong, says_class),
+            "false_positive_rate": share(says_class, ~is_class),
+            "labels": int(draws.count[is_class].sum()),
         }
     return found
+
+
+def class_weights(nights: Sequence[NightLabels], reference: ReferenceCounts) -> dict[str, float]:
+    """Weight of each class in a retraining, if the class mix of labelled data has moved; empty if that is not shown.
+
+    Moved: total variation over .10 and chi-square p under .01 against the reference, at the effective number of labels.
+    Weights are in inverse proportion to the mix of production (half a label added to each class), with mean 1.
+    """
+    try:
+        draws = draws_of(nights)
+    except ValueError:
+        return {}
+    _, true, _ = class_truth(reference)
+    weights = draws.weights * draws.count
+    mix = np.array([float(weights[draws.truth == name].sum()) for name in reference.classes])
+    if not mix.sum() or not true.sum() or len(draws) < MIX_LABELS:
+        return {}
+    effective = weights.sum() ** 2 / float((draws.weights**2 * draws.count).sum())
+    counts = np.rint(mix / mix.sum() * effective).astype(np.int64)
+    found = chi_square(true, counts, rng=np.random.default_rng(0))
+    if found.tv < MIX_MOVED or found.p >= MIX_P:
+        return {}
+    shares = (mix / mix.sum() * effective + 0.5) / (effective + 0.5 * len(mix))
+    return {name: round(float(one), 3) for name, one in zip(reference.classes, 1 / (shares * len(mix)), strict=True)}
 
 
 def as_details(estimate: Estimate | None) -> dict[str, Any] | None:
     """The estimate as JSON."""
     return None if estimate is None else asdict(estimate)
+
+
+def interval(details: dict[str, Any]) -> str:
+    """In a sentence."""
+    return f"{details['value']:.0%} ({details['low']:.0%} to {details['high']:.0%})"
 
 
 def usable_draws(nights: Sequence[NightLabels]) -> list[tuple[int, LabelledDraw]]:
@@ -69,10 +139,6 @@ def usable_draws(nights: Sequence[NightLabels]) -> list[tuple[int, LabelledDraw]
     return pairs
 
 
-def _weights(pairs: Sequence[tuple[int, LabelledDraw]]) -> np.ndarray:
-    return np.array([1 / (size * one.draw.probability) for size, one in pairs])
-
-
 def _shares(nights: Sequence[NightLabels]) -> dict[str, float]:
     """Share of the predictions in each stratum, over the nights as their labels weigh them.
 
@@ -82,7 +148,7 @@ def _shares(nights: Sequence[NightLabels]) -> dict[str, float]:
     for night in nights:
         shares = dict(night.stratum_shares) or _drawn_shares(night)
         for stratum, share in shares.items():
-            total[stratum] = total.get(stratum, 0.0) + share * len(night.draws)
+            total[stratum] = total.get(stratum, 0.0) + share * night.labels
         for one in night.draws:
             total.setdefault(one.draw.stratum, 0.0)
     return total
@@ -91,5 +157,5 @@ def _shares(nights: Sequence[NightLabels]) -> dict[str, float]:
 def _drawn_shares(night: NightLabels) -> dict[str, float]:
     weights: dict[str, float] = {}
     for one in night.draws:
-        weights[one.draw.stratum] = weights.get(one.draw.stratum, 0.0) + 1 / one.draw.probability
+        weights[one.draw.stratum] = weights.get(one.draw.stratum, 0.0) + one.count / one.draw.probability
     return {stratum: weight / sum(weights.values()) for stratum, weight in weights.items()}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,22 +10,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from leeway.checks.builtin import Accuracy, PredictionDrift
+from leeway.checks.builtin import Accuracy, AttributionOfShift, ClassAccuracy, MonthlyDrop, PredictionDrift, Traffic
 from leeway.checks.registry import CHECKS, Check
 from leeway.paramsfile import ParamsModel, load_section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Occasion = Literal["alarm", "retrain", "stand_down", "no_verdict", "release"]
+Occasion = Literal["alarm", "alert", "retrain", "stand_down", "no_verdict", "release"]
 
 
 class LabelPlanning(ParamsModel):
     """How many labels are asked for, and how they are drawn."""
 
-    per_night: Annotated[int, Field(ge=0)] = 20
+    per_night: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] = 20
     uniform_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    lean: Annotated[float, Field(ge=0, lt=1)] = 0.6
     burst_on_alarm: Count = 150
     burst_nights: Count = 2
+
+    def wanted(self, predictions: int) -> int:
+        """Labels asked for of a night with so many predictions."""
+        return self.per_night if isinstance(self.per_night, int) else math.ceil(self.per_night * predictions)
 
 
 class Retraining(ParamsModel):
@@ -50,7 +56,7 @@ class Promotion(ParamsModel):
 class Alerting(ParamsModel):
     """What people are told about."""
 
-    about: tuple[Occasion, ...] = ("alarm", "retrain", "stand_down", "release")
+    about: tuple[Occasion, ...] = ("alarm", "alert", "retrain", "stand_down", "release")
 
 
 class Policy(ParamsModel):
@@ -58,8 +64,12 @@ class Policy(ParamsModel):
 
     time_zone: str = "UTC"
     false_alarm_probability_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    accuracy: Accuracy = Accuracy()
+    traffic: Traffic = Traffic()
     prediction_drift: PredictionDrift = PredictionDrift()
+    attribution: AttributionOfShift = AttributionOfShift()
+    accuracy: Accuracy = Accuracy()
+    class_accuracy: ClassAccuracy = ClassAccuracy()
+    monthly_drop: MonthlyDrop = MonthlyDrop()
     labels: LabelPlanning = LabelPlanning()
     retrain: Retraining = Retraining()
     promotion: Promotion = Promotion()
@@ -92,12 +102,19 @@ class Policy(ParamsModel):
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """Every registered check by name; one without a section here has its defaults."""
-        return {name: getattr(self, name, None) or CHECKS.build(name) for name in CHECKS.names()}
+        """Every registered check by name, in the file's order; one without a section here has its defaults."""
+        own = [name for name in type(self).model_fields if name in CHECKS.names()]
+        others = [name for name in CHECKS.names() if name not in own]
+        return {name: getattr(self, name, None) or CHECKS.build(name) for name in [*own, *others]}
 
     def alpha(self, check: Check) -> float:
         """Probability that this check alarms falsely within 365 nights."""
         return self.false_alarm_probability_per_year * check.budget_share
+
+    def shared_by(self, models: int) -> "Policy":
+        """The same with this model's part of the yearly budget, where so many models share one."""
+        part = self.false_alarm_probability_per_year / max(models, 1)
+        return self.model_copy(update={"false_alarm_probability_per_year": part})
 
 
 def load_policy(path: Path) -> Policy:

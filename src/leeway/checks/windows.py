@@ -5,7 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from leeway.domain.records import WindowCounts
+from leeway.checks.yardstick import bands_of_bins
+from leeway.domain.records import Cell, ModelVersion, WindowCounts
+
+MIDDLE = 1  # band of an answer without a confidence
 
 
 def night_bounds(night: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -49,6 +52,37 @@ def drift_reference(
     """
     quiet = (one for one in earlier if one.total >= max(min_predictions, 1) and one.night not in fired)
     return tuple(islice(quiet, nights))
+
+
+def count_window(version: ModelVersion, night: date, cells: Iterable[Cell]) -> WindowCounts:
+    """The night's counts by class and band, and by confidence bin and slice, from the cells the database counted."""
+    reference = version.reference
+    bands, places = bands_of_bins(reference), {name: place for place, name in enumerate(reference.classes)}
+    counts = [[0, 0, 0] for _ in places]
+    histogram = [0] * len(bands)
+    slices: dict[str, int] = {}
+    foreign = unknown = 0
+    for one in cells:
+        unknown += one.count * (one.bin < 0)
+        if one.slice:
+            slices[one.slice] = slices.get(one.slice, 0) + one.count
+        if one.predicted_class not in places:
+            foreign += one.count
+            continue
+        counts[places[one.predicted_class]][MIDDLE if one.bin < 0 else bands[one.bin]] += one.count
+        if one.bin >= 0:
+            histogram[one.bin] += one.count
+    return WindowCounts(
+        model=version.model,
+        version=version.version,
+        night=night,
+        classes=reference.classes,
+        counts=tuple((low, middle, high) for low, middle, high in counts),
+        foreign=foreign,
+        histogram=tuple(histogram),
+        without_confidence=unknown,
+        slices=dict(sorted(slices.items())),
+    )
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
 """The edges of the system as Protocols: steps see these, adapters implement them, wiring connects them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
@@ -8,14 +8,19 @@ from typing import Any, Protocol
 
 from leeway.domain.records import (
     Alert,
+    Cell,
     CheckResult,
     Decision,
     Label,
     LabelledDraw,
     LabelPlan,
     ModelVersion,
+    Pick,
     Prediction,
+    PredictionColumns,
+    Recorded,
     Release,
+    Tally,
     WindowCounts,
 )
 
@@ -37,6 +42,23 @@ class Store(Protocol):
         With other content ConflictError names the ids, and nothing of the call is written.
         """
 
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Every recorded version of the model, in order."""
+
+    def record_columns(
+        self,
+        model: str,
+        batches: Iterable[tuple[int, PredictionColumns]],
+        *,
+        received_at: datetime,
+        all_or_nothing: bool = False,
+    ) -> Recorded:
+        """(version, rows) of a prediction log, each batch in one transaction, or all of them.
+
+        A known id with the same content changes nothing; with another it is refused and told, and with `all_or_nothing`
+        raises ConflictError, with nothing written.
+        """
+
     def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
         """Those with start <= occurred_at < end, ordered by id."""
 
@@ -45,8 +67,19 @@ class Store(Protocol):
 
     def first_prediction_at(self, model: str, version: int) -> datetime | None: ...
 
-    def count_window(self, version: ModelVersion, night: date, start: datetime, end: datetime) -> WindowCounts:
-        """GROUP BY class x confidence band (the version's band edges), in the database."""
+    def cells(self, version: ModelVersion, start: datetime, end: datetime) -> list[Cell]:
+        """A night as counts: GROUP BY class x confidence bin x slice, in SQL; in order of class, slice, bin."""
+
+    def pick(self, version: ModelVersion, start: datetime, end: datetime, picks: Sequence[Pick]) -> list[Prediction]:
+        """The picked ones in their order, found in the database; a pick beyond its cell's end is left out."""
+
+    def predictions_at(
+        self, model: str, version: int, start: datetime, end: datetime, ranks: Sequence[int]
+    ) -> list[Prediction]:
+        """Those at these places, from 0, of the window ordered by id; each once, ordered by id."""
+
+    def number_after(self, model: str, version: int, moment: datetime) -> int:
+        """Predictions whose time lies after this moment."""
 
     def record_window(self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> bool:
         """False if this night was closed before: the first closing stands."""
@@ -55,9 +88,18 @@ class Store(Protocol):
         """Closed windows in order of night; `late` is counted now: rows beyond those counted at the closing."""
 
     def record_night(
-        self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
+        self,
+        window: WindowCounts,
+        results: Sequence[CheckResult],
+        decision: Decision,
+        alerts: Sequence[Alert],
+        *,
+        applied: Sequence[str] = (),
     ) -> bool:
-        """Results, decision and alerts of a night in one transaction; False, with nothing written, for a known key."""
+        """Results, decision, alerts, and which label plans they took into account, in one transaction.
+
+        False, with nothing written, for a known key.
+        """
 
     def record_decision(self, decision: Decision) -> bool:
         """One that no night called for (the calendar, a person). False, with nothing written, for a known key."""
@@ -85,6 +127,16 @@ class Store(Protocol):
     def plans(self, model: str, version: int) -> list[LabelPlan]:
         """In order of night, with their draws."""
 
+    def first_given(self, model: str, version: int) -> datetime | None:
+        """When the first prediction occurred whose label came with a draw probability that no plan has taken."""
+
+    def given_tallies(self, model: str, version: int, start: datetime, end: datetime) -> list[Tally]:
+        """Answers of this window that came with a draw probability and that no plan has taken, counted in SQL."""
+
+    def record_given(self, plan: LabelPlan, *, start: datetime, end: datetime) -> bool:
+        """The plan of such answers, and that it took them. False if it was known: then they came too late to measure,
+        and are marked all the same."""
+
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
 
     def record_labels(self, labels: Sequence[Label]) -> int:
@@ -101,6 +153,12 @@ class Store(Protocol):
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
         """Earliest label of every labelled prediction of the model."""
+
+    def number_of_labels(self, model: str) -> int:
+        """Predictions of the model that have a label."""
+
+    def disagreements(self, model: str) -> int:
+        """Predictions that people have called different things; the earliest label counts."""
 
     def record_release(self, release: Release) -> None: ...
 

@@ -7,18 +7,43 @@ from enum import StrEnum
 from typing import Any
 
 BANDS = ("low", "mid", "high")  # confidence bands, cut at the model's own edges
+WATCHED = "watched:"  # what the bundle digest of a model without a bundle begins with
 LabelSource = str  # "original" or "feedback"
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceCounts:
-    """What a model answered on its frozen test split: the yardstick of production."""
+    """What a model answered where the truth is known: the yardstick of production, counted once."""
 
     classes: tuple[str, ...]  # (K,) the bundle's order
     band_edges: tuple[float, float]  # confidence below the first is low, below the second mid
     counts: tuple[tuple[int, int, int], ...]  # (K, 3) predicted class x confidence band
-    correct: int  # test images answered rightly
-    total: int  # test images
+    correct: int  # items answered rightly
+    total: int  # items whose truth is known
+    edges: tuple[float, ...] = ()  # (B-1,) of the confidence bins, rising
+    guesses: tuple[float, ...] = ()  # (B,) calibrated chance of an error in each bin
+    cells: tuple[tuple[int, int, int, int], ...] = ()  # true class or -1, predicted class, bin, items
+    production: bool = False  # counted on production: drift is held against it, too
+    with_confidence: bool = True  # without: one bin, and every answer counts as of the middle band
+
+    @property
+    def bin_edges(self) -> tuple[float, ...]:
+        """(B-1,) edges; those of the bands where nothing finer was counted."""
+        return self.edges or self.band_edges
+
+    @property
+    def accuracy(self) -> float:
+        """0 to 1; 0 where no truth is known."""
+        return self.correct / self.total if self.total else 0.0
+
+
+def reference_from(kept: Mapping[str, Any]) -> ReferenceCounts:
+    """From JSON: lists become tuples; what an older Leeway did not count takes its default."""
+    return ReferenceCounts(**{name: _as_tuples(value) for name, value in kept.items()})
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +57,11 @@ class ModelVersion:
     reference: ReferenceCounts
     serving_since: datetime | None = None  # start of its epoch as champion
 
+    @property
+    def watched_only(self) -> bool:
+        """Whether Leeway neither trained nor serves it: it is known from files."""
+        return self.bundle_digest.startswith(WATCHED)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -41,14 +71,50 @@ class Prediction:
     model: str
     version: int
     occurred_at: datetime
-    image: str  # sha256 of the encoded image
+    image: str  # sha256 of the encoded image; "" where there is none
     predicted_class: str
-    confidence: float  # largest probability, 0 to 1
-    probabilities: tuple[float, ...]  # (K,) the bundle's order
-    energy: float
-    latency_ms: float
+    confidence: float | None  # largest probability, 0 to 1; None where the model gave none, or NaN
+    probabilities: tuple[float, ...]  # (K,) the bundle's order; empty where only the answer is known
+    energy: float | None
+    latency_ms: float | None
     group: str  # images of one thing (a patient, a digit) share it; the image hash where nothing is known
     slice: str | None = None  # camera, site
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionColumns:
+    """Predictions of one model version as columns, each (N,) or empty where the log has no such column."""
+
+    ids: Sequence[str]
+    occurred_at: Sequence[str]  # UTC, `2026-01-31 08:00:00.000000`
+    predicted: Sequence[str]
+    labels: Sequence[str | None]
+    draw_probabilities: Sequence[float | None]
+    confidence: Sequence[float | None] = ()
+    probabilities: Sequence[str] = ()  # JSON
+    slices: Sequence[str | None] = ()
+    groups: Sequence[str] = ()
+    images: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of the rows of a prediction log."""
+
+    new: int = 0
+    known: int = 0  # recorded before with the same content
+    changed: tuple[str, ...] = ()  # ids recorded before with another content: refused
+    labels: int = 0  # new
+    labels_changed: tuple[str, ...] = ()  # ids whose label from a file was another before: refused
+
+    def __add__(self, other: "Recorded") -> "Recorded":
+        return Recorded(
+            self.new + other.new,
+            self.known + other.known,
+            self.changed + other.changed,
+            self.labels + other.labels,
+            self.labels_changed + other.labels_changed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +144,22 @@ class LabelPlan:
     draws: tuple[Draw, ...]
     closed_at: datetime | None = None
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # share of the window in each stratum
+    # `class cat` and `slice door` -> items, chance of a draw, mean guess
+    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    uniform_share: float = 0.2  # eta: no weight 1 / (N q_i) exceeds 1 / eta
+    given: tuple["Tally", ...] = ()  # instead of draws: answers that came with their draw probability
+    applied_by: str | None = None  # the decision whose checks took its labels into account
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Like answers counted together, of labels that came with a draw probability."""
+
+    predicted_class: str
+    label: str
+    slice: str | None
+    probability: float  # q_i of one draw
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +170,7 @@ class Label:
     label: str
     labeler: str
     labelled_at: datetime
+    draw_probability: float | None = None  # with which somebody else's design chose it; None: unknown, or a plan's draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +183,8 @@ class LabelledDraw:
     label: str
     group: str
     image: str
+    slice: str | None = None
+    count: int = 1  # like draws counted together, where a whole night was labelled
 
     @property
     def wrong(self) -> bool:
@@ -115,6 +200,32 @@ class NightLabels:
     mean_guess: float  # g_bar
     draws: tuple[LabelledDraw, ...]  # purpose "measure" only
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # of the plan
+    parts: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of the plan
+    uniform_share: float = 0.2  # of the plan
+
+    @property
+    def labels(self) -> int:
+        return sum(one.count for one in self.draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Predictions of a window that are alike: one row of the night as the database counts it."""
+
+    predicted_class: str
+    bin: int  # of confidence, 0 to B-1; -1 without a confidence
+    slice: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One drawn prediction, by its place in its cell: the rank-th by id, from 0."""
+
+    predicted_class: str
+    bin: int
+    slice: str | None
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +239,9 @@ class WindowCounts:
     counts: tuple[tuple[int, int, int], ...]  # (K, 3) predicted class x confidence band
     foreign: int = 0  # predictions outside the class list: an event of its own, never a cell
     late: int = 0  # rows that came after the window closed
+    histogram: tuple[int, ...] = ()  # (B,) of confidence, in the version's bins
+    without_confidence: int = 0  # missing or NaN; they count as of the middle band
+    slices: Mapping[str, int] = field(default_factory=dict)  # predictions of each
 
     @property
     def total(self) -> int:
@@ -168,6 +282,7 @@ class Action(StrEnum):
     MORE_LABELS = "more labels"  # an alarm: ask people for a burst of labels
     RETRAIN = "retrain"
     STAND_DOWN = "stand down"  # the burst excluded a drop: the alarm is closed without retraining
+    ALERT = "alert"  # a retraining is called for, and Leeway may not start it: people are told
 
 
 class DecisionState(StrEnum):
@@ -193,6 +308,7 @@ class Decision:
     policy_digest: str
     state: DecisionState = DecisionState.DONE  # a retraining request starts open
     outcome: str = ""  # what came of it
+    class_weights: Mapping[str, float] = field(default_factory=dict)  # to train with, where the class mix has moved
 
     @property
     def nightly(self) -> bool:

@@ -1,190 +1,369 @@
-"""Simulated years: nights of a made-up production, seen by the real checks under the real policy.
+"""Simulated years: many years of a made-up production at once, watched by the policy's detectors.
 
 The proof of what the policy promises. Production is made up where it has to be cheap (counts and label draws, no
-images); checks, sampling design and budgets are the ones that watch a real model.
+images); statistics, sampling design and budgets are those that watch a real model, and a test compares this engine
+night by night with the checks themselves. All years live the same night at once: 2,000 of them take minutes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from leeway.checks.policy import Policy
-from leeway.checks.registry import Check, Evidence
-from leeway.domain.records import (
-    CheckResult,
-    Draw,
-    LabelledDraw,
-    NightLabels,
-    ReferenceCounts,
-    Status,
-    WindowCounts,
-)
-from leeway.stats.allocation import Allocation, allocate
+from leeway.stats import edetector
+from leeway.stats.allocation import Allocation, Part, allocate, limited
+from leeway.stats.multinomial import FEWEST_DAYS, LONGEST, day_tolerance, log_detector, share_box
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+DayShares = Callable[[int, Floats, int, Generator], Floats]
 
-FIRST_NIGHT = date(2025, 1, 1)
 NIGHTS = 365
+NEVER = -1
+LEVELS = (0.0005, 0.005, 0.02, 0.06, 0.15, 0.35, 0.6)  # guesses of a good classifier
+LEVEL_SHARES = (0.55, 0.20, 0.10, 0.06, 0.05, 0.03, 0.01)
+WATCHED = ("prediction_drift", "accuracy", "class_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What a night is drawn from: the same mix of items every night; whether one is answered rightly is chance."""
+    """What a night is drawn from: kinds of items, how many of each, and how often each is answered wrongly."""
 
-    shares: Floats  # (K,) of the predicted classes
-    guesses: Floats  # (N,) calibrated guess that an item is wrong: N predictions a night
-    error_rates: Floats  # (N,) chance that it really is
+    sizes: Ints  # (C,) items of each kind in a night of the usual size
+    guesses: Floats  # (C,) guess of an error
+    error_rates: Floats  # (C,) chance of one
+    predicted: Ints  # (C,) class answered
+    band: Ints  # (C,) confidence band, 0 to 2
+    slice: Ints  # (C,) camera; -1 without one
+    classes: int
+
+    @property
+    def error_rate(self) -> float:
+        return float(self.sizes @ self.error_rates) / int(self.sizes.sum())
+
+
+def classifier(
+    *,
+    predictions: int,
+    accuracy: float,
+    classes: int = 10,
+    slices: int = 0,
+    before: float | None = None,
+    gain: float = 0.0,
+    weak_class: float | None = None,
+    weak_slice: float | None = None,
+) -> Production:
+    """A night of a classifier of this accuracy: equal classes (and cameras), guesses as a good model gives them.
+
+    Guesses take seven levels, mean about 5 %. Errors come in proportion to their odds; with `before` the loss since
+    that accuracy hits every answer alike, confident ones too. `gain`: what the first class gains from the others alike.
+    `weak_class`, `weak_slice`: accuracy of the first one, whose added errors hit every answer alike.
+    """
+    levels, places = len(LEVELS), max(slices, 1)
+    predicted, level, place = (one.ravel() for one in np.indices((classes, levels, places)))
+    share = np.where(predicted == 0, 1 / classes + gain, 1 / classes - gain / (classes - 1))
+    sizes = np.maximum(np.rint(predictions * share * np.array(LEVEL_SHARES)[level] / places), 1).astype(np.int64)
+    guesses = np.array(LEVELS)[level]
+    rates = _with_mean(guesses, 1 - (accuracy if before is None else before), sizes)
+    if before is not None:
+        rates = np.clip(rates + before - accuracy, 0, 1)
+    for weak, inside in ((weak_class, predicted == 0), (weak_slice, place == 0)):
+        if weak is not None:
+            usual = float(sizes[inside] @ rates[inside] / sizes[inside].sum())
+            rates = np.where(inside, np.clip(rates + 1 - weak - usual, 0, 1), rates)
+    band = np.select([level < 1, level < 3], [2, 1], 0)
+    where = place if slices else np.full(len(place), -1)
+    return Production(sizes, guesses, rates, predicted, band, where, classes)
+
+
+def weekly_pattern(night: int, shares: Floats, years: int, rng: Generator) -> Floats:
+    """(Y, J) shares of a benign year: every other class is 15 % up on weekends, and days differ (Dirichlet 800)."""
+    weekend = night % 7 >= 5
+    tilt = np.where(np.arange(len(shares)) // 3 % 2 == 0, 0.15, -0.15) * weekend
+    base = shares * (1 + tilt)
+    return rng.dirichlet(800 * base / base.sum(), size=years)
+
+
+def _with_mean(guesses: Floats, mean: float, sizes: Ints) -> Floats:
+    """(C,) rates in [0, 1] whose odds are in proportion to those of the guesses, with this mean over the items."""
+    odds = guesses / (1 - guesses)
+
+    def excess(log_scale: float) -> float:
+        scaled = np.exp(log_scale) * odds
+        return float(sizes @ (scaled / (1 + scaled))) / float(sizes.sum()) - mean
+
+    scaled: Floats = np.exp(brentq(excess, -20, 20)) * odds
+    return scaled / (1 + scaled)
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
-    """A year: production before, and from night `change` on production after."""
+class Limits:
+    """Error rates that the detectors bet against."""
 
-    before: Production
-    reference: ReferenceCounts
-    after: Production | None = None
-    change: int = NIGHTS  # night of the year, from 0
+    accuracy: float = 0.10
+    classes: float = 0.20
+    slices: float = 0.20
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One simulated night, of every year at once: Y years, n labelled draws, J = 3K cells."""
+
+    production: Production
+    cells: Ints  # (Y, J) predictions by class and confidence band
+    design: Allocation  # of the label plan, one for each year
+    parts: Mapping[str, Part]
+    drawn: Ints  # (Y, n) kind of each draw
+    wrong: NDArray[np.bool_]  # (Y, n)
+    truth: Ints  # (Y, n)
+    log_m: Mapping[str, Floats]  # (Y,) of each check after this night
 
 
 @dataclass(frozen=True, slots=True)
 class YearsOutcome:
     """First alarm of each simulated year, by check; -1 where there was none."""
 
-    first_alarm: Mapping[str, NDArray[np.int64]]  # (years,) night from 0
+    first_alarm: Mapping[str, Ints]  # (Y,) night from 0
+    labels: float  # asked for in a year
 
     @property
     def any_alarm(self) -> NDArray[np.bool_]:
-        """(years,) whether any check fired."""
+        """(Y,) whether any check fired."""
         alarmed: NDArray[np.bool_] = np.array(list(self.first_alarm.values())).max(axis=0) >= 0
         return alarmed
 
-    def delays(self, check: str, scenario: Scenario) -> Floats:
-        """(years,) nights from the change to the check's alarm, counting the first changed night as 1; inf without."""
+    def delays(self, check: str, *, change: int) -> Floats:
+        """(Y,) nights from the change to the check's alarm, the first changed night as 1; inf without an alarm.
+
+        Years in which the check had fired before the change are left out.
+        """
         nights = self.first_alarm[check]
-        return np.where(nights < 0, np.inf, nights - scenario.change + 1.0)
+        after = nights[(nights < 0) | (nights >= change)]
+        return np.where(after < 0, np.inf, after - change + 1.0)
 
 
 def simulate_years(
-    scenario: Scenario,
+    before: Production,
     policy: Policy,
     *,
     years: int,
     rng: Generator,
+    after: Production | None = None,
+    change: int = NIGHTS,
     nights: int = NIGHTS,
-    checks: Mapping[str, Check] | None = None,
+    limits: Limits = Limits(),
+    watch: Sequence[str] = WATCHED,
+    labels: int | None = None,
+    day_shares: DayShares | None = None,
+    observe: Callable[[int, Night], None] | None = None,
+    progress: Callable[[], None] = lambda: None,
+    stop_when_all_fired: bool = False,
 ) -> YearsOutcome:
-    """Lives `years` independent years of `nights` nights through `checks` (those of the policy that can fire).
+    """Lives `years` years of `nights` nights; from night `change` on (from 0) production is `after`.
 
-    A check is not run again in a year in which it has fired. Labels come in the night after they were drawn.
+    day_shares(night, shares (J,), Y, rng) -> (Y, J) moves the shares of a night (weekends, day effects). Labels are
+    drawn from the night they are about and come in with it. Every night all detectors of `watch` are updated; `observe`
+    sees it. An alarm changes nothing: the first one of each check is what is kept; with `stop_when_all_fired` nothing
+    is lived after the last of them.
     """
-    if checks is None:
-        checks = {name: check for name, check in policy.checks.items() if check.budget_share > 0}
-    plans = {id(one): _plan(one, policy) for one in (scenario.before, scenario.after) if one is not None}
-    alarms = [_live_a_year(scenario, policy, checks, plans=plans, nights=nights, rng=rng) for _ in range(years)]
-    return YearsOutcome({name: np.array([year.get(name, -1) for year in alarms]) for name in checks})
-
-
-def constant_production(
-    *, classes: int, predictions: int, error_rate: float, rng: Generator, confident: bool = False
-) -> Production:
-    """A night's mix with this mean error rate: equal class shares, guesses as a good classifier gives them.
-
-    Guesses follow a beta distribution with mean 5 %; errors come in proportion to them, or, `confident`, equally often
-    to every item whatever its guess.
-    """
-    guesses = rng.beta(0.25, 4.75, predictions)
-    rates = np.full(predictions, error_rate) if confident else _with_mean(guesses, error_rate)
-    return Production(np.full(classes, 1 / classes), guesses, rates)
-
-
-def _with_mean(guesses: Floats, mean: float) -> Floats:
-    """(N,) rates in [0, 1] in proportion to the odds of the guesses, with this mean."""
-    odds = guesses / (1 - guesses)
-    low, high = 0.0, 1e6
-    for _ in range(100):
-        scale = (low + high) / 2
-        low, high = (scale, high) if (scale * odds / (1 + scale * odds)).mean() < mean else (low, scale)
-    rates: Floats = low * odds / (1 + low * odds)
-    return rates
-
-
-def _plan(production: Production, policy: Policy) -> tuple[Allocation, dict[str, float]]:
-    plan = allocate(production.guesses, uniform_share=policy.labels.uniform_share)
-    return plan, {str(stratum): float(share) for stratum, share in enumerate(plan.shares)}
-
-
-def _live_a_year(
-    scenario: Scenario,
-    policy: Policy,
-    checks: Mapping[str, Check],
-    *,
-    plans: Mapping[int, tuple[Allocation, dict[str, float]]],
-    nights: int,
-    rng: Generator,
-) -> dict[str, int]:
-    """First alarm of each check that fired."""
-    first: dict[str, int] = {}
-    previous: dict[str, CheckResult] = {}
-    earlier: list[WindowCounts] = []
-    fired: set[date] = set()
-    closed: tuple[NightLabels, ...] = ()
+    wanted = policy.labels.wanted(int(before.sizes.sum())) if labels is None else labels
+    watchers: dict[str, _Watcher] = {name: MAKERS[name](years, before, policy, limits) for name in watch}
+    first = {name: np.full(years, NEVER, dtype=np.int64) for name in watch}
+    suspicion, strength = _nothing(years, before)
     for number in range(nights):
-        changed = scenario.after is not None and number >= scenario.change
-        production = scenario.after if changed and scenario.after is not None else scenario.before
-        window = _window(production, scenario.reference.classes, number=number, rng=rng)
-        evidence = Evidence(window, scenario.reference, earlier=earlier, fired=fired, closed=closed)
-        for name, check in checks.items():
-            if name in first:
-                continue
-            previous[name] = check.run(evidence, previous.get(name), alpha=policy.alpha(check), rng=rng)
-            if previous[name].status is Status.FIRED:
-                first[name] = number
-                fired.add(window.night)
-        if len(first) == len(checks):
+        production = after if after is not None and number >= change else before
+        night = _live(production, policy, years, wanted, suspicion, strength, number, rng, day_shares)
+        for name, watcher in watchers.items():
+            log_m, threshold = watcher.see(night), edetector.threshold(policy.alpha(policy.checks[name]))
+            night.log_m[name] = log_m  # type: ignore[index]
+            first[name] = np.where((first[name] < 0) & (log_m >= np.log(threshold)), number, first[name])
+            if isinstance(watcher, _Classes):
+                suspicion = watcher.suspicion(before)
+                strength = np.clip(log_m / np.log(threshold), 0.0, 1.0)
+        if observe is not None:
+            observe(number, night)
+        progress()
+        if stop_when_all_fired and all((one >= 0).all() for one in first.values()):
+            for _ in range(number + 1, nights):
+                progress()
             break
-        earlier.append(window)
-        plan, shares = plans[id(production)]
-        labels = policy.labels.per_night
-        closed = (_labels(production, plan, shares, window=window, labels=labels, rng=rng),) if labels else ()
-    return first
+    return YearsOutcome(first, wanted * NIGHTS)
 
 
-def _window(production: Production, classes: tuple[str, ...], *, number: int, rng: Generator) -> WindowCounts:
-    counts = rng.multinomial(len(production.guesses), production.shares)
-    return WindowCounts(
-        model="simulated",
-        version=1,
-        night=FIRST_NIGHT + timedelta(days=number),
-        classes=classes,
-        counts=tuple((int(count), 0, 0) for count in counts),
-    )
-
-
-def _labels(
+def _live(
     production: Production,
-    plan: Allocation,
-    shares: Mapping[str, float],
-    *,
-    window: WindowCounts,
+    policy: Policy,
+    years: int,
     labels: int,
+    suspicion: Floats,
+    strength: Floats,
+    number: int,
     rng: Generator,
-) -> NightLabels:
-    drawn = plan.draw(labels, rng)
-    wrong = rng.random(labels) < production.error_rates[drawn]
-    said, other = window.classes[0], window.classes[1]
-    answered = tuple(
-        LabelledDraw(
-            draw=Draw("", "", "", "measure", str(plan.stratum[i]), float(plan.probability[i]), float(plan.control[i])),
-            night=window.night,
-            predicted_class=said,
-            label=other if is_wrong else said,
-            group="",
-            image="",
-        )
-        for i, is_wrong in zip(drawn.tolist(), wrong.tolist(), strict=True)
+    day_shares: DayShares | None,
+) -> Night:
+    items, kinds = int(production.sizes.sum()), len(production.sizes)
+    shares = np.zeros(3 * production.classes)
+    np.add.at(shares, 3 * production.predicted + production.band, production.sizes / items)
+    same = np.broadcast_to(shares, (years, len(shares)))
+    moved = same if day_shares is None else day_shares(number, shares, years, rng)
+    design = allocate(
+        production.guesses,
+        uniform_share=policy.labels.uniform_share,
+        sizes=production.sizes,
+        suspicion=suspicion,
+        lean=policy.labels.lean * strength,
     )
-    return NightLabels(window.night, len(production.guesses), plan.mean_control, answered, shares)
+    chances = np.cumsum(design.probability * production.sizes, axis=-1)
+    drawn = (rng.random((years, labels))[:, :, None] > chances[:, None, :]).sum(axis=-1).clip(max=kinds - 1)
+    wrong = rng.random(drawn.shape) < production.error_rates[drawn]
+    other = (production.predicted[drawn] + rng.integers(1, production.classes, drawn.shape)) % production.classes
+    truth = np.where(wrong, other, production.predicted[drawn])
+    cells = rng.multinomial(items, moved)
+    return Night(production, cells, design, _parts(production, design), drawn, wrong, truth, {})
+
+
+def _parts(production: Production, design: Allocation) -> dict[str, Part]:
+    classes = {f"class {k}": design.part(production.predicted == k) for k in range(production.classes)}
+    return classes | {f"slice {s}": design.part(production.slice == s) for s in np.unique(production.slice) if s >= 0}
+
+
+class _Watcher(Protocol):
+    """A check in every year at once."""
+
+    def see(self, night: Night) -> Floats:
+        """(Y,) log M after this night."""
+
+
+def _nothing(years: int, production: Production) -> tuple[Floats, Floats]:
+    return np.zeros((years, len(production.sizes))), np.zeros(years)
+
+
+class _Accuracy:
+    """Check 3 in every year."""
+
+    def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:  # noqa: ARG002
+        self.production, self.limit = production, limits.accuracy
+        self.wealth = np.tile(edetector.START, (years, 1))
+
+    def see(self, night: Night) -> Floats:
+        items = night.design.sizes.sum()
+        probability = np.take_along_axis(night.design.probability, night.drawn, axis=-1)
+        product = edetector.night_log_product(
+            night.wrong,
+            weights=1 / (items * probability),
+            guesses=np.take_along_axis(night.design.control, night.drawn, axis=-1),
+            mean_guess=night.design.mean_control,
+            error_limit=self.limit,
+        )
+        self.wealth = edetector.update(self.wealth, product)
+        return edetector.log_mixture(self.wealth)
+
+
+class _Classes:
+    """Check 4 in every year: precision and recall of each class, and each slice."""
+
+    def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:
+        self.production, self.eta = production, policy.labels.uniform_share
+        ways = [f"{way} {k}" for k in range(production.classes) for way in ("precision", "recall")]
+        slices = [f"slice {s}" for s in np.unique(production.slice) if s >= 0]
+        self.limits = dict.fromkeys(ways, limits.classes) | dict.fromkeys(slices, limits.slices)
+        self.wealth = {name: np.tile(edetector.START, (years, 1)) for name in self.limits}
+
+    def see(self, night: Night) -> Floats:
+        probability = np.take_along_axis(night.design.probability, night.drawn, axis=-1)
+        control = np.take_along_axis(night.design.control, night.drawn, axis=-1)
+        for name, limit in self.limits.items():
+            product = self._product(name, night, probability, control, limit)
+            self.wealth[name] = edetector.update(self.wealth[name], product)
+        groups = [[name for name in self.limits if name.startswith("slice ") is sliced] for sliced in (False, True)]
+        means = [self._log_mean(group) for group in groups if group]
+        mean: Floats = np.logaddexp.reduce(means, axis=0) - np.log(len(means))
+        return mean
+
+    def suspicion(self, production: Production) -> Floats:
+        """(Y, C) appeal of each kind of item: its detectors' share of the evidence, spread over their items."""
+        logs = np.stack([edetector.log_mixture(one) for one in self.wealth.values()])  # (detectors, Y)
+        shares = np.exp(logs - np.logaddexp.reduce(logs, axis=0))
+        appeal = np.zeros((shares.shape[1], len(production.sizes)))
+        for name, share in zip(self.limits, shares, strict=True):
+            way, _, part = name.partition(" ")
+            inside = (production.slice if way == "slice" else production.predicted) == int(part)
+            appeal[:, inside] += share[:, None] / production.sizes[inside].sum()
+        return appeal
+
+    def _log_mean(self, group: Sequence[str]) -> Floats:
+        logs = [edetector.log_mixture(self.wealth[name]) for name in group]
+        mean: Floats = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
+        return mean
+
+    def _product(self, name: str, night: Night, probability: Floats, control: Floats, limit: float) -> Floats:
+        way, _, which = name.partition(" ")
+        part = night.parts[f"slice {which}" if way == "slice" else f"class {which}"]
+        items = night.design.sizes.sum()
+        if way == "recall":
+            return edetector.missed_log_product(
+                night.wrong,
+                belongs=night.truth == int(which),
+                weights=1 / (items * probability),
+                error_limit=limit,
+                uniform_share=self.eta,
+                sampled=np.maximum(items * part.drawn / part.items, 1.0),
+            )
+        inside = (self.production.slice if way == "slice" else self.production.predicted)[night.drawn] == int(which)
+        weights = np.asarray(part.drawn)[:, None] / (part.items * probability)
+        return edetector.night_log_product(
+            night.wrong,
+            weights=weights,
+            guesses=limited(control, weights=weights),
+            mean_guess=part.mean_control,
+            error_limit=limit,
+            multiplicity=inside,
+        )
+
+
+class _Drift:
+    """Check 2 in every year, over classes, and over class and band; its first nights are its reference."""
+
+    def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:  # noqa: ARG002
+        self.drift, self.nights = policy.prediction_drift, np.zeros((years, 0, 3 * production.classes), dtype=np.int64)
+        self.reference: Ints | None = None
+
+    def see(self, night: Night) -> Floats:
+        nights = np.concatenate([self.nights, night.cells[:, None, :]], axis=1)
+        if self.reference is None:
+            self.nights = nights
+            if nights.shape[1] == self.drift.reference_nights:
+                self.reference, self.nights = nights, nights[:, :0]
+            return np.full(len(nights), -np.inf)
+        self.nights = nights[:, -LONGEST:]
+        by_class = _by_class(self.nights), _by_class(self.reference)
+        logs = [self._log_m(*by_class), self._log_m(self.nights, self.reference)]
+        mean: Floats = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
+        return mean
+
+    def _log_m(self, nights: Ints, reference: Ints) -> Floats:
+        low, high = share_box(reference.sum(axis=1), tolerance=self._tolerance(reference))
+        return log_detector(nights, reference.sum(axis=1), low=low, high=high)
+
+    def _tolerance(self, reference: Ints) -> float | Floats:
+        if reference.shape[1] < FEWEST_DAYS:
+            return self.drift.tolerance
+        return np.stack([day_tolerance(days, tolerance=self.drift.tolerance) for days in reference])
+
+
+def _by_class(cells: Ints) -> Ints:
+    """(..., 3K) -> (..., K)"""
+    summed: Ints = cells.reshape(*cells.shape[:-1], -1, 3).sum(axis=-1)
+    return summed
+
+
+MAKERS: Mapping[str, Callable[[int, Production, Policy, Limits], _Watcher]] = {
+    "accuracy": _Accuracy,
+    "class_accuracy": _Classes,
+    "prediction_drift": _Drift,
+}

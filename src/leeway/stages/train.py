@@ -10,8 +10,9 @@ import numpy as np
 
 import leeway
 from leeway.adapters.mlflow_registry import open_tracker
-from leeway.bundle.contents import INDEX, Contents, bundle_digest, count_reference, write_bundle
+from leeway.bundle.contents import INDEX, Contents, bundle_digest, write_bundle
 from leeway.bundle.predictor import Graph, answer_golden
+from leeway.bundle.reference import count_reference
 from leeway.data.manifest import Manifest, read_manifest
 from leeway.data.pixels import encoded_images, pixel_array
 from leeway.evaluation.calibration import fit_temperature

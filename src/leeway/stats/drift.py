@@ -1,4 +1,9 @@
-"""Compare: are the counts of two windows drawn from the same class shares?"""
+"""Compare: are the counts of two windows drawn from the same class shares?
+
+>>> found = chi_square(np.array([500, 300, 200]), np.array([30, 30, 40]), rng=np.random.default_rng(0))
+>>> f"{found.tv:.0%} of the predictions moved class, p {found.p:.1g}"
+'20% of the predictions moved class, p 6e-06'
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +13,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import chdtrc
+
+from leeway.stats.multinomial import smoothed_shares
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -77,12 +84,6 @@ def stability_index(reference: Counts, current: Counts) -> float:
     """PSI = sum (q - p) ln(q/p) over shares smoothed by half a count. Both (K,), same class order."""
     p, q = smoothed_shares(reference), smoothed_shares(current)
     return float(((q - p) * np.log(q / p)).sum())
-
-
-def smoothed_shares(counts: Counts) -> Shares:
-    """(K,) shares (count + 1/2) / (total + K/2): no class has share zero (Jeffreys' prior)."""
-    shares: Shares = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
-    return shares
 
 
 def design_effect(nights: NDArray[np.int64]) -> float:

@@ -1,4 +1,9 @@
-"""Compare two models on the same images: who is right where the other is wrong."""
+"""Compare two models on the same images: who is right where the other is wrong.
+
+>>> pairs = Pairs(gained=16, lost=4, total=300)
+>>> f"{pairs.difference:+.1%}, at least {lower_limit(pairs):+.1%}, p {mcnemar(pairs):.4f}"
+'+4.0%, at least +1.7%, p 0.0059'
+"""
 
 import math
 from dataclasses import dataclass

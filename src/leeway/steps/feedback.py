@@ -1,18 +1,12 @@
 """Feedback: what people are asked to label, which answers are in, and which of them train the next version."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-
-import numpy as np
-from numpy.random import Generator
 
 from leeway.checks.policy import Policy
 from leeway.checks.windows import night_bounds, night_of
 from leeway.data.shards import FeedbackImage, read_feedback, write_feedback_shard
-from leeway.data.split import uniform_number
 from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import (
     Action,
@@ -24,24 +18,11 @@ from leeway.domain.records import (
     ModelVersion,
     NightLabels,
     Prediction,
+    Tally,
 )
-from leeway.stats.allocation import allocate
+from leeway.steps.plan import GATE, MEASURE, given_plan, is_gate_group
 
 LABELLING_HOURS = 20  # an open plan closes this long after it was made: the working day of those who label
-MEASURE, GATE = "measure", "gate"
-
-
-def chance(key: str) -> Generator:
-    """A generator seeded by this text: a step that is run again draws what it drew."""
-    return np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
-
-
-def is_gate_group(group: str, *, gate_share: float) -> bool:
-    """Whether images of this group are labelled for the gate alone and never trained on: decided by its name, for ever.
-
-    The hash is another than the one that decides the split, so that the two choices are independent.
-    """
-    return uniform_number(f"gate/{group}") < gate_share
 
 
 # Closing
@@ -60,117 +41,44 @@ def close_labels(store: Store, champion: ModelVersion, *, as_of: datetime) -> li
     return closed
 
 
+def take_given_labels(
+    store: Store, champion: ModelVersion, policy: Policy, *, until: date, now: datetime
+) -> list[LabelPlan]:
+    """Plans made of labels that came with a draw probability, for nights up to `until`, each night once.
+
+    Such labels that come for a night after its plan was made train, and measure nothing.
+    """
+    taken = []
+    while (first := store.first_given(champion.model, champion.version)) is not None:
+        night = night_of(first, policy.zone)
+        if night > until:
+            break
+        start, end = night_bounds(night, policy.zone)
+        tallies = store.given_tallies(champion.model, champion.version, start, end)
+        plan = given_plan(champion, store.cells(champion, start, end), tallies, night=night, now=now)
+        if store.record_given(plan, start=start, end=end):
+            taken.append(plan)
+    return taken
+
+
 def night_labels(store: Store, plan: LabelPlan) -> NightLabels:
     """The plan's answered draws that measure."""
     answered = tuple(one for one in store.labelled_draws(plan.id) if one.draw.purpose == MEASURE)
-    return NightLabels(plan.night, plan.predictions, plan.mean_guess, answered, plan.stratum_shares)
-
-
-# Planning
-
-
-def plan_labels(
-    store: Store, champion: ModelVersion, policy: Policy, *, night: date, alarm: date | None, now: datetime
-) -> LabelPlan:
-    """What to label of `night`: `per_night` draws, and after an alarm of night `alarm` its part of the burst on top.
-
-    Half of the burst is drawn by the plan, half uniformly among the gate's groups. Kept once: a plan that is there
-    already is the answer.
-    """
-    plan_id = f"{champion.model}/{champion.version}/{night.isoformat()}"
-    known = {plan.id: plan for plan in store.plans(champion.model, champion.version)}
-    if plan_id in known:
-        return known[plan_id]
-    predictions = store.predictions(champion.model, champion.version, *night_bounds(night, policy.zone))
-    measure, gate = _draw_counts(policy, night=night, alarm=alarm)
-    rng = chance(f"plan/{plan_id}")
-    plan = _measuring_plan(plan_id, champion, policy, predictions, draws=measure, night=night, now=now, rng=rng)
-    seen = {one.prediction_id for other in known.values() for one in other.draws if one.purpose == GATE}
-    taken = {one.group for one in store.predictions_by_id(sorted(seen))}
-    chosen = _gate_draws(plan_id, predictions, taken, policy, draws=gate, rng=rng)
-    plan = replace(plan, draws=plan.draws + chosen)
-    store.record_plan(plan)
-    return plan
-
-
-def _draw_counts(policy: Policy, *, night: date, alarm: date | None) -> tuple[int, int]:
-    """(draws that measure, draws for the gate) of this night: the burst comes on top, spread evenly over its nights."""
-    labels = policy.labels
-    place = (night - alarm).days if alarm is not None else labels.burst_nights
-    if not 0 <= place < labels.burst_nights:
-        return labels.per_night, 0
-    tonight = labels.burst_on_alarm // labels.burst_nights + (place < labels.burst_on_alarm % labels.burst_nights)
-    return labels.per_night + tonight - tonight // 2, tonight // 2
-
-
-def _measuring_plan(
-    plan_id: str,
-    champion: ModelVersion,
-    policy: Policy,
-    predictions: Sequence[Prediction],  # sorted by id: the design is then order-free
-    *,
-    draws: int,
-    night: date,
-    now: datetime,
-    rng: Generator,
-) -> LabelPlan:
-    guesses = np.array([1 - one.confidence for one in predictions], dtype=float)
-    design = allocate(guesses, uniform_share=policy.labels.uniform_share)
-    drawn = tuple(
-        Draw(
-            id=f"{plan_id}/{place}",
-            plan_id=plan_id,
-            prediction_id=predictions[row].id,
-            purpose=MEASURE,
-            stratum=str(design.stratum[row]),
-            probability=float(design.probability[row]),
-            guess=float(design.control[row]),
-        )
-        for place, row in enumerate(design.draw(draws, rng).tolist())
-    )
-    return LabelPlan(
-        id=plan_id,
-        model=champion.model,
-        version=champion.version,
-        night=night,
-        made_at=now,
-        predictions=len(predictions),
-        mean_guess=design.mean_control,
-        draws=drawn,
-        stratum_shares={str(stratum): float(share) for stratum, share in enumerate(design.shares)},
+    given = tuple(_counted(plan, one, place) for place, one in enumerate(plan.given))
+    return NightLabels(
+        plan.night,
+        plan.predictions,
+        plan.mean_guess,
+        answered + given,
+        plan.stratum_shares,
+        plan.parts,
+        plan.uniform_share,
     )
 
 
-def _gate_draws(
-    plan_id: str,
-    predictions: Sequence[Prediction],
-    taken: set[str],
-    policy: Policy,
-    *,
-    draws: int,
-    rng: Generator,
-) -> tuple[Draw, ...]:
-    """Uniform, without replacement, among predictions of the gate's groups, one of each: McNemar needs independence.
-
-    Fewer than `draws` where the night has fewer such groups.
-    """
-    share = policy.promotion.gate_share
-    candidates = [one for one in predictions if is_gate_group(one.group, gate_share=share) and one.group not in taken]
-    one_of_each: dict[str, Prediction] = {}
-    for place in rng.permutation(len(candidates)).tolist():
-        one_of_each.setdefault(candidates[place].group, candidates[place])
-    return tuple(
-        Draw(
-            id=f"{plan_id}/gate/{place}",
-            plan_id=plan_id,
-            prediction_id=one.id,
-            purpose=GATE,
-            stratum=GATE,
-            probability=1 / len(candidates),
-            guess=1 - one.confidence,
-        )
-        for place, one in enumerate(list(one_of_each.values())[:draws])
-    )
+def _counted(plan: LabelPlan, tally: Tally, place: int) -> LabelledDraw:
+    draw = Draw(f"{plan.id}/{place}", plan.id, "", MEASURE, "0", tally.probability, 0.0)
+    return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)
 
 
 # Training on it

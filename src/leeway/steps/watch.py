@@ -1,15 +1,18 @@
 """Watch: from a night's predictions to a stored decision, and to the people who should know."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from leeway.checks.accuracy import MONTH
 from leeway.checks.decide import History, decide
+from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence
-from leeway.checks.windows import drift_reference, due_nights, night_bounds, night_of
+from leeway.checks.windows import count_window, drift_reference, due_nights, night_bounds, night_of
 from leeway.domain.ports import Notifier, PageWriter, RetrainTrigger, Store
 from leeway.domain.records import (
     Action,
@@ -24,10 +27,17 @@ from leeway.domain.records import (
     WindowCounts,
 )
 from leeway.errors import AlertError, LeewayError
-from leeway.steps import feedback
+from leeway.steps import feedback, plan
+from leeway.steps.plan import chance
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
-OCCASIONS = {Action.MORE_LABELS: "alarm", Action.RETRAIN: "retrain", Action.STAND_DOWN: "stand_down"}
+OCCASIONS = {
+    Action.MORE_LABELS: "alarm",
+    Action.RETRAIN: "retrain",
+    Action.STAND_DOWN: "stand_down",
+    Action.ALERT: "alert",
+}
+CLOCKS_DIFFER = timedelta(hours=1)  # of the machines that predict; a time further ahead is a mistake
 log = logging.getLogger("leeway.watch")
 
 
@@ -39,6 +49,7 @@ class Watch:
     policy: Policy
     champion: ModelVersion
     as_of: datetime
+    until: date | None = None  # first night that is no longer its own: a later version serves then
 
     @property
     def epoch(self) -> date:
@@ -56,7 +67,7 @@ class Watch:
 
     def plans(self) -> list[LabelPlan]:
         found = self.store.plans(self.champion.model, self.champion.version)
-        return [plan for plan in found if plan.night >= self.epoch]
+        return [one for one in found if one.night >= self.epoch]
 
     def decisions(self) -> list[Decision]:
         """Of all versions; of this one, those of its epoch."""
@@ -86,24 +97,30 @@ def nights_due(watch: Watch) -> list[date]:
     decided = [night for night, _ in watch.results()]
     last = max(decided, default=watch.epoch - timedelta(days=1))
     first = watch.store.first_prediction_at(model, version)
-    return due_nights(first, last, as_of=watch.as_of, zone=watch.policy.zone)
+    due = due_nights(first, last, as_of=watch.as_of, zone=watch.policy.zone)
+    return [night for night in due if watch.until is None or night < watch.until]
 
 
 def nights_to_plan(watch: Watch) -> list[date]:
-    """Decided nights after the last one whose labels are planned: also of a run that died in between."""
-    last = max((plan.night for plan in watch.plans()), default=date.min)
-    return sorted({night for night, _ in watch.results() if night > last})
+    """Decided nights of the last week whose labels are not planned: also of a run that died in between.
+
+    People are not asked about a past that was only now imported.
+    """
+    last = max((one.night for one in watch.plans() if not one.given), default=date.min)
+    first = night_of(watch.as_of, watch.policy.zone) - timedelta(days=RECENT_NIGHTS)
+    return sorted({night for night, _ in watch.results() if night > last and night >= first})
 
 
-def close_labels(watch: Watch) -> list[LabelPlan]:
-    """The label plans that close now."""
-    return feedback.close_labels(watch.store, watch.champion, as_of=watch.as_of)
+def close_labels(watch: Watch, night: date) -> list[LabelPlan]:
+    """The label plans that close now, and those that `night` and nights before it brought with them."""
+    given = feedback.take_given_labels(watch.store, watch.champion, watch.policy, until=night, now=watch.as_of)
+    return feedback.close_labels(watch.store, watch.champion, as_of=watch.as_of) + given
 
 
 def close_window(watch: Watch, night: date) -> WindowCounts:
     """The night's counts as they were when it was first closed: now, or by a run that was cut short."""
     start, end = night_bounds(night, watch.policy.zone)
-    window = watch.store.count_window(watch.champion, night, start, end)
+    window = count_window(watch.champion, night, watch.store.cells(watch.champion, start, end))
     if watch.store.record_window(window, start=start, end=end, closed_at=watch.as_of):
         return window
     return next(one for one in watch.windows() if one.night == night)
@@ -114,21 +131,23 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
     alarm = watch.alarm(window.night)
     before = [(night, result) for night, result in watch.results() if night < window.night]
     previous = {result.check: result for _, result in before}
-    closed = [plan for plan in watch.plans() if plan.closed_at is not None]
+    closed = [one for one in watch.plans() if one.closed_at is not None]
     evidence = Evidence(
         window=window,
         model_reference=watch.champion.reference,
         earlier=[one for one in watch.windows() if one.night < window.night],
         fired=frozenset(night for night, result in before if result.status is Status.FIRED),
-        closed=_labels(watch, _news(watch, closed)),
-        recent=_labels(watch, [plan for plan in closed[-RECENT_NIGHTS:] if not alarm or plan.night >= alarm.night]),
+        closed=_labels(watch, news_of(closed)),
+        recent=_labels(watch, [one for one in _last(closed, RECENT_NIGHTS) if not alarm or one.night >= alarm.night]),
+        months=_labels(watch, [one for one in closed if one.night > window.night - timedelta(days=2 * MONTH)]),
+        ahead=watch.store.number_after(window.model, window.version, watch.as_of + CLOCKS_DIFFER),
     )
     return [
         check.run(
             evidence,
             previous.get(name),
             alpha=watch.policy.alpha(check),
-            rng=feedback.chance(f"{window.model}/{window.version}/{window.night}/{name}"),
+            rng=chance(f"{window.model}/{window.version}/{window.night}/{name}"),
         )
         for name, check in watch.policy.checks.items()
     ]
@@ -137,16 +156,18 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
 def conclude(watch: Watch, window: WindowCounts, results: Sequence[CheckResult]) -> Decision:
     """Decides, and stores decision, results and alerts in one transaction: before anything is acted on."""
     alarm = watch.alarm(window.night)
-    closed = [plan for plan in watch.plans() if plan.closed_at and alarm and plan.night >= alarm.night]
-    since = feedback.labels_since(alarm, watch.policy)
+    closed = [one for one in watch.plans() if one.closed_at]
+    since_alarm = _labels(watch, [one for one in closed if alarm and one.night >= alarm.night])
     history = History(
         decisions=watch.decisions(),
         results=[(night, result) for night, result in watch.results() if night < window.night],
-        closed=_labels(watch, closed),
-        new_labels=len(feedback.training_labels(watch.store, watch.champion, watch.policy, since=since)),
+        closed=since_alarm,
+        new_labels=_new_labels(watch, alarm),
+        class_weights=class_weights(since_alarm, watch.champion.reference),
     )
     decision = decide(results, history, watch.policy, version=watch.champion, night=window.night, now=watch.as_of)
-    watch.store.record_night(window, results, decision, _alerts(watch, decision, results))
+    applied = [one.id for one in news_of(closed)]
+    watch.store.record_night(window, results, decision, _alerts(watch, decision, results), applied=applied)
     log.info("%s: %s: %s", decision.key, decision.action, decision.reason)
     return decision
 
@@ -154,12 +175,14 @@ def conclude(watch: Watch, window: WindowCounts, results: Sequence[CheckResult])
 def plan_labels(watch: Watch, night: date) -> LabelPlan:
     """Draws what people are asked to label of this night; more of it while an alarm is open."""
     alarm = watch.alarm(night)
-    return feedback.plan_labels(
+    found = [result for at, result in watch.results() if at <= night and result.check == "class_accuracy"]
+    return plan.plan_labels(
         watch.store,
         watch.champion,
         watch.policy,
         night=night,
         alarm=alarm.night if alarm else None,
+        suspicion=_suspicion(found[-1]) if found else plan.Suspicion(),
         now=watch.as_of,
     )
 
@@ -220,15 +243,34 @@ def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None)
     return open_requests
 
 
-def _news(watch: Watch, closed: Sequence[LabelPlan]) -> list[LabelPlan]:
-    """Plans that closed since a night was last decided: the labels of the others are in the checks' state already."""
-    nightly = [one for one in watch.decisions() if one.nightly and one.version == watch.champion.version]
-    last = max((one.made_at for one in nightly), default=None)
-    return [plan for plan in closed if plan.closed_at and (last is None or plan.closed_at > last)]
+def news_of(closed: Sequence[LabelPlan]) -> list[LabelPlan]:
+    """Closed plans that no decided night has applied: the labels of the others are in the checks' state already."""
+    return [one for one in closed if one.applied_by is None]
+
+
+def _last(closed: Sequence[LabelPlan], nights: int) -> list[LabelPlan]:
+    """Plans of the last nights that have any labels."""
+    kept = sorted({one.night for one in closed if one.draws or one.given})[-nights:]
+    return [one for one in closed if one.night in kept]
+
+
+def _new_labels(watch: Watch, alarm: Decision | None) -> int:
+    """Labels that a retraining would train on; a model that is only watched is never trained."""
+    if alarm is None or watch.champion.watched_only:
+        return 0
+    since = feedback.labels_since(alarm, watch.policy)
+    return len(feedback.training_labels(watch.store, watch.champion, watch.policy, since=since))
+
+
+def _suspicion(result: CheckResult) -> plan.Suspicion:
+    """How far the evidence against classes and slices has come, in logs, and against which."""
+    statistic, threshold = result.statistic or 0.0, result.threshold or math.inf
+    strength = math.log(statistic) / math.log(threshold) if statistic > 1 else 0.0
+    return plan.Suspicion(result.details.get("suspects", {}), min(max(strength, 0.0), 1.0))
 
 
 def _labels(watch: Watch, plans: Sequence[LabelPlan]) -> list[NightLabels]:
-    return [feedback.night_labels(watch.store, plan) for plan in plans]
+    return [feedback.night_labels(watch.store, one) for one in plans]
 
 
 def _alerts(watch: Watch, decision: Decision, results: Sequence[CheckResult]) -> list[Alert]:
@@ -236,6 +278,9 @@ def _alerts(watch: Watch, decision: Decision, results: Sequence[CheckResult]) ->
         OCCASIONS.get(decision.action, ""): decision.reason,
         "no_verdict": "; ".join(f"{one.check}: {one.reason}" for one in results if one.status is Status.NO_VERDICT),
     }
+    news = _findings(watch, decision.night, results)
+    if news:
+        told = {**told, "alert": "; ".join([news, told["alert"]] if "alert" in told else [news])}
     return [
         Alert(
             key=f"{decision.key}/{occasion}",
@@ -246,3 +291,15 @@ def _alerts(watch: Watch, decision: Decision, results: Sequence[CheckResult]) ->
         for occasion, text in told.items()
         if text and occasion in watch.policy.alerts.about
     ]
+
+
+def _findings(watch: Watch, night: date, results: Sequence[CheckResult]) -> str:
+    """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins."""
+    earlier = [(at, one) for at, one in watch.results() if at < night]
+    last = max((at for at, _ in earlier), default=None)
+    standing = {one.check for at, one in earlier if at == last and one.status is Status.FIRED}
+    return "; ".join(
+        f"{one.check}: {one.reason}"
+        for one in results
+        if one.status is Status.FIRED and one.check not in standing and watch.policy.checks[one.check].then == "alert"
+    )

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from leeway.bundle.contents import count_reference
+from leeway.bundle.reference import count_reference
 from leeway.domain.records import ReferenceCounts
 
 CLASSES = ("cat", "dog")
@@ -39,7 +41,10 @@ def test_counts_the_right_answers():
 
 def test_a_model_that_is_always_certain_has_all_in_the_highest_band():
     reference = count_reference(CLASSES, np.array([[1.0, 0.0]] * 4), np.zeros(4, int))
-    assert reference == ReferenceCounts(CLASSES, (1.0, 1.0), ((0, 0, 4), (0, 0, 0)), correct=4, total=4)
+    expected = ReferenceCounts(CLASSES, (1.0, 1.0), ((0, 0, 4), (0, 0, 0)), correct=4, total=4)
+    assert replace(reference, edges=(), guesses=(), cells=()) == expected
+    assert reference.edges[-1] == 1.0
+    assert reference.cells == ((0, 0, len(reference.edges), 4),)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_nights import CLASSES, labels, night, reference, window
 
-from leeway.checks.builtin import Accuracy, ClassRecall, PredictionDrift
+from leeway.bundle.reference import count_answers
+from leeway.checks.builtin import Accuracy, ClassAccuracy, PredictionDrift
 from leeway.checks.registry import CHECKS, Evidence
-from leeway.domain.records import CheckResult, Status
+from leeway.checks.windows import count_window
+from leeway.domain.records import Cell, CheckResult, ModelVersion, Status
 from leeway.errors import ParamsError
+from made_nights import CLASSES, labels, night, reference, window
 
 REFERENCE_NIGHTS = [window(number) for number in range(7)]
 
@@ -25,14 +27,69 @@ def accuracy(closed=(), previous=None, *, recent=None, alpha=0.025, check=None) 
     return (check or Accuracy()).run(evidence, previous, alpha=alpha, rng=np.random.default_rng(0))
 
 
+CHI_SQUARE = PredictionDrift(trigger="chi_square")
+
+
 def test_drift_fires_when_a_fifth_of_the_predictions_moves():
     found = drift((160, 80, 60))
     assert found.status is Status.FIRED
+    assert found.statistic >= found.threshold == 365 / 0.025
     assert found.effect == pytest.approx(0.2)
-    assert found.details["p"] < 0.025 / 365
     assert found.details["shares"]["cat"] == pytest.approx(
-        {"reference": 1 / 3, "current": 160 / 300, "test_split": 1 / 3}
+        {"reference": 1 / 3, "current": 160 / 300, "model_reference": 1 / 3}
     )
+
+
+def test_the_chi_square_trigger_fires_on_one_night():
+    found = drift((160, 80, 60), check=CHI_SQUARE)
+    assert found.status is Status.FIRED
+    assert found.details["p"] < 0.025 / 365
+
+
+def test_a_small_move_is_seen_when_it_lasts():
+    nights = [*REFERENCE_NIGHTS, *(window(number, (130, 85, 85)) for number in range(7, 40))]
+    statuses = [
+        PredictionDrift()
+        .run(Evidence(one, reference(), earlier=nights[:at]), None, alpha=0.02, rng=np.random.default_rng(0))
+        .status
+        for at, one in enumerate(nights)
+        if at >= 7
+    ]
+    assert statuses[0] is Status.QUIET
+    assert statuses[-1] is Status.FIRED
+
+
+def test_evidence_starts_anew_with_every_year():
+    moved = [window(number, (125, 90, 85)) for number in range(330, 365)]
+    first_of_next_year = drift_on(window(365, (125, 90, 85)), earlier=[*REFERENCE_NIGHTS, *moved])
+    assert first_of_next_year.statistic < 1
+    assert drift_on(moved[-1], earlier=[*REFERENCE_NIGHTS, *moved[:-1]]).statistic > 1000 * first_of_next_year.statistic
+
+
+def drift_on(tonight, *, earlier) -> CheckResult:
+    return PredictionDrift().run(
+        Evidence(tonight, reference(), earlier=earlier), None, alpha=0.025, rng=np.random.default_rng(0)
+    )
+
+
+def test_a_model_with_a_reference_of_production_needs_no_reference_nights():
+    brought = replace(reference(total=5400, correct=5240), production=True)
+    tonight = window(0, (500, 250, 250))
+    found = PredictionDrift().run(Evidence(tonight, brought), None, alpha=0.02, rng=np.random.default_rng(0))
+    assert found.status is Status.FIRED
+    assert "the reference file" in found.reason
+
+
+def test_the_confidence_is_watched_beside_the_classes():
+    def bands(number, low):
+        counts = tuple((low, 50 - low, 50) for _ in CLASSES)
+        return replace(window(number), counts=counts)
+
+    nights = [bands(number, 10) for number in range(7)]
+    found = drift_on(bands(9, 35), earlier=[*nights, bands(8, 35)])
+    assert found.status is Status.FIRED
+    assert found.effect == 0
+    assert found.details["log_e_values"]["classes and confidence"] > 5 > found.details["log_e_values"]["classes"]
 
 
 def test_drift_stays_quiet_on_an_ordinary_night():
@@ -41,10 +98,11 @@ def test_drift_stays_quiet_on_an_ordinary_night():
 
 def test_drift_under_its_tolerance_is_no_news_however_sure():
     large = [window(number, (100_000, 100_000, 100_000)) for number in range(7)]
-    found = drift((106_000, 97_000, 97_000), earlier=large)
+    moved = (103_000, 98_500, 98_500)
+    found = drift(moved, earlier=large)
     assert found.details["p"] < 1e-12
     assert found.status is Status.QUIET
-    assert drift((106_000, 97_000, 97_000), earlier=large, check=PredictionDrift(tolerance=0.01)).status is Status.FIRED
+    assert drift(moved, earlier=large, check=PredictionDrift(tolerance=0.001)).status is Status.FIRED
 
 
 def test_drift_has_no_verdict_until_its_reference_is_complete():
@@ -57,13 +115,6 @@ def test_nights_that_fired_never_become_the_reference():
     assert drift((160, 80, 60), fired={night(2)}).status is Status.NO_VERDICT
 
 
-def test_drift_names_predictions_outside_the_class_list():
-    found = drift((100, 100, 100), foreign=12)
-    assert "12 predictions name a class outside" in found.reason
-    assert found.details["foreign"] == 12
-    assert found.n == 300
-
-
 def test_drift_without_a_budget_never_fires():
     evidence = Evidence(window(9, (300, 0, 0)), reference(), earlier=REFERENCE_NIGHTS)
     found = PredictionDrift().run(evidence, None, alpha=0.0, rng=np.random.default_rng(0))
@@ -72,8 +123,16 @@ def test_drift_without_a_budget_never_fires():
 
 def test_the_floor_follows_the_reference_accuracy_down_to_the_fixed_one():
     assert Accuracy().effective_floor(reference(correct=524, total=540)) == pytest.approx(0.9258, abs=1e-4)
-    assert Accuracy().effective_floor(reference(correct=450, total=540)) == 0.90
+    assert Accuracy().effective_floor(reference(correct=490, total=540)) == 0.90
     assert Accuracy().effective_floor(reference(correct=0, total=0)) == 0.90
+
+
+def test_a_floor_above_the_reference_accuracy_is_no_promise_but_a_mistake():
+    poor = reference(correct=435, total=500)
+    evidence = Evidence(window(9), poor, closed=[labels(0, wrong=2, right=18)])
+    found = Accuracy(floor=0.92).run(evidence, None, alpha=0.02, rng=np.random.default_rng(0))
+    assert found.status is Status.NO_VERDICT
+    assert "floor 0.92 would alarm every night: reference accuracy is 0.87" in found.reason
 
 
 def test_accuracy_has_no_verdict_before_the_first_label():
@@ -141,39 +200,161 @@ def test_a_guess_that_is_not_a_number_gives_no_verdict_and_keeps_the_evidence():
     assert found.state == first.state
 
 
-def test_class_recall_names_the_weakest_class_and_what_it_cannot_tell():
-    recent = [
-        labels(0, wrong=6, right=14, truth="cat"),
-        labels(1, wrong=0, right=20, truth="dog"),
-        labels(2, wrong=0, right=4, truth="ship"),
-    ]
-    found = ClassRecall().run(
-        Evidence(window(9), reference(), recent=recent), None, alpha=0.0, rng=np.random.default_rng(0)
-    )
-    assert found.status is Status.QUIET
-    assert found.reason.startswith("lowest recall: cat 70%")
-    assert found.details["per_class"]["ship"]["recall"] is None
-    assert found.details["per_class"]["dog"]["precision"]["value"] == pytest.approx(20 / 26)
+def classes(closed=(), previous=None, *, recent=None, check=None, tonight=None) -> CheckResult:
+    evidence = Evidence(tonight or window(9), reference(), closed=closed, recent=closed if recent is None else recent)
+    return (check or ClassAccuracy()).run(evidence, previous, alpha=0.01, rng=np.random.default_rng(0))
 
 
-def test_class_recall_has_no_verdict_below_ten_labels_of_each_class():
-    found = ClassRecall().run(
-        Evidence(window(9), reference(), recent=[labels(0, wrong=1, right=8)]),
-        None,
-        alpha=0.0,
-        rng=np.random.default_rng(0),
-    )
+def test_class_accuracy_fires_for_one_bad_class_and_names_it():
+    result = None
+    for number in range(30):
+        tonight = [labels(number, wrong=5, right=5, truth="cat"), labels(number, wrong=0, right=40, truth="dog")]
+        result = classes(tonight, result)
+    assert result.status is Status.FIRED
+    assert result.details["leading"] == "recall cat"
+    assert result.details["suspects"]["recall cat"] > 0.4
+    assert result.details["per_class"]["cat"]["recall"]["value"] == pytest.approx(0.5)
+    assert result.details["per_class"]["ship"]["recall"] is None
+
+
+def test_class_accuracy_stays_quiet_while_every_class_is_good():
+    result = None
+    for number in range(60):
+        tonight = [labels(number, wrong=number % 2, right=20), labels(number, wrong=0, right=20, truth="dog")]
+        result = classes(tonight, result)
+    assert result.status is Status.QUIET
+
+
+def test_class_accuracy_has_no_verdict_before_the_first_label():
+    found = classes()
     assert found.status is Status.NO_VERDICT
-    assert list(found.details["per_class"]) == list(CLASSES)
+    assert found.state == {}
+
+
+def test_class_accuracy_takes_up_a_slice_when_it_first_appears():
+    first = classes([labels(0, wrong=1, right=19)])
+    night_of_two = labels(1, wrong=5, right=15)
+    at_door = tuple(replace(one, slice="door") for one in night_of_two.draws)
+    with_slice = replace(night_of_two, draws=at_door, parts={**night_of_two.parts, "slice door": (100, 1 / 3, 0.05)})
+    found = classes([with_slice], first)
+    assert set(found.state["log_wealth"]) - set(first.state["log_wealth"]) == {"slice door"}
+    assert found.details["suspects"]["slice door"] > found.details["suspects"]["recall ship"]
+
+
+def test_class_accuracy_starts_anew_with_another_floor():
+    first = classes([labels(0, wrong=6, right=14)])
+    strict, tonight = ClassAccuracy(floors={"cat": 0.9}), [labels(1, wrong=6, right=14)]
+    assert classes(tonight, first, check=strict) == classes(tonight, check=strict)
+
+
+def test_a_class_that_never_reached_the_floor_is_held_to_its_own_reference():
+    check = ClassAccuracy()
+    assert check.effective_floor("cat", 60, 100) == pytest.approx(0.516 - 0.05, abs=0.01)
+    assert check.effective_floor("cat", 480, 500) > 0.85
+    assert check.effective_floor("cat", 0, 0) == 0.80
+    assert ClassAccuracy(floors={"cat": 0.97}).effective_floor("cat", 60, 100) == 0.97
 
 
 def test_labels_outside_the_class_list_are_counted_apart():
     recent = [labels(0, wrong=20, right=0, truth="horse"), labels(1, wrong=0, right=20)]
-    found = ClassRecall().run(
-        Evidence(window(9), reference(), recent=recent), None, alpha=0.0, rng=np.random.default_rng(0)
-    )
+    found = classes(recent)
     assert found.details["labels_outside_classes"] == 20
     assert "horse" not in found.details["per_class"]
+
+
+def run(name, evidence, previous=None) -> CheckResult:
+    return CHECKS.build(name).run(evidence, previous, alpha=0.0, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("tonight", "earlier", "ahead", "told"),
+    [
+        (window(9, (0, 0, 0)), REFERENCE_NIGHTS, 0, "no prediction came in"),
+        (window(9, (40, 40, 40)), REFERENCE_NIGHTS, 0, "120 predictions, under 50% of the usual 300"),
+        (window(9, foreign=12), REFERENCE_NIGHTS, 0, "12 predictions name a class outside"),
+        (replace(window(9), without_confidence=3), REFERENCE_NIGHTS, 0, "3 predictions have no confidence"),
+        (window(9), REFERENCE_NIGHTS, 5, "5 predictions carry a time in the future"),
+    ],
+    ids=["none", "few", "foreign", "no confidence", "future"],
+)
+def test_traffic_tells_what_is_wrong_with_the_delivery(tonight, earlier, ahead, told):
+    found = run("traffic", Evidence(tonight, reference(), earlier=earlier, ahead=ahead))
+    assert found.status is Status.FIRED
+    assert told in found.reason
+
+
+def test_traffic_is_quiet_about_an_ordinary_night_and_about_the_first():
+    assert run("traffic", Evidence(window(9), reference(), earlier=REFERENCE_NIGHTS)).status is Status.QUIET
+    assert run("traffic", Evidence(window(0, (1, 0, 0)), reference())).status is Status.QUIET
+
+
+def two_months(*, before: int, after: int, nights: int = 56) -> CheckResult:
+    """`before` and `after`: wrong answers of 20 a night in the two months."""
+    labelled = [labels(number, wrong=before if number < 28 else after, right=20) for number in range(56)]
+    earlier = [window(number) for number in range(nights - 1)]
+    return run("monthly_drop", Evidence(window(nights - 1), reference(), earlier=earlier, months=labelled))
+
+
+def test_a_drop_of_more_than_five_points_in_a_month_is_told():
+    found = two_months(before=1, after=5)
+    assert found.status is Status.FIRED
+    assert found.effect == pytest.approx(1 / 21 - 5 / 25, abs=0.001) or found.effect > 0.1
+    assert "a drop of 15" in found.reason
+
+
+def test_a_month_like_the_last_is_not_told():
+    assert two_months(before=2, after=2).status is Status.QUIET
+
+
+def test_months_are_compared_every_28_nights_only():
+    found = two_months(before=1, after=5, nights=57)
+    assert found.status is Status.NO_VERDICT
+    assert "next in 27 nights" in found.reason
+
+
+def counted(truth, answers, confidence):
+    return count_answers(CLASSES, np.array(answers), truth=np.array(truth), confidence=np.array(confidence))
+
+
+def test_label_free_estimates_give_the_reference_accuracy_on_the_reference_itself():
+    rng = np.random.default_rng(0)
+    confidence = rng.beta(8, 1, 3000)
+    answers = rng.integers(0, 3, 3000)
+    truth = np.where(rng.random(3000) < confidence, answers, (answers + 1) % 3)
+    known = counted(truth, answers, confidence)
+    version = ModelVersion("m", 1, "b", "d", known)
+    bins = np.searchsorted(known.edges, confidence, side="right")
+    cells = [Cell("cat", int(place), None, int((bins == place).sum())) for place in range(len(known.guesses))]
+    found = run("label_free", Evidence(count_window(version, night(0), cells), known))
+    assert found.status is Status.QUIET
+    assert found.effect == pytest.approx(known.accuracy, abs=0.003)
+    assert found.details["thresholded"] == pytest.approx(known.accuracy, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("mix", "blurred", "verdict"),
+    [((0.6, 0.2, 0.2), False, "class mix"), ((1 / 3,) * 3, True, "images look different")],
+)
+def test_attribution_tells_a_changed_class_mix_from_changed_images(mix, blurred, verdict):
+    rng = np.random.default_rng(3)
+
+    def answer(truth, unsure):
+        right = rng.random(len(truth)) < 0.9
+        answers = np.where(right, truth, (truth + 1) % 3)
+        return answers, np.where(rng.random(len(truth)) < unsure, 0.5, np.where(right, 0.95, 0.7))
+
+    truth = rng.integers(0, 3, 3000)
+    answers, confidence = answer(truth, 0.1)
+    known = counted(truth, answers, confidence)
+    now = rng.choice(3, size=1500, p=mix)
+    said, sure = answer(now, 0.4 if blurred else 0.1)
+    bins = np.searchsorted(known.edges, sure, side="right")
+    cells = [Cell(CLASSES[a], int(b), None, 1) for a, b in zip(said.tolist(), bins.tolist(), strict=True)]
+    found = run("attribution", Evidence(count_window(ModelVersion("m", 1, "b", "d", known), night(0), cells), known))
+    assert found.details["verdict"] == verdict
+    assert found.status is Status.QUIET
+    if not blurred:
+        assert found.details["class_mix"]["cat"]["fitted"] == pytest.approx(0.6, abs=0.05)
 
 
 def test_an_unknown_check_is_refused_with_the_known_ones():

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from made_nights import labels, night, reference
 
 from leeway.checks.decide import History, decide
 from leeway.checks.policy import Policy
 from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, Status
+from made_nights import labels, night, reference
 
 POLICY = Policy()
 VERSION = ModelVersion("m", 1, "bundle", "dataset", reference())

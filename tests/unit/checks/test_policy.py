@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leeway.checks.policy import Policy, load_policy, policy_digest
+from leeway.checks.policy import LabelPlanning, Policy, load_policy, policy_digest
 from leeway.checks.registry import CHECKS
 from leeway.errors import ParamsError
 
@@ -42,8 +42,8 @@ def test_the_checks_share_the_yearly_budget():
 
 
 def test_budget_shares_over_one_are_refused(tmp_path):
-    path = written(tmp_path, accuracy={"budget_share": 0.8}, prediction_drift={"budget_share": 0.3})
-    with pytest.raises(ParamsError, match=r"sum to 1.1, at most 1 is allowed: prediction_drift 0.3, accuracy 0.8"):
+    path = written(tmp_path, accuracy={"budget_share": 0.7}, prediction_drift={"budget_share": 0.2})
+    with pytest.raises(ParamsError, match=r"sum to 1.1, at most 1 is allowed: prediction_drift 0.2, accuracy 0.7"):
         load_policy(path)
 
 
@@ -58,6 +58,9 @@ def test_budget_shares_over_one_are_refused(tmp_path):
         ({"promotion": {"mode": "always"}}, "promotion.mode: "),
         ({"alerts": {"about": ["everything"]}}, "alerts.about.0: "),
         ({"labels": {"uniform_share": 0}}, "labels.uniform_share: "),
+        ({"labels": {"per_night": "many"}}, "labels.per_night"),
+        ({"false_alarm_probability_per_year": 1.5}, "false_alarm_probability_per_year: .*less than 1, got 1.5"),
+        ({"prediction_drift": {"then": "panic"}}, "prediction_drift.then: .*'alert', 'labels' or 'retrain'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -70,3 +73,13 @@ def test_the_digest_changes_with_a_setting_and_with_nothing_else(tmp_path):
     plain = written(tmp_path, retrain={"cooldown_days": 7})
     assert policy_digest(load_policy(plain)) == policy_digest(Policy())
     assert policy_digest(load_policy(written(tmp_path, retrain={"cooldown_days": 8}))) != policy_digest(Policy())
+
+
+def test_labels_may_be_asked_for_as_a_number_or_as_a_share():
+    assert LabelPlanning(per_night=20).wanted(2000) == 20
+    assert LabelPlanning(per_night=0.05).wanted(2010) == 101
+
+
+def test_models_share_the_yearly_budget():
+    alone, shared = Policy(), Policy().shared_by(20)
+    assert shared.alpha(shared.accuracy) == pytest.approx(alone.alpha(alone.accuracy) / 20)

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from made_nights import night, window
 
 from leeway.checks.windows import drift_reference, due_nights, night_bounds, night_of
+from made_nights import night, window
 
 ZURICH = ZoneInfo("Europe/Zurich")
 

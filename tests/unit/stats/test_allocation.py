@@ -66,3 +66,81 @@ def test_copes_with_guesses_that_say_nothing(guesses):
 def test_an_empty_window_gives_an_empty_plan():
     plan = allocate(np.array([]), uniform_share=0.2)
     assert len(plan.draw(20, np.random.default_rng(0))) == 0
+
+
+CELL_GUESSES, SIZES = np.array([0.004, 0.02, 0.15, 0.15, 0.7, 0.3]), np.array([300, 120, 40, 1, 9, 0])
+SUSPICION = np.array([0.0, 0.1, 0.0, 1.0, 0.4, 0.2])
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.6])
+def test_a_cell_of_some_like_items_equals_as_many_single_items(lean):
+    cells = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES, suspicion=SUSPICION, lean=lean)
+    one_by_one = np.repeat(np.arange(6), SIZES)
+    single = allocate(CELL_GUESSES[one_by_one], uniform_share=0.2, suspicion=SUSPICION[one_by_one], lean=lean)
+    assert single.probability == pytest.approx(cells.probability[one_by_one])
+    assert single.control == pytest.approx(cells.control[one_by_one])
+    assert single.mean_control == pytest.approx(cells.mean_control)
+    assert single.shares == pytest.approx(cells.shares)
+    assert SIZES @ cells.probability == pytest.approx(1)
+    for inside in (CELL_GUESSES > 0.1, CELL_GUESSES < 0.1):
+        one, other = cells.part(inside), single.part(inside[one_by_one])
+        assert (one.items, one.drawn, one.mean_control) == pytest.approx((other.items, other.drawn, other.mean_control))
+
+
+def test_a_cell_is_drawn_in_proportion_to_its_items_and_an_empty_one_never():
+    plan = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES)
+    drawn = np.bincount(plan.draw(20_000, np.random.default_rng(6)), minlength=6)
+    assert drawn / 20_000 == pytest.approx(plan.probability * SIZES, abs=0.015)
+    assert drawn[5] == 0
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.3, 0.9, 1.0])
+def test_suspicion_draws_more_where_it_points_and_leaves_every_weight_under_its_limit(lean):
+    suspicion = (np.arange(500) < 10).astype(float)
+    plan = allocate(GUESSES, uniform_share=0.2, suspicion=suspicion, lean=lean)
+    assert plan.probability.sum() == pytest.approx(1)
+    assert (1 / (500 * plan.probability)).max() <= 5 + 1e-9
+    unmoved = allocate(GUESSES, uniform_share=0.2).probability[:10].sum()
+    assert plan.probability[:10].sum() == pytest.approx((1 - lean) * (unmoved - 0.004) + lean * 0.8 + 0.004)
+
+
+def test_suspicion_of_nothing_changes_nothing():
+    plain, suspecting = (allocate(GUESSES, uniform_share=0.2, suspicion=one, lean=0.5) for one in (None, np.zeros(500)))
+    assert (suspecting.probability == plain.probability).all()
+
+
+def test_strata_of_the_caller_replace_those_of_the_guess():
+    strata = np.arange(500) % 9
+    plan = allocate(GUESSES, uniform_share=0.2, strata=strata)
+    assert (plan.stratum == strata).all()
+    assert plan.shares == pytest.approx(np.bincount(strata) / 500)
+    assert [len(set(plan.probability[strata == one])) for one in range(9)] == [1] * 9
+
+
+def test_a_part_of_everything_is_the_whole():
+    plan = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES, suspicion=SUSPICION, lean=0.4)
+    part = plan.part(np.ones(6, dtype=bool))
+    assert (part.items, part.drawn, part.mean_control) == pytest.approx((470, 1.0, plan.mean_control))
+
+
+def test_a_part_without_items_is_empty():
+    plan = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES)
+    for nothing in (np.zeros(6, dtype=bool), np.arange(6) == 5):
+        part = plan.part(nothing)
+        assert (part.items, part.drawn, part.mean_control) == (0, 0.0, 0.0)
+
+
+def test_leading_dimensions_of_suspicion_equal_a_loop():
+    suspicion = np.random.default_rng(7).random((2, 3, 6)) ** 6
+    suspicion[1, 2] = 0  # nothing is suspected there
+    lean = np.array([[0.0, 0.3, 0.9], [0.5, 1.0, 0.7]])
+    together = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES, suspicion=suspicion, lean=lean)
+    parts = together.part(CELL_GUESSES > 0.1)
+    for at in np.ndindex(2, 3):
+        alone = allocate(CELL_GUESSES, uniform_share=0.2, sizes=SIZES, suspicion=suspicion[at], lean=float(lean[at]))
+        assert together.probability[at] == pytest.approx(alone.probability)
+        assert together.control[at] == pytest.approx(alone.control)
+        assert np.asarray(together.mean_control)[at] == pytest.approx(alone.mean_control)
+        part = alone.part(CELL_GUESSES > 0.1)
+        assert (parts.items, np.asarray(parts.drawn)[at]) == pytest.approx((part.items, part.drawn))
+        assert np.asarray(parts.mean_control)[at] == pytest.approx(part.mean_control)

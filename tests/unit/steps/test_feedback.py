@@ -10,12 +10,19 @@ from leeway.adapters.sql import SqlStore
 from leeway.data.shards import read_feedback
 from leeway.domain.records import Label
 from leeway.steps import feedback
+from leeway.steps.plan import Suspicion, is_gate_group, plan_labels
 from production import POLICY, VERSION, folder_of_images, label_all, morning, night, send
 
 
 def planned(store: SqlStore, number: int, *, alarm: int | None = None):
-    return feedback.plan_labels(
-        store, VERSION, POLICY, night=night(number), alarm=night(alarm) if alarm else None, now=morning(number)
+    return plan_labels(
+        store,
+        VERSION,
+        POLICY,
+        night=night(number),
+        alarm=night(alarm) if alarm else None,
+        suspicion=Suspicion(),
+        now=morning(number),
     )
 
 
@@ -57,7 +64,7 @@ def test_gate_draws_are_of_gate_groups_and_each_group_is_drawn_once_over_the_bur
         if draw.purpose == "gate"
     ]
     assert len(groups) == len(set(groups)) > 5
-    assert all(feedback.is_gate_group(group, gate_share=POLICY.promotion.gate_share) for group in groups)
+    assert all(is_gate_group(group, gate_share=POLICY.promotion.gate_share) for group in groups)
 
 
 def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day(store: SqlStore) -> None:
@@ -79,13 +86,13 @@ def test_labels_of_gate_groups_measure_but_never_train(store: SqlStore) -> None:
     label_all(store, 1)
     training = feedback.training_labels(store, VERSION, POLICY, since=None)
     assert training
-    assert not any(feedback.is_gate_group(said.group, gate_share=0.3) for _, said in training)
+    assert not any(is_gate_group(said.group, gate_share=0.3) for _, said in training)
     assert len(feedback.night_labels(store, plan).draws) == sum(draw.purpose == "measure" for draw in plan.draws)
     assert {one.draw.purpose for one in feedback.gate_labels(store, VERSION, since=None)} == {"gate"}
 
 
 def test_a_label_that_names_no_class_of_the_model_does_not_train(store: SqlStore) -> None:
-    said = [one for one in send(store, 1) if not feedback.is_gate_group(one.group, gate_share=0.3)][:2]
+    said = [one for one in send(store, 1) if not is_gate_group(one.group, gate_share=0.3)][:2]
     store.record_labels(
         [Label(said[0].id, "purple", "tester", morning(1)), Label(said[1].id, "red", "tester", morning(1))]
     )

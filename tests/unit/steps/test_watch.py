@@ -46,9 +46,9 @@ def test_labels_reach_the_accuracy_check_exactly_once_also_after_a_crash(store: 
     live(store, range(1, 3))
     send(store, 3)
     crashed = watch.Watch(store, POLICY, VERSION, morning(3))
-    watch.close_labels(crashed)  # and then the process dies, before anything is decided
+    watch.close_labels(crashed, night(3))  # and then the process dies, before anything is decided
     later = watch.Watch(store, POLICY, VERSION, morning(3) + timedelta(hours=1))
-    assert watch.close_labels(later) == []
+    assert watch.close_labels(later, night(3)) == []
     results = watch.run_checks(later, watch.close_window(later, night(3)))
     accuracy = next(one for one in results if one.check == "accuracy")
     assert accuracy.details["labels_tonight"] == 10

@@ -46,4 +46,6 @@ def labels(
         )
         for i in range(wrong + right)
     )
-    return NightLabels(night(number), predictions, guess if not np.isnan(guess) else 0.05, draws, {"2": 1.0})
+    mean = guess if not np.isnan(guess) else 0.05
+    parts = {f"class {name}": (predictions // 3, 1 / 3, mean) for name in CLASSES}
+    return NightLabels(night(number), predictions, mean, draws, {"2": 1.0}, parts)

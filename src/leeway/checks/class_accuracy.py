@@ -1,0 +1,213 @@
+"""Check of each class, both ways, and of each slice: which part of production suffers?"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from pydantic import Field
+
+from leeway.checks.estimates import Draws, class_estimates, draws_of, interval
+from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
+from leeway.checks.yardstick import class_truth
+from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
+from leeway.paramsfile import ParamsModel
+from leeway.stats import edetector
+from leeway.stats.allocation import limited
+from leeway.stats.estimation import FEWEST, wilson_interval, wilson_lower
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Floats = NDArray[np.float64]
+LOWEST_FLOOR, HIGHEST_FLOOR = 0.05, 0.98
+SUSPECTS = 10  # detectors with the most evidence: the label plan leans to them
+
+
+@CHECKS.add("class_accuracy")
+class ClassAccuracy(ParamsModel):
+    """Has a class, as answered (precision) or as it is (recall), or a slice fallen under its floor? (Check 4.)
+
+    One betting e-detector each. Their mean is one, too, under any dependence: half for the classes, half for the
+    slices, of which new ones may appear (weights only shrink, so the mean still grows by at most 1 a night). It fires
+    when the mean reaches 365/alpha, and names the largest.
+    """
+
+    floor: Annotated[float, Field(gt=0, lt=1)] = 0.80
+    allowed_drop: Share = 0.05
+    floors: Mapping[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    then: Then = "retrain"
+    budget_share: Share = 0.2
+
+    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
+        """Statistic: mean M against 365/alpha; effect: the lowest recall; n: labels of the recent nights.
+
+        State: log M of the four bets of each detector, nights so far, and the floors they bet on. It starts anew after
+        365 nights, and when a floor is changed. details["suspects"]: share of the evidence of the leading detectors.
+        """
+        classes = evidence.window.classes
+        labels = sum(one.labels for one in evidence.recent)
+        slices = sorted({name[6:] for night in evidence.closed for name in night.parts if name.startswith("slice ")})
+        state = _resumed(previous, self._limits(evidence.model_reference), slices, self._slice_limit(evidence))
+        try:
+            wealth = _updated(state, evidence.closed)
+            per_class = class_estimates(evidence.recent, classes)
+        except ValueError as unusable:
+            kept = dict(previous.state) if previous else {}
+            return no_verdict("class_accuracy", f"labels cannot be used: {unusable}", n=labels, state=kept)
+        if not state["labels"] and not any(one.draws for one in evidence.closed):
+            return no_verdict("class_accuracy", f"{labels} labels since this check started", n=labels)
+        log_m = mean_evidence(wealth)
+        threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
+        fired = log_m >= math.log(threshold)
+        evident = {name: float(edetector.log_mixture(np.array(one))) for name, one in wealth.items()}
+        leading = max(sorted(evident), key=lambda name: evident[name]) if evident else ""
+        known = {name: one["recall"]["value"] for name, one in per_class.items() if one["recall"]}
+        unknown = sum(one.count for night in evidence.recent for one in night.draws if one.label not in per_class)
+        return CheckResult(
+            "class_accuracy",
+            Status.FIRED if fired else Status.QUIET,
+            _sentence(per_class, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"]),
+            statistic=math.exp(min(log_m, 700.0)),
+            threshold=threshold if alpha > 0 else None,
+            effect=min(known.values()) if known else None,
+            n=labels,
+            details={
+                "per_class": per_class,
+                "labels_outside_classes": unknown,
+                "leading": leading,
+                "suspects": _suspects(evident),
+                "floors": {name: 1 - limit for name, limit in state["limits"].items()},
+            },
+            state={
+                "log_wealth": {name: [float(x) for x in one] for name, one in wealth.items()},
+                "limits": state["limits"],
+                "nights": state["nights"] + 1,
+                "labels": state["labels"] + sum(one.labels for one in evidence.closed),
+            },
+        )
+
+    def _limits(self, reference: ReferenceCounts) -> dict[str, float]:
+        """Error limit of each detector of a class."""
+        right, true, said = class_truth(reference)
+        found = {}
+        for place, name in enumerate(reference.classes):
+            for way, among in (("precision", said), ("recall", true)):
+                found[f"{way} {name}"] = 1 - self.effective_floor(name, int(right[place]), int(among[place]))
+        return found
+
+    def _slice_limit(self, evidence: Evidence) -> float:
+        reference = evidence.model_reference
+        return 1 - self.effective_floor("", reference.correct, reference.total)
+
+    def effective_floor(self, name: str, right: int, total: int) -> float:
+        """The class's own floor; else `floor`, or `allowed_drop` under its reference (lower 95 % limit) if higher.
+
+        A class that did not reach `floor` on the reference is held to `allowed_drop` under what it did reach.
+        """
+        if name in self.floors:
+            return float(self.floors[name])
+        low, high = wilson_lower(right, total), wilson_interval(right, total)[1]
+        floor = low - self.allowed_drop if high < self.floor else max(self.floor, low - self.allowed_drop)
+        return min(max(floor, LOWEST_FLOOR), HIGHEST_FLOOR)
+
+
+def mean_evidence(wealth: Mapping[str, Floats]) -> float:
+    """log of the mean M: half for classes, half for slices where there are any; -inf without evidence."""
+    logs = {name: float(edetector.log_mixture(one)) for name, one in wealth.items()}
+    groups = [[log for name, log in logs.items() if name.startswith("slice ") is sliced] for sliced in (False, True)]
+    present = [group for group in groups if group]
+    means = [float(np.logaddexp.reduce(group)) - math.log(len(group)) for group in present]
+    return float(np.logaddexp.reduce(means)) - math.log(len(means)) if means else -math.inf
+
+
+def _updated(state: Mapping[str, Any], closed: Sequence[NightLabels]) -> dict[str, Floats]:
+    """log M of the four bets of every detector after these labels. Raises ValueError for unusable draws."""
+    products = {name: np.zeros(len(edetector.DROPS)) for name in state["limits"]}
+    for night in closed:
+        draws = draws_of([night])
+        for name in _touched(draws, products):
+            products[name] = products[name] + _product(night, draws, name, error_limit=state["limits"][name])
+    return {name: edetector.update(state["log_wealth"][name], one) for name, one in products.items()}
+
+
+def _touched(draws: Draws, known: Mapping[str, Any]) -> list[str]:
+    """Detectors for which a draw says something: the others' product is 1."""
+    names = {f"precision {name}" for name in draws.answer} | {f"recall {name}" for name in draws.truth}
+    names |= {f"slice {name}" for name in draws.slice if name is not None}
+    return sorted(names & known.keys())
+
+
+def _product(night: NightLabels, draws: Draws, detector: str, *, error_limit: float) -> Floats:
+    """(4,) the bets of one detector on one night."""
+    way, _, name = detector.partition(" ")
+    part = night.parts.get(f"slice {name}" if way == "slice" else f"class {name}")
+    if way == "recall":
+        items, drawn = (part[0], part[1]) if part else (0, 0.0)
+        return edetector.missed_log_product(
+            draws.wrong,
+            belongs=draws.truth == name,
+            weights=draws.weights,
+            error_limit=error_limit,
+            uniform_share=night.uniform_share,
+            sampled=max(night.predictions * drawn / items, 1.0) if items else 1.0,
+            multiplicity=draws.count,
+        )
+    if part is None or not part[0]:
+        return np.zeros(len(edetector.DROPS))
+    inside = draws.slice == name if way == "slice" else draws.answer == name
+    weights = part[1] / (part[0] * draws.probability[inside])
+    return edetector.night_log_product(
+        draws.wrong[inside],
+        weights=weights,
+        guesses=limited(draws.guesses[inside], weights=weights),
+        mean_guess=part[2],
+        error_limit=error_limit,
+        multiplicity=draws.count[inside],
+    )
+
+
+def _resumed(
+    previous: CheckResult | None, limits: dict[str, float], slices: Sequence[str], slice_limit: float
+) -> dict[str, Any]:
+    """State before tonight, with a detector for every class and every slice that has been seen."""
+    state = previous.state if previous and previous.state else {}
+    kept: Mapping[str, float] = state.get("limits", {})
+    same = all(math.isclose(kept.get(name, -1.0), limit) for name, limit in limits.items())
+    if not state or not same or state["nights"] >= edetector.NIGHTS_PER_YEAR:
+        state, kept = {"log_wealth": {}, "nights": 0, "labels": 0}, {}
+    all_limits = limits | {name: limit for name, limit in kept.items() if name.startswith("slice ")}
+    all_limits |= {f"slice {name}": kept.get(f"slice {name}", slice_limit) for name in slices}
+    wealth = {name: np.array(state["log_wealth"].get(name, edetector.START)) for name in all_limits}
+    return {"log_wealth": wealth, "limits": all_limits, "nights": state["nights"], "labels": state["labels"]}
+
+
+def _suspects(evident: Mapping[str, float]) -> dict[str, float]:
+    """Share of the evidence of the detectors that lead: a posterior over what has changed."""
+    finite = {name: log for name, log in evident.items() if math.isfinite(log)}
+    if not finite:
+        return {}
+    total = float(np.logaddexp.reduce(list(finite.values())))
+    ranked = sorted(finite, key=lambda name: (-finite[name], name))[:SUSPECTS]
+    return {name: math.exp(finite[name] - total) for name in ranked}
+
+
+def _sentence(
+    per_class: Mapping[str, Mapping[str, Any]],
+    evident: Mapping[str, float],
+    leading: str,
+    *,
+    log_m: float,
+    threshold: float,
+    limits: Mapping[str, float],
+) -> str:
+    way, _, name = leading.partition(" ")
+    estimate = per_class.get(name, {}).get(way)
+    now = f", now {interval(estimate)} from {estimate['labels']} labels" if estimate else ""
+    known = sum(one["recall"] is not None for one in per_class.values())
+    verdict = "over" if log_m >= math.log(threshold) else "under"
+    return (
+        f"most evidence against {leading} (floor {1 - limits[leading]:.0%}{now}): mean e-value of {len(evident)} "
+        f"detectors {math.exp(min(log_m, 700.0)):,.3g} {verdict} threshold {threshold:,.0f}; "
+        f"{known} of {len(per_class)} classes have {FEWEST} labels"
+    )

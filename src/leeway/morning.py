@@ -1,0 +1,120 @@
+"""Morning: one model's nights from closing to label plan, and what came of it on a screen or as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
+from leeway.steps import watch
+from leeway.steps.watch import Watch
+from leeway.wiring import Workspace
+
+SHOWN = 3
+MARKS = {Status.FIRED: "! fired", Status.QUIET: "  quiet", Status.NO_VERDICT: "? no verdict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A night that was decided."""
+
+    night: date
+    results: tuple[CheckResult, ...]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """What one run of the monitor did for one model version."""
+
+    version: ModelVersion
+    nights: tuple[Night, ...]  # decided now; the last one that was decided before, if none is due
+    decided_now: bool
+    labels_asked: Mapping[date, int]
+    pages: tuple[Path, ...]
+
+
+def live_through(workspace: Workspace, at: Watch) -> Morning:
+    """Closes, checks and decides every night that is due, and plans labels: the nightly flow's steps."""
+    watch.give_up_on_the_dead(at)
+    nights, pages, due = [], [], watch.nights_due(at)
+    for night in due:
+        watch.close_labels(at, night)
+        window = watch.close_window(at, night)
+        results = watch.run_checks(at, window)
+        decision = watch.conclude(at, window, results)
+        nights.append(Night(night, tuple(results), decision))
+        if decision.action is Action.MORE_LABELS or night == due[-1]:
+            pages += workspace.draw_pages(at, window, alarm=decision.action is Action.MORE_LABELS)
+    labels = {night: len(watch.plan_labels(at, night).draws) for night in watch.nights_to_plan(at)}
+    return Morning(at.champion, tuple(nights or _last(at)), bool(nights), labels, tuple(pages))
+
+
+def screen(morning: Morning) -> str:
+    """What people read: of each night every check with its sentence, then why it concluded what it did."""
+    version = f"{morning.version.model}  version {morning.version.version}"
+    if not morning.nights:
+        return f"{version}  no night is over yet: predictions of a day are checked after its end"
+    lines = [version + ("" if morning.decided_now else "  no night is due; the last one that was decided:")]
+    for one in morning.nights:
+        if one.decision.action is Action.NOTHING and one is not morning.nights[-1]:
+            lines.append(f"night of {one.night}  {one.decision.reason}")
+            continue
+        lines.append(f"night of {one.night}")
+        lines += [f"  {MARKS[told.status]:13} {told.check:17} {told.reason}" for told in one.results]
+        lines.append(f"  -> {one.decision.action}: {one.decision.reason}")
+    asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
+    if len(asked) > SHOWN:
+        asked = [f"{sum(morning.labels_asked.values())} labels are asked for of {len(asked)} nights"]
+    return "\n".join([*lines, *asked, *(f"page {path}" for path in morning.pages)])
+
+
+def as_object(morning: Morning) -> dict[str, Any]:
+    """JSON: `checks` and `decision` of the last night, and all `nights` of this run."""
+    nights = [
+        {
+            "night": one.night.isoformat(),
+            "checks": [_check(result) for result in one.results],
+            "decision": {
+                "key": one.decision.key,
+                "action": str(one.decision.action),
+                "reason": one.decision.reason,
+                "state": str(one.decision.state),
+            },
+        }
+        for one in morning.nights
+    ]
+    last: dict[str, Any] = nights[-1] if nights else {"night": None, "checks": [], "decision": None}
+    return {
+        "model": morning.version.model,
+        "version": morning.version.version,
+        "decided_now": morning.decided_now,
+        **last,
+        "labels_asked": {night.isoformat(): count for night, count in morning.labels_asked.items()},
+        "pages": [str(path) for path in morning.pages],
+        "nights": nights,
+    }
+
+
+def _check(result: CheckResult) -> dict[str, Any]:
+    return {
+        "check": result.check,
+        "status": str(result.status),
+        "reason": result.reason,
+        "statistic": result.statistic,
+        "threshold": result.threshold,
+        "effect": result.effect,
+        "n": result.n,
+        "details": dict(result.details),
+    }
+
+
+def _last(at: Watch) -> list[Night]:
+    """The last night of this epoch that was decided."""
+    found = at.results()
+    if not found:
+        return []
+    night = found[-1][0]
+    decision = next(one for one in reversed(at.decisions()) if one.nightly and one.night == night)
+    return [Night(night, tuple(result for on, result in found if on == night), decision)]

@@ -1,0 +1,1 @@
+"""Prediction logs: files of what a model said, from whoever serves it."""

@@ -1,0 +1,139 @@
+"""Bet: have the shares of classes left the box they may move in? A mixture e-detector over counts, one update a night.
+
+A count vector's e-value is its likelihood under a Dirichlet mixture about the reference, over the largest likelihood
+that any shares inside the box give it: its expectation is at most 1 for every such share (universal inference,
+Wasserman, Ramdas, Balakrishnan, arXiv 1912.11436). Summed over all nights at which a change may have begun, it exceeds
+365/alpha within a year with probability at most alpha (e-detectors: Shin, Ramdas, Rinaldo, arXiv 2203.03532).
+
+>>> import numpy as np
+>>> reference = np.array([500, 300, 200])
+>>> low, high = share_box(reference, tolerance=0.02)
+>>> quiet, moved = np.array([[51, 29, 20]] * 5), np.array([[30, 30, 40]] * 5)
+>>> [bool(log_detector(nights, reference, low=low, high=high) > np.log(365 / 0.05)) for nights in (quiet, moved)]
+[False, True]
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
+
+Counts = NDArray[np.integer]
+Floats = NDArray[np.float64]
+
+KAPPAS = (10.0, 100.0, 1000.0)  # concentrations of the mixture: from a wide to a narrow look about the reference
+LONGEST = 60  # nights that a window reaches back
+SIGMAS = 3.0  # the reference itself is only known to this many standard errors
+FEWEST_DAYS = 28  # below it the days of the reference say nothing about how much days differ
+SPREAD_QUANTILE = 0.99
+STEPS, SETTLED = 60, 1e-12  # of Newton's method
+
+
+def smoothed_shares(counts: Counts) -> Floats:
+    """(..., K) shares (count + 1/2) / (total + K/2): no class has share zero (Jeffreys' prior)."""
+    shares: Floats = (counts + 0.5) / (counts.sum(axis=-1, keepdims=True) + 0.5 * counts.shape[-1])
+    return shares
+
+
+def share_box(reference: Counts, *, tolerance: float | Floats) -> tuple[Floats, Floats]:
+    """(..., K) lowest and highest share of each class that is no news.
+
+    reference (..., K) counts: half-width 3 sqrt(p (1 - p) / n_ref) + tolerance, tolerance a share (or (K,)).
+    """
+    shares = smoothed_shares(reference)
+    half = SIGMAS * np.sqrt(shares * (1 - shares) / np.maximum(reference.sum(axis=-1, keepdims=True), 1)) + tolerance
+    return np.maximum(shares - half, 1e-12), np.minimum(shares + half, 1.0)
+
+
+def day_tolerance(days: Counts, *, tolerance: float) -> Floats:
+    """(K,) `tolerance`, or what days of the reference differ by anyway where that is more.
+
+    days (D, K) counts. The 99 % quantile of |day's share - share|, with the noise of counting taken out; below 28 days
+    it cannot be told, and `tolerance` stands.
+    """
+    sizes = days.sum(axis=1)
+    days, sizes = days[sizes > 0], sizes[sizes > 0]
+    flat = np.full(days.shape[1], tolerance)
+    if len(days) < FEWEST_DAYS:
+        return flat
+    shares = days.sum(axis=0) / sizes.sum()
+    apart = np.abs(days / sizes[:, None] - shares)
+    noise = shares * (1 - shares) / sizes[:, None]  # (D, K) of counting
+    more = np.maximum((sizes[:, None] / sizes.sum() * (apart**2 - noise)).sum(axis=0), 0.0)  # (K,) what else there is
+    shrunk = apart * np.sqrt(more / np.maximum(more + noise, 1e-300))
+    wider: Floats = np.maximum(flat, np.quantile(shrunk, SPREAD_QUANTILE, axis=0))
+    return wider
+
+
+def log_e_value(
+    counts: Counts,
+    reference: Counts,
+    *,
+    low: Floats | None = None,
+    high: Floats | None = None,
+    kappas: Sequence[float] = KAPPAS,
+) -> Floats:
+    """(...) log e-value of counts (..., K) against shares inside the box; without a box against the reference's own.
+
+    Mean over kappa of exp(ln G(kappa) - ln G(kappa + n) + sum_k ln G(a_k + N_k) - ln G(a_k) - D), a = kappa p0, G the
+    gamma function; D = max over p in the box of sum N_k ln p_k (`most_likely`). 0 for counts without an item.
+    """
+    p0 = smoothed_shares(reference)
+    best = xlogy(counts, p0).sum(axis=-1) if low is None or high is None else most_likely(counts, low=low, high=high)
+    total = counts.sum(axis=-1)
+    logs = [
+        math.lgamma(kappa)
+        - gammaln(kappa + total)
+        + (gammaln(kappa * p0 + counts) - gammaln(kappa * p0)).sum(axis=-1)
+        - best
+        for kappa in kappas
+    ]
+    mean: Floats = np.logaddexp.reduce(logs, axis=0) - math.log(len(kappas))
+    return mean
+
+
+def most_likely(counts: Counts, *, low: Floats, high: Floats) -> Floats:
+    """(...) largest log-likelihood sum N_k ln p_k of counts (..., K) over shares with low <= p <= high, sum p = 1.
+
+    The maximum stands at p_k = clip(s N_k, low_k, high_k); s by Newton's method inside a bracket, since the sum grows
+    with s, piecewise linearly. Where even the highest shares of the classes that occur leave room, the rest goes to
+    those that do not, which costs nothing.
+    """
+    numbers = np.asarray(counts, dtype=float)
+    floor = np.zeros(numbers.shape[:-1])
+    # at the ceiling every class that occurs is at its top
+    ceiling = (high / np.where(numbers > 0, numbers, np.inf)).max(axis=-1)
+    scale = np.minimum(1 / np.maximum(numbers.sum(axis=-1), 1.0), ceiling)
+    for _ in range(STEPS):
+        wanted = numbers * scale[..., None]
+        total = np.clip(wanted, low, high).sum(axis=-1)
+        below = total < 1 - SETTLED
+        floor, ceiling = np.where(below, scale, floor), np.where(below, ceiling, scale)
+        if (np.abs(total - 1) < SETTLED).all() or (ceiling - floor <= SETTLED * ceiling).all():
+            break
+        slope = (numbers * ((wanted > low) & (wanted < high))).sum(axis=-1)
+        newton = scale + (1 - total) / np.where(slope > 0, slope, np.inf)
+        inside = (slope > 0) & (newton > floor) & (newton < ceiling)
+        scale = np.where(inside, newton, (floor + ceiling) / 2)
+    shares = np.clip(numbers * ceiling[..., None], low, high)
+    likelihood: Floats = (numbers * np.log(shares)).sum(axis=-1)
+    return likelihood
+
+
+def log_detector(nights: Counts, reference: Counts, *, low: Floats | None = None, high: Floats | None = None) -> Floats:
+    """(...) log M of nights (..., T, K): the sum of the e-values of all windows that end with the last night.
+
+    reference, low, high (K,), or (..., K) with those of each stream.
+
+    A window begins at any of the last 60 nights. M >= 365 / alpha is an alarm that is false with probability at most
+    alpha in a year, for shares that stay inside the box. The order of nights inside a window changes nothing.
+    """
+    recent = nights[..., -LONGEST:, :]
+    since = np.cumsum(recent[..., ::-1, :], axis=-2)
+    if reference.ndim > 1:
+        reference = reference[..., None, :]
+        low, high = (None if one is None else one[..., None, :] for one in (low, high))
+    log_sum: Floats = np.logaddexp.reduce(log_e_value(since, reference, low=low, high=high), axis=-1)
+    return log_sum

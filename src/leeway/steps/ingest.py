@@ -1,0 +1,152 @@
+"""Ingests prediction logs: of models that Leeway neither trained nor serves."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leeway.domain.ports import Store
+from leeway.domain.records import WATCHED, ModelVersion, PredictionColumns, Recorded
+from leeway.errors import DataError
+from leeway.predictions.files import read_predictions
+from leeway.predictions.shapes import TIME, BadRow, Batch
+
+DIGEST = re.compile("[0-9a-f]{64}")
+log = logging.getLogger("leeway.ingest")
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What became of one file."""
+
+    path: Path
+    recorded: Recorded = field(default_factory=Recorded)
+    bad: list[BadRow] = field(default_factory=list)
+    foreign: int = 0  # answers outside the model's class list: recorded, and a finding of the night
+    ahead: int = 0  # times in the future
+    census: bool = False  # every row is labelled: they measure with draw probability 1
+
+
+def ingest(
+    store: Store,
+    model: str,
+    path: Path,
+    *,
+    columns: Mapping[str, str],
+    now: datetime,
+    strict: bool = False,
+    progress: Callable[[int], object] = int,
+) -> Ingested:
+    """Records the rows of one file; rows that cannot be taken are told with their line, and the rest goes in.
+
+    A second ingest of the same file adds nothing. `strict` takes all rows or none. A `model_version` that is not known
+    yet becomes a version of its own, with the reference of the last. Raises DataError for a file that is no prediction
+    log, or with `strict` for a bad row; ConflictError with `strict` for a changed one.
+    """
+    versions = store.versions(model)
+    if not versions:
+        raise DataError(f"no model '{model}' is watched; `leeway watch init {model} --reference FILE` begins it")
+    classes = versions[-1].reference.classes
+    told = Ingested(path, census=_is_census(path, columns, classes))
+    if strict:
+        _refuse_bad_rows(path, columns, classes)
+        for batch in read_predictions(path, columns=columns, classes=classes):
+            list(_by_version(store, model, versions, batch))  # new versions are known before the transaction begins
+
+    def batches() -> Iterator[tuple[int, PredictionColumns]]:
+        for batch in read_predictions(path, columns=columns, classes=classes):
+            told.bad += batch.bad
+            told.foreign += batch.table.num_rows - _number(pc.is_in(batch.table["predicted_class"], pa.array(classes)))
+            told.ahead += _number(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME)))
+            for version, table in _by_version(store, model, versions, batch):
+                yield version, _columns(table, folder=path.parent, census=told.census)
+            progress(batch.table.num_rows)
+
+    told.recorded = store.record_columns(model, batches(), received_at=now, all_or_nothing=strict)
+    return told
+
+
+def _is_census(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> bool:
+    """Whether every row is labelled and none has a draw probability; the file is read once more to know."""
+    for batch in read_predictions(path, columns=columns, classes=classes):
+        table = batch.table
+        if table["label"].null_count or table["draw_probability"].null_count < table.num_rows:
+            return False
+    return True
+
+
+def _refuse_bad_rows(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> None:
+    bad = [row for batch in read_predictions(path, columns=columns, classes=classes) for row in batch.bad]
+    if bad:
+        first = "; ".join(f"line {row.line}: {row.problem}" for row in bad[:3])
+        raise DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
+
+
+def _by_version(store: Store, model: str, versions: list[ModelVersion], batch: Batch) -> Iterator[tuple[int, pa.Table]]:
+    """(version, its rows); `versions` grows by those that this log names first."""
+    names = batch.table["model_version"]
+    for name in pc.unique(names).to_pylist():
+        rows = batch.table if names.null_count == len(names) else batch.table.filter(_same(names, name))
+        yield _version(store, model, versions, name), rows
+
+
+def _same(names: Any, name: str | None) -> Any:
+    return pc.is_null(names) if name is None else pc.equal(names, pa.scalar(name))
+
+
+def _version(store: Store, model: str, versions: list[ModelVersion], name: str | None) -> int:
+    if name is None:
+        return versions[-1].version
+    digest = f"{WATCHED}{name}"
+    known = [one for one in versions if one.bundle_digest == digest]
+    if not known:
+        last = versions[-1]
+        known = [replace(last, version=last.version + 1, bundle_digest=digest, serving_since=None)]
+        store.record_model(known[0])
+        versions += known
+        log.info("%s: model_version %s is new: a new epoch, with the reference of the last", model, name)
+    return known[0].version
+
+
+def _columns(table: pa.Table, *, folder: Path, census: bool) -> PredictionColumns:
+    moments = table["occurred_at"].cast(pa.timestamp("us")).cast(pa.string())
+    chances = [1.0] * table.num_rows if census else table["draw_probability"].to_pylist()
+    lists = table["probabilities"]
+    return PredictionColumns(
+        ids=table["prediction_id"].to_pylist(),
+        occurred_at=moments.to_pylist(),
+        predicted=table["predicted_class"].to_pylist(),
+        labels=table["label"].to_pylist(),
+        draw_probabilities=chances,
+        confidence=_given(table["confidence"]),
+        probabilities=() if _empty(lists) else [json.dumps(one or []) for one in lists.to_pylist()],
+        slices=_given(table["slice"]),
+        groups=() if _empty(table["group"]) else pc.coalesce(table["group"], table["prediction_id"]).to_pylist(),
+        images=() if _empty(table["image"]) else [_image(one, folder) for one in table["image"].to_pylist()],
+    )
+
+
+def _given(column: Any) -> list[Any]:
+    return [] if _empty(column) else column.to_pylist()
+
+
+def _empty(column: Any) -> bool:
+    return bool(column.null_count == len(column))
+
+
+def _image(told: str | None, folder: Path) -> str:
+    """A digest of the image store, or the path of a file, seen from where the log lies."""
+    if not told or DIGEST.fullmatch(told):
+        return told or ""
+    return str((folder / told).resolve())
+
+
+def _number(mask: Any) -> int:
+    return int(pc.sum(mask).as_py() or 0)

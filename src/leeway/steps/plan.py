@@ -1,0 +1,278 @@
+"""Plans: which predictions of a night people are asked to label, drawn so that their answers measure."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import pairwise
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from leeway.checks.policy import Policy
+from leeway.checks.windows import night_bounds
+from leeway.data.split import uniform_number
+from leeway.domain.ports import Store
+from leeway.domain.records import Cell, Draw, LabelPlan, ModelVersion, Pick, Prediction, ReferenceCounts, Tally
+from leeway.stats.allocation import Allocation, allocate
+
+MEASURE, GATE = "measure", "gate"
+GATE_SLACK = 3  # predictions looked at for each gate draw, beyond what the gate's share asks for on average
+UNKNOWN_GUESS = 0.5  # where nothing is known of an answer's confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What earlier nights say of classes and slices: share of the evidence of each, and how far it has come."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)  # `precision cat`, `recall cat`, `slice door` -> share
+    strength: float = 0.0  # 0: none, 1: at the alarm's threshold
+
+
+def chance(key: str) -> Generator:
+    """A generator seeded by this text: a step that is run again draws what it drew."""
+    return np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
+
+
+def is_gate_group(group: str, *, gate_share: float) -> bool:
+    """Whether images of this group are labelled for the gate alone and never trained on: decided by its name, for ever.
+
+    The hash is another than the one that decides the split, so that the two choices are independent.
+    """
+    return uniform_number(f"gate/{group}") < gate_share
+
+
+def plan_labels(
+    store: Store,
+    champion: ModelVersion,
+    policy: Policy,
+    *,
+    night: date,
+    alarm: date | None,
+    suspicion: Suspicion,
+    now: datetime,
+) -> LabelPlan:
+    """What to label of `night`: `per_night` draws, and after an alarm of night `alarm` its part of the burst on top.
+
+    Half of the burst is drawn by the plan, half uniformly among the gate's groups. Nothing of a night whose labels came
+    with it. Kept once: a plan that is there already is the answer.
+    """
+    plan_id = f"{champion.model}/{champion.version}/{night.isoformat()}"
+    known = {plan.id: plan for plan in store.plans(champion.model, champion.version)}
+    if plan_id in known:
+        return known[plan_id]
+    start, end = night_bounds(night, policy.zone)
+    cells = store.cells(champion, start, end)
+    total = sum(one.count for one in cells)
+    since_alarm = [one for one in known.values() if alarm is not None and one.night >= alarm and not one.given]
+    place = len(since_alarm) if alarm is not None else None
+    measure, gate = (0, 0) if f"{plan_id}/given" in known else draw_counts(policy, total, place=place)
+    rng = chance(f"plan/{plan_id}")
+    design = design_of(cells, champion.reference, policy, suspicion)
+    picks = _picks(cells, design, draws=measure, rng=rng)
+    found = store.pick(champion, start, end, [pick for _, pick in picks])
+    drawn = tuple(
+        Draw(
+            id=f"{plan_id}/{place}",
+            plan_id=plan_id,
+            prediction_id=one.id,
+            purpose=MEASURE,
+            stratum=str(design.stratum[cell]),
+            probability=float(design.probability[cell]),
+            guess=float(design.control[cell]),
+        )
+        for place, ((cell, _), one) in enumerate(zip(picks, found, strict=False))
+    )
+    seen = {one.prediction_id for other in known.values() for one in other.draws if one.purpose == GATE}
+    taken = {one.group for one in store.predictions_by_id(sorted(seen))}
+    candidates = _gate_candidates(store, champion, policy, (start, end), total=total, draws=gate, rng=rng)
+    plan = LabelPlan(
+        id=plan_id,
+        model=champion.model,
+        version=champion.version,
+        night=night,
+        made_at=now,
+        predictions=total,
+        mean_guess=float(design.mean_control),
+        draws=drawn + _gate_draws(plan_id, candidates, taken, draws=gate),
+        stratum_shares={str(stratum): float(share) for stratum, share in enumerate(design.shares)},
+        parts=parts_of(cells, design),
+        uniform_share=policy.labels.uniform_share,
+    )
+    store.record_plan(plan)
+    return plan
+
+
+def given_plan(
+    champion: ModelVersion, cells: Sequence[Cell], tallies: Sequence[Tally], *, night: date, now: datetime
+) -> LabelPlan:
+    """Labels that came with the probability of being chosen (a census: 1), as a plan that is closed already.
+
+    With one probability for all they are a uniform sample, of weight 1. Otherwise item i of m counts with m / (N p_i).
+    The guess is taken as 0: whoever chose them did not know ours.
+    """
+    labels, total = sum(one.count for one in tallies), sum(one.count for one in cells)
+    uniform = len({one.probability for one in tallies}) == 1
+    given = tuple(
+        Tally(
+            one.predicted_class,
+            one.label,
+            one.slice,
+            min(1 / total if uniform else one.probability / labels, 1.0),
+            one.count,
+        )
+        for one in tallies
+    )
+    plan_id = f"{champion.model}/{champion.version}/{night.isoformat()}"
+    return LabelPlan(
+        id=f"{plan_id}/given",
+        model=champion.model,
+        version=champion.version,
+        night=night,
+        made_at=now,
+        predictions=total,
+        mean_guess=0.0,
+        draws=(),
+        closed_at=now,
+        stratum_shares={"0": 1.0},
+        parts=_given_parts(cells, given, uniform=uniform),
+        uniform_share=min(min(total * one.probability for one in given), 1.0),
+        given=given,
+    )
+
+
+def design_of(cells: Sequence[Cell], reference: ReferenceCounts, policy: Policy, suspicion: Suspicion) -> Allocation:
+    """The night's sampling design over its cells."""
+    sizes = np.array([one.count for one in cells], dtype=np.int64)
+    guesses, strata = _guesses(cells, reference)
+    return allocate(
+        guesses,
+        uniform_share=policy.labels.uniform_share,
+        sizes=sizes,
+        strata=strata,
+        suspicion=_suspicion(cells, sizes, suspicion),
+        lean=policy.labels.lean * suspicion.strength,
+    )
+
+
+def parts_of(cells: Sequence[Cell], design: Allocation) -> dict[str, tuple[int, float, float]]:
+    """`class cat` and `slice door` -> items, chance of a draw, mean guess: what the detectors of each are given."""
+    found = {}
+    for name, inside in _members(cells).items():
+        part = design.part(inside)
+        found[name] = (part.items, float(part.drawn), float(part.mean_control))
+    return found
+
+
+def draw_counts(policy: Policy, predictions: int, *, place: int | None) -> tuple[int, int]:
+    """(draws that measure, draws for the gate) of a night: the burst comes on top, spread evenly over its nights.
+
+    `place`: which plan it is since the alarm, from 0; None without one.
+    """
+    labels, wanted = policy.labels, policy.labels.wanted(predictions)
+    if place is None or place >= labels.burst_nights:
+        return wanted, 0
+    tonight = labels.burst_on_alarm // labels.burst_nights + (place < labels.burst_on_alarm % labels.burst_nights)
+    return wanted + tonight - tonight // 2, tonight // 2
+
+
+def _guesses(cells: Sequence[Cell], reference: ReferenceCounts) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
+    """(C,) guess of an error in each cell, and its stratum where confidence does not give it: the predicted class."""
+    if not reference.with_confidence:
+        names = {name: place for place, name in enumerate(reference.classes)}
+        strata = np.array([names.get(one.predicted_class, len(names)) for one in cells], dtype=np.int64)
+        return np.full(len(cells), 1 - reference.accuracy if reference.total else UNKNOWN_GUESS), strata
+    by_bin = reference.guesses or _middles(reference.bin_edges)
+    return np.array([UNKNOWN_GUESS if one.bin < 0 else by_bin[one.bin] for one in cells]), None
+
+
+def _middles(edges: Sequence[float]) -> list[float]:
+    """1 - the confidence in the middle of each bin, where no truth was known to fit a guess to."""
+    ends = (0.0, *edges, 1.0)
+    return [1 - (low + high) / 2 for low, high in pairwise(ends)]
+
+
+def _suspicion(cells: Sequence[Cell], sizes: NDArray[np.int64], suspicion: Suspicion) -> NDArray[np.float64]:
+    """(C,) appeal of each item: every suspect's share, spread evenly over its items."""
+    appeal, members = np.zeros(len(cells)), _members(cells)
+    for name, share in suspicion.shares.items():
+        way, _, part = name.partition(" ")
+        inside = members.get(f"slice {part}" if way == "slice" else f"class {part}")
+        if inside is not None and share > 0:
+            appeal[inside] += share / sizes[inside].sum()
+    return appeal
+
+
+def _members(cells: Sequence[Cell]) -> dict[str, NDArray[np.bool_]]:
+    """Which cells belong to each class and slice."""
+    said = np.array([one.predicted_class for one in cells], dtype=object)
+    where = np.array([one.slice for one in cells], dtype=object)
+    classes = {f"class {name}": said == name for name in sorted(set(said.tolist()))}
+    return classes | {f"slice {name}": where == name for name in sorted({one for one in where.tolist() if one})}
+
+
+def _given_parts(
+    cells: Sequence[Cell], given: Sequence[Tally], *, uniform: bool
+) -> dict[str, tuple[int, float, float]]:
+    labels, total = sum(one.count for one in given), sum(one.count for one in cells)
+    found = {}
+    for name, inside in _members(cells).items():
+        items = sum(one.count for one, belongs in zip(cells, inside.tolist(), strict=True) if belongs)
+        kind, _, part = name.partition(" ")
+        fell = sum(one.count for one in given if (one.slice if kind == "slice" else one.predicted_class) == part)
+        found[name] = (items, items / total if uniform else fell / labels, 0.0)
+    return found
+
+
+def _picks(cells: Sequence[Cell], design: Allocation, *, draws: int, rng: Generator) -> list[tuple[int, Pick]]:
+    """(cell, the prediction drawn uniformly inside it) of each draw."""
+    drawn = design.draw(draws, rng).tolist()
+    return [
+        (place, Pick(cells[place].predicted_class, cells[place].bin, cells[place].slice, rank))
+        for place, rank in ((place, int(rng.integers(cells[place].count))) for place in drawn)
+    ]
+
+
+def _gate_candidates(
+    store: Store,
+    champion: ModelVersion,
+    policy: Policy,
+    bounds: tuple[datetime, datetime],
+    *,
+    total: int,
+    draws: int,
+    rng: Generator,
+) -> list[Prediction]:
+    """Predictions of the gate's groups in random order, from a uniform sample that is large enough to hold them."""
+    share = policy.promotion.gate_share
+    if not draws or not share or not total:
+        return []
+    looked_at = min(total, round(GATE_SLACK * draws / share))
+    ranks = rng.choice(total, size=looked_at, replace=False)
+    found = store.predictions_at(champion.model, champion.version, *bounds, ranks.tolist())
+    held_out = [one for one in found if is_gate_group(one.group, gate_share=share)]
+    return [held_out[place] for place in rng.permutation(len(held_out)).tolist()]
+
+
+def _gate_draws(plan_id: str, candidates: Sequence[Prediction], taken: set[str], *, draws: int) -> tuple[Draw, ...]:
+    """Uniform, without replacement, among predictions of the gate's groups, one of each: McNemar needs independence.
+
+    Fewer than `draws` where the night has fewer such groups.
+    """
+    one_of_each: dict[str, Prediction] = {}
+    for one in candidates:
+        if one.group not in taken:
+            one_of_each.setdefault(one.group, one)
+    return tuple(
+        Draw(
+            id=f"{plan_id}/gate/{place}",
+            plan_id=plan_id,
+            prediction_id=one.id,
+            purpose=GATE,
+            stratum=GATE,
+            probability=1 / len(candidates),
+            guess=0.0,
+        )
+        for place, one in enumerate(list(one_of_each.values())[:draws])
+    )

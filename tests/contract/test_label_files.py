@@ -1,0 +1,435 @@
+"""Label tasks as files: what goes out comes back, tied to its prediction, and nothing runs or leaks on the way."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from leeway.adapters.label_files import Answers, Finding, Task, export_tasks, read_answers
+from leeway.errors import DataError, WorkspaceError
+
+CLASSES = ("cat", "Bär, braun", 'a "quoted" <one> & more', "two\nlines", "=cmd()", "'quote", "7", "$5")
+IDS = ("=1+1", "+x", "-x", "@x", "'x", "'=1+1", " =x", "007", "1e5", "2026-03-01", "12345678901234567890", "a;=b%3B",
+       "a,\t=b", 'a\n"=b', "ünï", "a b", 'q"uote', "x,y;z", "＝x", "50%")  # fmt: skip
+WHEN = datetime(2026, 3, 2, 10, 30, 0, 500000, tzinfo=UTC)
+
+
+def encoded(format_name: str) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(stream, format_name)
+    return stream.getvalue()
+
+
+PNG = encoded("PNG")
+
+
+def task(prediction_id: str, image: bytes | None = PNG) -> Task:
+    return Task("plan-1", prediction_id, image, "cat", 0.75, "north")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fill_in(path: Path, labels: Sequence[str], labeler: str = "") -> None:
+    """What a person does in a spreadsheet."""
+    rows = rows_of(path)
+    for row, label in zip(rows, labels, strict=True):
+        row["label"], row["labeler"] = label, labeler
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def annotation(*labels: str, by: object = 7, **more: object) -> dict[str, Any]:
+    chosen = {"value": {"choices": list(labels)}, "from_name": "choice", "to_name": "image", "type": "choices"}
+    result = [chosen] if labels else []
+    return {
+        "id": 1,
+        "completed_by": by,
+        "created_at": WHEN.isoformat(),
+        "was_cancelled": False,
+        "result": result,
+        **more,
+    }
+
+
+def studio_task(prediction_id: str, *annotations: object, number: int = 1) -> dict[str, Any]:
+    return {"id": number, "data": {"prediction_id": prediction_id}, "annotations": list(annotations)}
+
+
+def read(path: Path, known: Iterable[str] = ("p1", "p2", "p3"), classes: Sequence[str] = CLASSES) -> Answers:
+    return read_answers(path, classes=classes, known=list(known), labeler="ann")
+
+
+@pytest.fixture
+def read_csv(tmp_path: Path) -> Callable[[str], Answers]:
+    def given(text: str) -> Answers:
+        (tmp_path / "labels.csv").write_bytes(text.encode())
+        return read(tmp_path / "labels.csv")
+
+    return given
+
+
+@pytest.fixture
+def read_json(tmp_path: Path) -> Callable[[object], Answers]:
+    def given(content: object) -> Answers:
+        (tmp_path / "export.json").write_text(json.dumps(content))
+        return read(tmp_path / "export.json")
+
+    return given
+
+
+def said(answers: Answers) -> list[tuple[str, str, str]]:
+    return [(one.prediction_id, one.label, one.labeler) for one in answers.answers]
+
+
+# Round trips
+
+
+@pytest.fixture(scope="module")
+def thousand(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("export") / "tonight"
+    ids = [
+        *IDS,
+        *(f"{hashlib.sha256(bytes([n % 256, n // 256])).hexdigest()[:20]}-{n}" for n in range(1000 - len(IDS))),
+    ]
+    export_tasks(folder, [task(one, None if n % 10 == 0 else PNG) for n, one in enumerate(ids)], classes=CLASSES)
+    return folder, ids
+
+
+def test_a_thousand_tasks_come_back_through_the_csv(thousand: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, ids = thousand
+    labels = [CLASSES[number % len(CLASSES)] for number in range(len(ids))]
+    path = tmp_path / "filled.csv"
+    path.write_bytes((folder / "labels.csv").read_bytes())
+    fill_in(path, labels)
+    assert said(read(path, ids)) == [(one, label, "ann") for one, label in zip(ids, labels, strict=True)]
+    assert (read(path, ids).findings, read(path, ids).unanswered) == ((), 0)
+
+
+def test_a_thousand_tasks_come_back_through_label_studio(thousand: tuple[Path, list[str]], tmp_path: Path) -> None:
+    (folder, ids), user = thousand, {"id": 7, "email": "b@x"}
+    choices = [
+        choice.get("alias", choice.get("value"))
+        for choice in ElementTree.parse(folder / "label_studio.xml").iter("Choice")
+    ]
+    imported = json.loads((folder / "label_studio.json").read_text(encoding="utf-8"))
+    exported = [
+        {"id": 500 + number, **one, "annotations": [annotation(choices[number % len(choices)], by=user)], "drafts": []}
+        for number, one in enumerate(imported)
+    ]
+    (tmp_path / "export.json").write_text(json.dumps(exported))
+    answers = read(tmp_path / "export.json", ids)
+    assert said(answers) == [(one, CLASSES[number % len(CLASSES)], "b@x") for number, one in enumerate(ids)]
+    assert (answers.findings, answers.unanswered) == ((), 0)
+    assert {one.labelled_at for one in answers.answers} == {WHEN}
+    assert answers.answers[0].place == "task 500"
+
+
+def test_an_untouched_export_is_unanswered(thousand: tuple[Path, list[str]]) -> None:
+    folder, ids = thousand
+    for name in ("labels.csv", "label_studio.json"):
+        assert read(folder / name, ids) == Answers((), (), 1000)
+
+
+# What is written
+
+
+def test_no_cell_starts_a_formula_or_is_rewritten_whatever_separates_the_cells(
+    thousand: tuple[Path, list[str]],
+) -> None:
+    text = (thousand[0] / "labels.csv").read_bytes().decode("utf-8-sig")
+    for separator in ",;\t":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            assert [
+                cell for cell in row if cell.lstrip(" \"'").startswith(tuple("=+-@")) and not cell.startswith("'")
+            ] == []
+    written = {row["prediction_id"] for row in rows_of(thousand[0] / "labels.csv")}
+    assert {"'007", "'1e5", "'2026-03-01", "'12345678901234567890", "'=1+1", "''=1+1", "50%"} <= written
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "'=1+1", " =1+1 "])
+def test_an_id_is_found_with_and_without_its_apostrophe(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"prediction_id,label\n{cell},'=cmd()\n")
+    assert said(read(tmp_path / "a.csv", ["=1+1"])) == [("=1+1", "=cmd()", "ann")]
+
+
+def test_images_have_safe_names_and_the_extension_of_their_bytes(tmp_path: Path) -> None:
+    contents = [encoded(name) for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")] + [b"?"]
+    export_tasks(tmp_path / "out", [task(f"../{n}", one) for n, one in enumerate(contents)], classes=CLASSES)
+    digest = hashlib.sha256(b"../0").hexdigest()[:12]
+    rows = rows_of(tmp_path / "out" / "labels.csv")
+    assert rows[0]["image"] == f"images/0001-{digest}.jpg"
+    assert [Path(row["image"]).suffix for row in rows] == [".jpg", ".png", ".webp", ".gif", ".tif", ".bmp", ".img"]
+    assert [(tmp_path / "out" / row["image"]).read_bytes() for row in rows] == contents
+    studio = json.loads((tmp_path / "out" / "label_studio.json").read_text())
+    assert studio[0] == {"data": {"image": rows[0]["image"], "prediction_id": "../0", "plan_id": "plan-1"}}
+
+
+def test_a_task_without_an_image_and_one_that_stands_twice(tmp_path: Path) -> None:
+    export_tasks(tmp_path / "out", [task("p1", None), task("p2"), task("p1", None)], classes=CLASSES)
+    rows = rows_of(tmp_path / "out" / "labels.csv")
+    assert [(row["prediction_id"], bool(row["image"])) for row in rows] == [("p1", False), ("p2", True)]
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 1
+
+
+def test_the_interface_offers_every_class_and_shows_local_files(thousand: tuple[Path, list[str]]) -> None:
+    view = ElementTree.parse(thousand[0] / "label_studio.xml").getroot()
+    assert [one.get("alias", one.get("value")) for one in view.iter("Choice")] == list(CLASSES)
+    assert [one.get("value", "").count("$") for one in view.iter("Choice")] == [0] * len(CLASSES)  # $5 is a variable
+    assert [one.get("value") for one in view.iter("Image")] == ["/data/local-files/?d=$image"]
+
+
+def test_the_readme_says_how_and_names_the_classes(thousand: tuple[Path, list[str]]) -> None:
+    text = (thousand[0] / "README.txt").read_text(encoding="utf-8")
+    assert "1000 images" in text
+    assert "leeway labels import FILE" in text
+    for line in ("cat", "Bär, braun", "two lines", "'=cmd()", "7"):
+        assert f"\n  {line}\n" in text
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_models_answer_is_nowhere_unless_asked_for(tmp_path: Path) -> None:
+    sure = [task("p1"), task("p2")]
+    unsure = [replace(one, predicted_class="7", confidence=0.123456, slice="south") for one in sure]
+    for name, tasks in (("a", sure), ("b", unsure)):
+        export_tasks(tmp_path / name, tasks, classes=CLASSES)
+    assert contents_of(tmp_path / "a") == contents_of(tmp_path / "b")
+    assert b"predict" not in b"".join(contents_of(tmp_path / "a").values()).replace(b"prediction_id", b"")
+
+
+def test_the_models_answer_where_asked_for_and_never_read_as_a_label(tmp_path: Path) -> None:
+    tasks = [replace(task("p1"), predicted_class="=cmd()"), replace(task("p2"), confidence=None)]
+    export_tasks(tmp_path / "out", tasks, classes=CLASSES, show_answer=True)
+    rows = rows_of(tmp_path / "out" / "labels.csv")
+    assert [(row["predicted_class"], row["confidence"]) for row in rows] == [("'=cmd()", "0.7500"), ("cat", "")]
+    first, second = (one["predictions"][0] for one in json.loads((tmp_path / "out" / "label_studio.json").read_text()))
+    assert (first["score"], first["result"][0]["value"]) == (0.75, {"choices": ["=cmd()"]})
+    assert "score" not in second
+    for name in ("labels.csv", "label_studio.json"):
+        assert read(tmp_path / "out" / name) == Answers((), (), 2)
+
+
+def test_nothing_to_label_is_an_export_too(tmp_path: Path) -> None:
+    export_tasks(tmp_path / "deep" / "out", [], classes=CLASSES)
+    assert read(tmp_path / "deep" / "out" / "labels.csv") == Answers((), (), 0)
+    assert read(tmp_path / "deep" / "out" / "label_studio.json") == Answers((), (), 0)
+
+
+# A folder that is complete or not there
+
+
+def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    export_tasks(folder, [task("p1")], classes=CLASSES)
+    before = contents_of(folder)
+    with pytest.raises(WorkspaceError, match=r"is not an empty folder; name a new one: leeway labels export DIR"):
+        export_tasks(folder, [task("p2")], classes=CLASSES)
+    assert contents_of(folder) == before
+    with pytest.raises(WorkspaceError, match="is not an empty folder"):
+        export_tasks(folder / "labels.csv", [task("p2")], classes=CLASSES)
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"class 'bell\\x07' holds the character '\\x07'"):
+        export_tasks(tmp_path / "out", [task("p1")], classes=["bell\a"])
+    with pytest.raises(WorkspaceError, match="out: the label tasks cannot be written"):
+        export_tasks(tmp_path / "out", [task("\ud800")], classes=CLASSES)
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WorkspaceError, match="No space left on device"):
+        export_tasks(tmp_path / "out", [task("p1")], classes=CLASSES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_has_its_name_only_when_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed: list[set[str]] = []
+    rename = Path.rename
+
+    def watched(path: Path, target: Path) -> Path:
+        renamed.append({one.name for one in path.iterdir()})
+        assert not target.exists()
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    export_tasks(tmp_path / "out", [task("p1")], classes=CLASSES)
+    assert renamed == [{"images", "labels.csv", "label_studio.json", "label_studio.xml", "README.txt"}]
+
+
+# Reading a CSV
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_reads_what_spreadsheets_write(read_csv: Callable[[str], Answers], mark: str, end: str, separator: str) -> None:
+    lines = (("Label", " prediction_id ", "note"), ('"Bär, braun"', "p1", '"a;b"'), ("", "p2", ""), ("", "", ""))
+    answers = read_csv(mark + end.join(separator.join(line) for line in lines) + end)
+    assert said(answers) == [("p1", "Bär, braun", "ann")]
+    assert (answers.findings, answers.unanswered) == ((), 1)
+    assert (answers.answers[0].place, answers.answers[0].labelled_at) == ("line 2", None)
+
+
+@pytest.mark.parametrize("typed", ["Ba\u0308r, braun", " Bär,  braun ", "B\u00e4r, braun"])
+def test_the_same_name_written_otherwise_is_the_class(read_csv: Callable[[str], Answers], typed: str) -> None:
+    assert said(read_csv(f'prediction_id,label\np1,"{typed}"\np2,"two\r\nlines"\n')) == [
+        ("p1", "Bär, braun", "ann"), ("p2", "two\nlines", "ann")
+    ]  # fmt: skip
+
+
+FINDINGS = {
+    "p1,cta,": "'cta' is not a class; did you mean 'cat'?",
+    "p1,CAT,": "'CAT' is not a class; did you mean 'cat'?",
+    "p1,zebra,": f"'zebra' is not a class; allowed: {', '.join(map(repr, CLASSES))}",
+    "p9,cat,": "prediction 'p9' is not known here; was it exported from another workspace?",
+    ",cat,": "no prediction_id; copy it from the exported labels.csv",
+    "p1,cat": "2 fields, 3 in the first line; quote a field that holds ','",
+    "p1,a,b,": "4 fields, 3 in the first line; quote a field that holds ','",
+}
+
+
+@pytest.mark.parametrize("line", FINDINGS)
+def test_a_bad_line_is_a_finding_and_the_rest_goes_in(read_csv: Callable[[str], Answers], line: str) -> None:
+    answers = read_csv(f'prediction_id,label,labeler\np2,"two\nlines",bob\n{line}\np3,cat,\n')
+    assert said(answers) == [("p2", "two\nlines", "bob"), ("p3", "cat", "ann")]
+    assert answers.findings == (Finding("line 4", FINDINGS[line]),)
+
+
+def test_of_two_answers_of_one_person_none_is_taken(read_csv: Callable[[str], Answers]) -> None:
+    answers = read_csv("prediction_id,label,labeler\np1,cat,ann\np2,cat,\np1,7,\np1,cat,bob\n")
+    assert said(answers) == [("p2", "cat", "ann"), ("p1", "cat", "bob")]
+    problem = "prediction 'p1': ann says '7' here and 'cat' at line 2; none is taken: leave one"
+    assert answers.findings == (Finding("line 4", problem),)
+
+
+def test_the_same_answer_twice_is_one_and_two_people_are_two(read_csv: Callable[[str], Answers]) -> None:
+    answers = read_csv("prediction_id,label,labeler\np1,cat,ann\np1,cat,\np1,7,bob\np1,,eve\np3,,\n")
+    assert said(answers) == [("p1", "cat", "ann"), ("p1", "7", "bob")]
+    assert (answers.findings, answers.unanswered) == ((), 1)  # p1 is answered, though not by eve
+
+
+# Reading a Label Studio export
+
+
+def test_reads_who_and_when(read_json: Callable[[object], Answers]) -> None:
+    annotations = [
+        annotation("cat", by=7, created_at="2026-03-02T11:30:00.500000+01:00"),
+        annotation("7", by={"id": 3, "email": "bob@x"}, created_at="2026-03-02T10:30:00.500000Z"),
+        annotation("7", by={"id": 3}, created_at="2026-03-02T10:30:00.500000"),
+        annotation("7", by=None, created_at="yesterday"),
+    ]
+    answers = read_json([studio_task("p1", *annotations, number=41)])
+    assert said(answers) == [("p1", "cat", "7"), ("p1", "7", "bob@x"), ("p1", "7", "3"), ("p1", "7", "ann")]
+    assert [one.labelled_at for one in answers.answers] == [WHEN, WHEN, WHEN, None]
+    assert all(one.labelled_at is None or one.labelled_at.tzinfo is UTC for one in answers.answers)
+    assert {one.place for one in answers.answers} == {"task 41"}
+
+
+def test_cancelled_and_empty_annotations_are_unanswered(read_json: Callable[[object], Answers]) -> None:
+    cancelled, empty = annotation("cat", was_cancelled=True), annotation()
+    assert read_json([studio_task("p1", cancelled), studio_task("p2", empty), studio_task("p3")]) == Answers((), (), 3)
+    assert said(read_json([studio_task("p1", cancelled, annotation("cat"))])) == [("p1", "cat", "7")]
+
+
+BAD_TASKS: list[tuple[dict[str, Any], str]] = [
+    (studio_task("p1", annotation("cat", "7"), number=5), "2 classes chosen ('cat', '7'); choose one"),
+    (studio_task("p1", annotation("dog"), number=5), "'dog' is not a class; allowed: "),
+    (studio_task("p9", annotation("cat"), number=5), "prediction 'p9' is not known here"),
+    ({"id": 5, "data": {}, "annotations": [annotation("cat")]}, "no prediction_id"),
+    (studio_task("p1", annotation(result=[{"value": {"rectanglelabels": ["cat"]}}]), number=5), "holds no choice"),
+    (studio_task("p1", annotation(result=[{"value": {"choices": [3]}}]), number=5), "holds no choice"),
+    (studio_task("p1", annotation(result=3), number=5), "holds no choice"),
+    (studio_task("p1", "?", number=5), "an annotation is '?', not an object"),
+    (studio_task("p1", annotation("cat"), annotation("7"), number=5), "7 says '7' here and 'cat' at task 5; none is"),
+    ({"id": 5, "prediction_id": "p1", "choice": {"x": 1}}, "{'x': 1} is not one choice"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(BAD_TASKS)))
+def test_a_bad_task_is_a_finding_and_the_rest_goes_in(read_json: Callable[[object], Answers], number: int) -> None:
+    content, problem = BAD_TASKS[number]
+    answers = read_json([content, studio_task("p2", annotation("cat", by="bob"), number=6)])
+    assert said(answers) == [("p2", "cat", "bob")]
+    assert [one.place for one in answers.findings] == ["task 5"]
+    assert problem in answers.findings[0].problem
+
+
+def test_of_one_answer_given_twice_the_earlier_counts(read_json: Callable[[object], Answers]) -> None:
+    later = annotation("cat", created_at="2026-03-05T00:00:00Z")
+    answers = read_json([studio_task("p1", later, annotation("cat"), annotation("cat", created_at=None))])
+    assert [one.labelled_at for one in answers.answers] == [WHEN]
+
+
+def test_reads_json_min(read_json: Callable[[object], Answers]) -> None:
+    one = {"id": 1, "image": "images/1.png", "plan_id": "a", "prediction_id": "p1", "created_at": WHEN.isoformat()}
+    answers = read_json(
+        [
+            {**one, "choice": "cat", "annotator": 7},
+            {**one, "id": 2, "label": "7", "annotator": "bob@x"},
+            {**one, "id": 3, "prediction_id": "p2", "choice": {"choices": ["cat", "7"]}},
+            {**one, "id": 4, "prediction_id": "p3"},
+        ]
+    )
+    assert said(answers) == [("p1", "cat", "7"), ("p1", "7", "bob@x")]
+    assert answers.answers[0].labelled_at == WHEN
+    assert answers.findings == (Finding("task 3", "2 classes chosen ('cat', '7'); choose one"),)
+    assert answers.unanswered == 1
+
+
+# A file that cannot be read at all
+
+NO_FILES = {
+    "": "empty; give labels.csv",
+    " \n": "empty; give labels.csv",
+    "PK\x03\x04\0\0": "not a text file; save it",
+    "id,label\np1,cat\n": "columns found: id, label; prediction_id and label are needed",
+    "prediction_id;class\np1;cat\n": "columns found: prediction_id, class; prediction_id and label are needed",
+    "prediction_id,label,label\np1,cat,7\n": "a column stands twice",
+    'prediction_id,label\np1,"cat\np2,7\n': "line 3: unexpected end of data; is a quote missing",
+    '[{"id": 1, "data": {"predic': "not complete JSON",
+    "[" * 100_000: "not complete JSON",
+    '{"id": 1}': "not a list of tasks",
+    "[1, 2]": "not a list of tasks",
+    '[{"id": 1, "data": {"image": "a"}, "annotations": []}]': r"no task has a prediction_id \(fields found: image\)",
+    '[{"id": 1, "image": "a"}]': r"no task has a prediction_id \(fields found: id, image\)",
+    '[{"prediction_id": "p1", "sort": "cat"}]': r"under choice or label \(fields found: prediction_id, sort\)",
+}
+
+
+@pytest.mark.parametrize("number", range(len(NO_FILES)))
+def test_a_file_that_is_none_is_an_error_that_says_why(read_csv: Callable[[str], Answers], number: int) -> None:
+    text, reason = list(NO_FILES.items())[number]
+    with pytest.raises(DataError, match=f"labels.csv: .*{reason}"):
+        read_csv(text)
+
+
+def test_a_missing_file_a_folder_and_another_encoding_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no.csv: cannot be read \(No such file or directory\)"):
+        read(tmp_path / "no.csv")
+    with pytest.raises(DataError, match=r"cannot be read \(Is a directory\); give labels.csv"):
+        read(tmp_path)
+    (tmp_path / "a.csv").write_bytes("prediction_id;label\np1;Bär\n".encode("cp1252"))
+    with pytest.raises(DataError, match='line 2 is not UTF-8 text; save it as "CSV UTF-8"'):
+        read(tmp_path / "a.csv")
+    (tmp_path / "a.json").write_text("prediction_id,label\n")
+    with pytest.raises(DataError, match="not complete JSON"):
+        read(tmp_path / "a.json")
