@@ -214,7 +214,7 @@ def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:
 
 def tell(workspace: Workspace, story: Story) -> int:
     report = workspace.folder / "report"
-    draw_timeline(story, report / "timeline.png", tolerance=workspace.policy.prediction_drift.tolerance)
+    draw_timeline(story, report / "timeline.png")
     summary = report / "summary.json"
     summary.write_text(json.dumps(story.summary(), indent=2) + "\n", encoding="utf-8")
     console.rule("[bold]What came of it")

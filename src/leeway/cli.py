@@ -31,6 +31,7 @@ app.add_typer(cli_watch.watch_app, name="watch")
 app.add_typer(cli_watch.labels_app, name="labels")
 app.command()(cli_watch.ingest)
 app.command()(cli_watch.power)
+app.command()(cli_watch.backtest)
 
 
 def main() -> None:

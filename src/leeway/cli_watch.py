@@ -164,6 +164,26 @@ def power(
     )
 
 
+def backtest(
+    policy: Annotated[Path, typer.Option(help="The policy to try.")],
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First night that is reported.")] = None,
+    model: Model = None,
+) -> None:
+    """Replay the stored history through another policy: both alarm calendars, and what would change."""
+    from leeway.checks.policy import load_policy
+    from leeway.steps.replay import calendars_text, compare, epochs_of
+    from leeway.wiring import open_workspace
+
+    with open_workspace() as workspace:
+        name, now = model or workspace.model, datetime.now(UTC)
+        other = load_policy(policy).shared_by(workspace.models_watched)
+        if name in workspace.watched:
+            watches = workspace.watches(now, name)
+        else:
+            watches = epochs_of(workspace.store, name, workspace.policy, now=now)
+        print(calendars_text(*compare(watches, other, since=since.date() if since else None)))
+
+
 def _tell(told: "Ingested") -> None:
     found = told.recorded
     print(

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from leeway.checks.windows import night_bounds
 from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
 from leeway.steps import watch
 from leeway.steps.watch import Watch
@@ -111,10 +112,11 @@ def _check(result: CheckResult) -> dict[str, Any]:
 
 
 def _last(at: Watch) -> list[Night]:
-    """The last night of this epoch that was decided."""
-    found = at.results()
+    """The last night of this epoch that was over by then and is decided."""
+    found = [(night, result) for night, result in at.results() if night_bounds(night, at.policy.zone)[1] <= at.as_of]
     if not found:
         return []
     night = found[-1][0]
-    decision = next(one for one in reversed(at.decisions()) if one.nightly and one.night == night)
+    this = (at.champion.version, night)
+    decision = next(one for one in at.decisions() if one.nightly and (one.version, one.night) == this)
     return [Night(night, tuple(result for on, result in found if on == night), decision)]

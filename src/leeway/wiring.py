@@ -17,7 +17,8 @@ from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings, read_settings
 from leeway.steps import enrol, feedback, release, retrain
-from leeway.steps.watch import Watch, deliver_alerts, draw_page
+from leeway.steps.alerts import deliver_alerts
+from leeway.steps.watch import Watch, draw_page
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 WATCHED_HEADER = """\

@@ -2,18 +2,22 @@
 
 import shutil
 import socket
+import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from leeway import cli
 from leeway.adapters.mlflow_registry import open_registry
 from leeway.adapters.workspace import init_workspace
 from processes import BIN, environment, running
 from tiny_bundle import write_tiny_bundle
+
+Leeway = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +66,22 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         else:
             pytest.fail(f"no server after 2 minutes: {(home / 'server.log').read_text()}")
         yield address
+
+
+@pytest.fixture
+def leeway(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Leeway:
+    """Runs the command in a folder; gives exit code, stdout and stderr."""
+
+    def run(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("LEEWAY_MODEL", "colours")
+        monkeypatch.setenv("PREFECT_HOME", str(folder))
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["leeway", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        told = capfd.readouterr()
+        return int(stopped.value.code or 0), told.out, told.err
+
+    return run

@@ -1,14 +1,12 @@
 """The command `leeway` as people type it: what it prints, and one clear line with exit code 2 where it cannot."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from leeway import cli
 from leeway.adapters.dvc_repo import run_git
 from leeway.adapters.sql import open_store
 from processes import BIN, environment
@@ -16,25 +14,6 @@ from production import VERSION, morning, send
 from tiny_bundle import square
 
 Leeway = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def leeway(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Leeway:
-    """Runs the command in a folder; gives exit code, stdout and stderr."""
-
-    def run(folder: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setenv("LEEWAY_MODEL", "colours")
-        monkeypatch.setenv("PREFECT_HOME", str(folder))
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["leeway", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        told = capfd.readouterr()
-        return int(stopped.value.code or 0), told.out, told.err
-
-    return run
 
 
 def refused(answer: tuple[int, str, str]) -> str:

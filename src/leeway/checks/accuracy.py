@@ -82,7 +82,7 @@ class Accuracy(ParamsModel):
         if self.floor <= highest:
             return ""
         return (
-            f"floor {self.floor:.2f} would alarm every night: reference accuracy is {reference.accuracy:.2f} "
+            f"floor {self.floor:g} would alarm every night: reference accuracy is {reference.accuracy:.3g} "
             f"of {reference.total:,} items; lower accuracy.floor in the policy, or release a better model"
         )
 

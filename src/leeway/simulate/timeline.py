@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 TRUE, ESTIMATED, DRIFT, ALARM, PROMOTION, GREY = "#1b2a41", "#2a7fba", "#9aa5b1", "#c8372d", "#2e8b57", "#7d848c"
 
 
-def draw_timeline(story: Story, path: Path, *, tolerance: float) -> None:
-    """A PNG of 1,800 x 1,010 pixels; `tolerance` is the policy's, of total variation."""
+def draw_timeline(story: Story, path: Path) -> None:
+    """A PNG of 1,800 x 1,010 pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -22,7 +22,7 @@ def draw_timeline(story: Story, path: Path, *, tolerance: float) -> None:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 1])
     figure.suptitle(_headline(story), x=0.012, ha="left", fontsize=16, fontweight="bold")
     _draw_accuracy(upper, story)
-    _draw_drift(lower, story, tolerance=tolerance)
+    _draw_drift(lower, story)
     _draw_events(upper, lower, story)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
@@ -51,14 +51,13 @@ def _draw_accuracy(axes: "Axes", story: Story) -> None:
     axes.legend(loc="lower right", framealpha=0.9, edgecolor="none", fontsize=9)
 
 
-def _draw_drift(axes: "Axes", story: Story, *, tolerance: float) -> None:
+def _draw_drift(axes: "Axes", story: Story) -> None:
     axes.bar([0], [0], color=DRIFT, label="drift check quiet")
-    axes.bar([0], [0], color=ALARM, label="fired: chi-square p under its line, and over the tolerance (dashed)")
+    axes.bar([0], [0], color=ALARM, label="fired: the e-value is over its threshold")
     for number, result in _of(story, "prediction_drift"):
         if result.effect is not None:
             fired = "prediction_drift" in story.fired(number)
             axes.bar(number, result.effect * 100, color=ALARM if fired else DRIFT, width=0.75)
-    axes.axhline(tolerance * 100, color=GREY, linestyle="--", linewidth=1)
     axes.set_ylabel("classes moved\n(total variation), %")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.45)  # room for the legend
     axes.legend(loc="upper left", framealpha=0.9, edgecolor="none", fontsize=9)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence
 from leeway.checks.windows import count_window, drift_reference, due_nights, night_bounds, night_of
-from leeway.domain.ports import Notifier, PageWriter, RetrainTrigger, Store
+from leeway.domain.ports import PageWriter, RetrainTrigger, Store
 from leeway.domain.records import (
     Action,
     Alert,
@@ -26,17 +26,11 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
-from leeway.errors import AlertError, LeewayError
-from leeway.steps import feedback, plan
+from leeway.errors import LeewayError
+from leeway.steps import alerts, feedback, plan
 from leeway.steps.plan import chance
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
-OCCASIONS = {
-    Action.MORE_LABELS: "alarm",
-    Action.RETRAIN: "retrain",
-    Action.STAND_DOWN: "stand_down",
-    Action.ALERT: "alert",
-}
 CLOCKS_DIFFER = timedelta(hours=1)  # of the machines that predict; a time further ahead is a mistake
 log = logging.getLogger("leeway.watch")
 
@@ -167,7 +161,8 @@ def conclude(watch: Watch, window: WindowCounts, results: Sequence[CheckResult])
     )
     decision = decide(results, history, watch.policy, version=watch.champion, night=window.night, now=watch.as_of)
     applied = [one.id for one in news_of(closed)]
-    watch.store.record_night(window, results, decision, _alerts(watch, decision, results), applied=applied)
+    found = alerts.alerts_of(decision, results, watch.results(), watch.policy, now=watch.as_of)
+    watch.store.record_night(window, results, decision, found, applied=applied)
     log.info("%s: %s: %s", decision.key, decision.action, decision.reason)
     return decision
 
@@ -217,21 +212,6 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
     return path
 
 
-def deliver_alerts(store: Store, notifier: Notifier, *, now: datetime) -> list[str]:
-    """Sends what waits in the outbox; gives what went wrong. A failing channel fails nothing, and is tried again."""
-    failures = []
-    for alert in store.pending_alerts():
-        try:
-            notifier.send(alert.title, alert.body)
-        except AlertError as error:
-            store.mark_alert(alert.key, sent_at=None, error=str(error))
-            failures.append(str(error))
-            log.warning("%s; it stays in the outbox", error)
-        else:
-            store.mark_alert(alert.key, sent_at=now)
-    return failures
-
-
 def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None) -> list[Decision]:
     """Sends every open request to the trigger, once each; without one, gives them to whoever runs them afterwards."""
     open_requests = [
@@ -271,35 +251,3 @@ def _suspicion(result: CheckResult) -> plan.Suspicion:
 
 def _labels(watch: Watch, plans: Sequence[LabelPlan]) -> list[NightLabels]:
     return [feedback.night_labels(watch.store, one) for one in plans]
-
-
-def _alerts(watch: Watch, decision: Decision, results: Sequence[CheckResult]) -> list[Alert]:
-    told: Mapping[str, str] = {
-        OCCASIONS.get(decision.action, ""): decision.reason,
-        "no_verdict": "; ".join(f"{one.check}: {one.reason}" for one in results if one.status is Status.NO_VERDICT),
-    }
-    news = _findings(watch, decision.night, results)
-    if news:
-        told = {**told, "alert": "; ".join([news, told["alert"]] if "alert" in told else [news])}
-    return [
-        Alert(
-            key=f"{decision.key}/{occasion}",
-            title=f"leeway: {decision.model} version {decision.version}: {occasion.replace('_', ' ')}",
-            body=f"Night of {decision.night}: {text}",
-            made_at=watch.as_of,
-        )
-        for occasion, text in told.items()
-        if text and occasion in watch.policy.alerts.about
-    ]
-
-
-def _findings(watch: Watch, night: date, results: Sequence[CheckResult]) -> str:
-    """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins."""
-    earlier = [(at, one) for at, one in watch.results() if at < night]
-    last = max((at for at, _ in earlier), default=None)
-    standing = {one.check for at, one in earlier if at == last and one.status is Status.FIRED}
-    return "; ".join(
-        f"{one.check}: {one.reason}"
-        for one in results
-        if one.status is Status.FIRED and one.check not in standing and watch.policy.checks[one.check].then == "alert"
-    )

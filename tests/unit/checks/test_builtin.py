@@ -132,7 +132,7 @@ def test_a_floor_above_the_reference_accuracy_is_no_promise_but_a_mistake():
     evidence = Evidence(window(9), poor, closed=[labels(0, wrong=2, right=18)])
     found = Accuracy(floor=0.92).run(evidence, None, alpha=0.02, rng=np.random.default_rng(0))
     assert found.status is Status.NO_VERDICT
-    assert "floor 0.92 would alarm every night: reference accuracy is 0.87" in found.reason
+    assert "floor 0.92 would alarm every night: reference accuracy is 0.87 of 500 items" in found.reason
 
 
 def test_accuracy_has_no_verdict_before_the_first_label():

@@ -78,6 +78,6 @@ def test_without_drift_only_alarms_and_the_gate_count(story: Story) -> None:
 
 def test_draws_a_picture_with_and_without_a_drift(story: Story, tmp_path: Path) -> None:
     for name, drawn in (("drift", story), ("quiet", replace(story, drift_night=None, promotions=[], decisions={}))):
-        draw_timeline(drawn, tmp_path / f"{name}.png", tolerance=0.05)
+        draw_timeline(drawn, tmp_path / f"{name}.png")
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert picture.size == (1800, 1012)

@@ -7,7 +7,7 @@ import pytest
 
 from leeway.adapters.sql import SqlStore
 from leeway.domain.records import Action, Alert, DecisionState, Status
-from leeway.steps import watch
+from leeway.steps import alerts, watch
 from memory_ports import MemoryNotifier, MemoryTrigger
 from production import POLICY, VERSION, label_all, live_morning, morning, night, send
 
@@ -124,12 +124,12 @@ def test_people_are_told_what_the_policy_names_and_nothing_else(store: SqlStore)
 
 def test_a_failing_channel_fails_nothing_and_the_alert_is_sent_later(store: SqlStore) -> None:
     store.queue_alert(Alert("one", "drift", "see there", morning(1)))
-    [told] = watch.deliver_alerts(store, MemoryNotifier(broken=True), now=morning(1))
+    [told] = alerts.deliver_alerts(store, MemoryNotifier(broken=True), now=morning(1))
     assert "not taken" in told
     assert store.pending_alerts()[0].error == told
     mended = MemoryNotifier()
-    assert watch.deliver_alerts(store, mended, now=morning(1)) == []
-    assert watch.deliver_alerts(store, mended, now=morning(1)) == []
+    assert alerts.deliver_alerts(store, mended, now=morning(1)) == []
+    assert alerts.deliver_alerts(store, mended, now=morning(1)) == []
     assert mended.sent == [("drift", "see there")]
 
 

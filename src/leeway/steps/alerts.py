@@ -1,0 +1,75 @@
+"""Alerts: what people are told of a night, and how it reaches them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+from leeway.checks.policy import Policy
+from leeway.domain.ports import Notifier, Store
+from leeway.domain.records import Action, Alert, CheckResult, Decision, Status
+from leeway.errors import AlertError
+
+OCCASIONS = {
+    Action.MORE_LABELS: "alarm",
+    Action.RETRAIN: "retrain",
+    Action.STAND_DOWN: "stand_down",
+    Action.ALERT: "alert",
+}
+log = logging.getLogger("leeway.alerts")
+
+
+def alerts_of(
+    decision: Decision,
+    results: Sequence[CheckResult],
+    history: Sequence[tuple[date, CheckResult]],
+    policy: Policy,
+    *,
+    now: datetime,
+) -> list[Alert]:
+    """Of a decided night; history: results of this epoch, of which those before the night are looked at."""
+    told: Mapping[str, str] = {
+        OCCASIONS.get(decision.action, ""): decision.reason,
+        "no_verdict": "; ".join(f"{one.check}: {one.reason}" for one in results if one.status is Status.NO_VERDICT),
+    }
+    news = _findings(decision.night, results, history, policy)
+    if news:
+        told = {**told, "alert": "; ".join([news, told["alert"]] if "alert" in told else [news])}
+    return [
+        Alert(
+            key=f"{decision.key}/{occasion}",
+            title=f"leeway: {decision.model} version {decision.version}: {occasion.replace('_', ' ')}",
+            body=f"Night of {decision.night}: {text}",
+            made_at=now,
+        )
+        for occasion, text in told.items()
+        if text and occasion in policy.alerts.about
+    ]
+
+
+def _findings(
+    night: date, results: Sequence[CheckResult], history: Sequence[tuple[date, CheckResult]], policy: Policy
+) -> str:
+    """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins."""
+    earlier = [(at, one) for at, one in history if at < night]
+    last = max((at for at, _ in earlier), default=None)
+    standing = {one.check for at, one in earlier if at == last and one.status is Status.FIRED}
+    return "; ".join(
+        f"{one.check}: {one.reason}"
+        for one in results
+        if one.status is Status.FIRED and one.check not in standing and policy.checks[one.check].then == "alert"
+    )
+
+
+def deliver_alerts(store: Store, notifier: Notifier, *, now: datetime) -> list[str]:
+    """Sends what waits in the outbox; gives what went wrong. A failing channel fails nothing, and is tried again."""
+    failures = []
+    for alert in store.pending_alerts():
+        try:
+            notifier.send(alert.title, alert.body)
+        except AlertError as error:
+            store.mark_alert(alert.key, sent_at=None, error=str(error))
+            failures.append(str(error))
+            log.warning("%s; it stays in the outbox", error)
+        else:
+            store.mark_alert(alert.key, sent_at=now)
+    return failures

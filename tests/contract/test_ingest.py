@@ -1,0 +1,279 @@
+"""Prediction logs into the store, on SQLite and PostgreSQL: every row once, and nothing lost without a word."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from leeway.adapters.sql import SqlStore
+from leeway.checks.policy import Policy
+from leeway.domain.records import Label
+from leeway.errors import ConflictError, DataError, ParamsError
+from leeway.steps.enrol import enrol, read_reference, serving_since
+from leeway.steps.ingest import Ingested, ingest
+from leeway.steps.watch import Watch, close_labels, close_window, conclude, nights_due, plan_labels, run_checks
+from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
+
+NOW = START + timedelta(days=30)
+WITH_CHANCE = (*COLUMNS, "draw_probability")
+
+
+@pytest.fixture
+def pets(store: SqlStore, tmp_path: Path) -> SqlStore:
+    enrol(store, "pets", read_reference(reference(tmp_path / "reference.csv"), columns={}), Policy())
+    return store
+
+
+def take(store: SqlStore, path: Path, *, strict: bool = False) -> Ingested:
+    return ingest(store, "pets", path, columns={}, now=NOW, strict=strict)
+
+
+def morning(store: SqlStore, number: int) -> Watch:
+    """02:00 after night `number`, from 0."""
+    version = serving_since(store, store.versions("pets")[-1], now=NOW)
+    return Watch(store, Policy(), version, START + timedelta(days=number + 1, hours=2))
+
+
+def decide_all(at: Watch) -> None:
+    for night in nights_due(at):
+        close_labels(at, night)
+        window = close_window(at, night)
+        conclude(at, window, run_checks(at, window))
+
+
+# What goes in
+
+
+def test_every_row_is_recorded_as_it_was_written(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(50)
+    told = take(pets, write_log(tmp_path / "log.csv", rows))
+    assert (told.recorded.new, told.bad, told.census) == (50, [], False)
+    found = pets.predictions("pets", 1, START, START + timedelta(days=1))
+    assert [one.id for one in found] == [row["prediction_id"] for row in rows]
+    first, row = found[0], rows[0]
+    assert (first.predicted_class, first.confidence, first.slice) == (
+        row["predicted_class"],
+        float(row["confidence"]),
+        row["slice"],
+    )
+    assert first.occurred_at == datetime.fromisoformat(row["occurred_at"])
+    assert (first.group, first.energy, first.image) == (row["prediction_id"], None, "")
+
+
+def test_a_second_ingest_adds_nothing(pets: SqlStore, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "log.csv", answers(50, labelled=True))
+    take(pets, path)
+    told = take(pets, path)
+    assert (told.recorded.new, told.recorded.known, told.recorded.labels) == (0, 50, 0)
+    assert told.recorded.changed == ()
+
+
+def test_a_changed_row_is_refused_and_listed_and_the_rest_goes_in(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(50)
+    take(pets, write_log(tmp_path / "log.csv", rows[:40]))
+    rows[7] = {**rows[7], "predicted_class": "dog" if rows[7]["predicted_class"] != "dog" else "cat"}
+    rows[8] = {**rows[8], "confidence": "0.1234"}
+    told = take(pets, write_log(tmp_path / "again.csv", rows))
+    assert told.recorded.changed == (rows[7]["prediction_id"], rows[8]["prediction_id"])
+    assert (told.recorded.new, told.recorded.known) == (10, 38)
+    assert pets.predictions_by_id([rows[8]["prediction_id"]])[0].confidence != 0.1234
+
+
+def test_strict_takes_all_or_nothing(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(30)
+    take(pets, write_log(tmp_path / "log.csv", rows[:10]))
+    changed = [*rows[:9], {**rows[9], "slice": "elsewhere"}, *rows[10:]]
+    with pytest.raises(ConflictError, match="1 rows are recorded with other content"):
+        take(pets, write_log(tmp_path / "changed.csv", changed), strict=True)
+    bad = [*rows[:20], {**rows[20], "confidence": "1.5"}, *rows[21:]]
+    with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 22: confidence"):
+        take(pets, write_log(tmp_path / "bad.csv", bad), strict=True)
+    assert len(pets.predictions("pets", 1, START, START + timedelta(days=1))) == 10
+
+
+def test_a_bad_row_is_told_with_its_line_and_kept_out(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(10)
+    rows[3] = {**rows[3], "occurred_at": "2026-03-01T08:00:00"}
+    told = take(pets, write_log(tmp_path / "log.csv", rows))
+    assert [row.line for row in told.bad] == [5]
+    assert "time zone" in told.bad[0].problem
+    assert told.recorded.new == 9
+
+
+def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(10)
+    rows[0] = {**rows[0], "predicted_class": "horse"}
+    rows[1] = {**rows[1], "occurred_at": (NOW + timedelta(days=5)).isoformat()}
+    told = take(pets, write_log(tmp_path / "log.csv", rows))
+    assert (told.foreign, told.ahead, told.recorded.new) == (1, 1, 10)
+
+
+def test_a_missing_confidence_is_none(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(3)
+    rows[0], rows[1] = {**rows[0], "confidence": ""}, {**rows[1], "confidence": "nan"}
+    take(pets, write_log(tmp_path / "log.csv", rows))
+    found = pets.predictions("pets", 1, START, START + timedelta(days=1))
+    assert [one.confidence is None for one in found] == [True, True, False]
+    window = close_window(morning(pets, 0), START.date())
+    assert window.without_confidence == 2
+
+
+def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: SqlStore, tmp_path: Path) -> None:
+    rows = [{**row, "model_version": "2026-03"} for row in answers(5)]
+    take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "model_version")))
+    take(pets, write_log(tmp_path / "more.csv", rows[:2], columns=(*COLUMNS, "model_version")))
+    old, new = pets.versions("pets")
+    assert (new.version, new.bundle_digest, new.reference) == (2, "watched:2026-03", old.reference)
+    assert len(pets.predictions("pets", 2, START, START + timedelta(days=1))) == 5
+
+
+def test_an_image_is_found_from_where_the_log_lies(pets: SqlStore, tmp_path: Path) -> None:
+    rows = [{**answers(1)[0], "image": "shots/1.png"}]
+    take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "image")))
+    assert pets.predictions("pets", 1, START, NOW)[0].image == str(tmp_path / "shots" / "1.png")
+
+
+def test_a_model_that_nobody_watches_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no model 'pets' is watched; `leeway watch init pets --reference FILE`"):
+        take(store, write_log(tmp_path / "log.csv", answers(1)))
+
+
+# What a reference says
+
+
+def test_a_reference_counts_what_the_model_answers_and_how_often_it_is_right(tmp_path: Path) -> None:
+    found = read_reference(reference(tmp_path / "reference.csv", accuracy=0.9), columns={})
+    assert (found.classes, found.total, found.production) == (CLASSES, 3000, True)
+    assert found.accuracy == pytest.approx(0.9, abs=0.02)
+    assert sum(count for *_, count in found.cells) == 3000
+    assert list(found.guesses) == sorted(found.guesses, reverse=True)
+
+
+def test_enrolling_again_changes_nothing_and_another_reference_begins_an_epoch(pets: SqlStore, tmp_path: Path) -> None:
+    again = enrol(pets, "pets", read_reference(tmp_path / "reference.csv", columns={}), Policy())
+    other = enrol(pets, "pets", read_reference(reference(tmp_path / "b.csv", accuracy=0.97), columns={}), Policy())
+    assert (again.version, other.version) == (1, 2)
+
+
+def test_a_floor_that_the_model_never_reached_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    poor = read_reference(reference(tmp_path / "reference.csv", accuracy=0.85), columns={})
+    with pytest.raises(ParamsError, match=r"floor 0.9 would alarm every night: reference accuracy is 0.8\d"):
+        enrol(store, "pets", poor, Policy())
+
+
+def test_a_reference_without_a_label_is_refused(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "reference.csv", answers(20))
+    with pytest.raises(DataError, match="none of 20 rows has a label"):
+        read_reference(path, columns={})
+
+
+def test_a_reference_with_a_bad_row_is_refused_whole(tmp_path: Path) -> None:
+    rows = answers(20, labelled=True)
+    rows[4] = {**rows[4], "confidence": "-1"}
+    with pytest.raises(DataError, match="1 rows of the reference cannot be taken; mend or remove them: line 6"):
+        read_reference(write_log(tmp_path / "reference.csv", rows), columns={})
+
+
+# Labels that come with the predictions
+
+
+def test_a_file_in_which_every_row_is_labelled_is_a_census_that_measures(pets: SqlStore, tmp_path: Path) -> None:
+    told = take(pets, write_log(tmp_path / "log.csv", answers(200, nights=3, labelled=True)))
+    assert told.census
+    decide_all(morning(pets, 2))
+    plans = pets.plans("pets", 1)
+    assert [(plan.id, plan.predictions, sum(one.count for one in plan.given)) for plan in plans] == [
+        (f"pets/1/2026-03-0{day}/given", 200, 200) for day in (1, 2, 3)
+    ]
+    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    assert [one.state["labels"] for one in accuracy] == [200, 400, 600]
+    assert accuracy[-1].effect == pytest.approx(0.9, abs=0.03)
+
+
+def test_nobody_is_asked_about_a_night_that_came_labelled(pets: SqlStore, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(200, labelled=True)))
+    at = morning(pets, 0)
+    decide_all(at)
+    assert plan_labels(at, START.date()).draws == ()
+
+
+def test_a_census_that_is_ingested_twice_is_applied_once(pets: SqlStore, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "log.csv", answers(200, labelled=True))
+    take(pets, path)
+    decide_all(morning(pets, 0))
+    take(pets, path)
+    take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
+    decide_all(morning(pets, 1))
+    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    assert [one.state["labels"] for one in accuracy] == [200, 200]
+
+
+def test_labels_that_come_after_their_night_was_measured_are_kept_and_measure_nothing(
+    pets: SqlStore, tmp_path: Path
+) -> None:
+    rows = answers(200, labelled=True)
+    take(pets, write_log(tmp_path / "half.csv", rows[:100]))
+    decide_all(morning(pets, 0))
+    take(pets, write_log(tmp_path / "rest.csv", rows[100:]))
+    take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
+    decide_all(morning(pets, 1))
+    assert pets.number_of_labels("pets") == 200
+    assert sum(one.count for plan in pets.plans("pets", 1) for one in plan.given) == 100
+
+
+def test_a_night_of_labels_is_applied_once_also_if_the_run_dies_in_between(pets: SqlStore, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(200, labelled=True)))
+    died = morning(pets, 0)
+    close_labels(died, START.date())
+    run_checks(died, close_window(died, START.date()))  # and then the process dies, before anything is decided
+    decide_all(morning(pets, 0))
+    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    assert [one.state["labels"] for one in accuracy] == [200]
+
+
+def test_labels_with_a_draw_probability_count_with_it(pets: SqlStore, tmp_path: Path) -> None:
+    """Unsure answers were labelled always, sure ones one time in ten: the plain mean would say far too little."""
+    rows = answers(2000, labelled=True)
+    sure = [row for row in rows if float(row["confidence"]) > 0.96]
+    chosen = {row["prediction_id"] for row in sure[::10]}
+    for row in rows:
+        always = float(row["confidence"]) <= 0.96
+        kept = always or row["prediction_id"] in chosen
+        row["draw_probability"] = ("1" if always else "0.1") if kept else ""
+        row["label"] = row["label"] if kept else ""
+    take(pets, write_log(tmp_path / "log.csv", rows, columns=WITH_CHANCE))
+    decide_all(morning(pets, 0))
+    [found] = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    labelled = [row for row in rows if row["label"]]
+    plain = sum(row["label"] == row["predicted_class"] for row in labelled) / len(labelled)
+    assert plain < 0.6
+    assert found.effect == pytest.approx(0.9, abs=0.03)
+
+
+def test_labels_without_a_draw_probability_measure_nothing(pets: SqlStore, tmp_path: Path) -> None:
+    rows = answers(200, labelled=True)
+    rows[0]["label"] = ""
+    take(pets, write_log(tmp_path / "log.csv", rows))
+    decide_all(morning(pets, 0))
+    assert pets.number_of_labels("pets") == 199
+    [found] = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    assert found.reason.startswith("no label has come in")
+
+
+def test_another_label_for_the_same_prediction_from_a_file_is_refused_and_listed(
+    pets: SqlStore, tmp_path: Path
+) -> None:
+    rows = answers(20, labelled=True)
+    take(pets, write_log(tmp_path / "log.csv", rows))
+    rows[2] = {**rows[2], "label": next(one for one in CLASSES if one != rows[2]["label"])}
+    told = take(pets, write_log(tmp_path / "again.csv", rows))
+    assert told.recorded.labels_changed == (rows[2]["prediction_id"],)
+
+
+def test_labels_that_differ_are_kept_and_counted_and_the_earliest_counts(pets: SqlStore, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(5)))
+    name = answers(5)[0]["prediction_id"]
+    early, late = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 4, 2, tzinfo=UTC)
+    pets.record_labels([Label(name, "dog", "bob", late), Label(name, "ship", "ada", early)])
+    assert pets.disagreements("pets") == 1
+    assert [label.label for label, _ in pets.labels("pets")] == ["ship"]

@@ -1,0 +1,149 @@
+"""Watching a model from files, as people type it: from its reference to an alarm, labels and their answers."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prediction_logs import answers, reference, write_log
+
+Leeway = Callable[..., tuple[int, str, str]]
+TILTED = (0.6, 0.2, 0.2)
+
+
+@pytest.fixture
+def pets(leeway: Leeway, tmp_path: Path) -> Path:
+    """A folder that only watches, with a model `pets` and ten nights of it."""
+    reference(tmp_path / "reference.csv")
+    code, _, error = leeway(tmp_path, "watch", "init", "pets", "--reference", "reference.csv", "--floor", "0.85")
+    assert code == 0, error
+    write_log(tmp_path / "log.csv", answers(300, nights=10))
+    assert leeway(tmp_path, "ingest", "log.csv", "--model", "pets")[0] == 0
+    return tmp_path
+
+
+def told(leeway: Leeway, folder: Path, *arguments: str) -> str:
+    code, out, error = leeway(folder, *arguments)
+    assert code == 0, error
+    return out
+
+
+def test_a_folder_that_only_watches_needs_no_workspace(pets: Path) -> None:
+    assert not (pets / "params.yaml").exists()
+    assert "floor: 0.85" in (pets / "monitoring" / "watched" / "pets.yaml").read_text()
+    assert (pets / "monitoring" / "README.md").exists()
+
+
+def test_quiet_nights_are_told_on_one_screen_and_as_json(leeway: Leeway, pets: Path) -> None:
+    screen = told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-11T02:00:00")
+    assert "night of 2026-03-10" in screen
+    assert "quiet       prediction_drift" in " ".join(screen.split("  ")) or "prediction_drift" in screen
+    assert "140 labels are asked for of 7 nights" in screen  # people are not asked about what is long past
+    again = json.loads(told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-11T02:00:00", "--json"))
+    assert (again["model"], again["night"], again["decided_now"]) == ("pets", "2026-03-10", False)
+    status = {one["check"]: one["status"] for one in again["checks"]}
+    assert status["prediction_drift"] == "quiet"
+    assert status["accuracy"] == "no verdict"
+    assert again["decision"]["action"] == "nothing"
+
+
+def test_a_drift_becomes_an_alarm_its_labels_are_answered_and_the_answers_count(leeway: Leeway, pets: Path) -> None:
+    rows = answers(300, nights=3, first=10, mix=TILTED, accuracy=0.7)
+    write_log(pets / "tilted.csv", rows)
+    told(leeway, pets, "ingest", "tilted.csv", "--model", "pets")
+    alarm = json.loads(told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-12T02:00:00", "--json"))
+    assert alarm["decision"]["action"] == "more labels"
+    tasks = told(leeway, pets, "labels", "export", "tasks", "--model", "pets")
+    assert "tasks in tasks" in tasks
+    with (pets / "tasks" / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
+        asked = list(csv.DictReader(file))
+    assert "predicted_class" not in asked[0]
+    for row in asked:
+        row["label"] = "cat"
+    asked[0]["label"], asked[1]["prediction_id"] = "horse", "nobody"
+    write_log(pets / "answers.csv", asked, columns=list(asked[0]))
+    imported = told(leeway, pets, "labels", "import", "answers.csv", "--model", "pets", "--labeler", "ada")
+    assert f"{len(asked) - 2} new labels, 0 known, 0 unanswered, 2 refused" in imported
+    assert "horse" in imported
+    assert "nobody" in imported
+    again = told(leeway, pets, "labels", "import", "answers.csv", "--model", "pets", "--labeler", "ada")
+    assert f"0 new labels, {len(asked) - 2} known" in again
+    later = json.loads(told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-13T02:00:00", "--json"))
+    accuracy = next(one for one in later["checks"] if one["check"] == "accuracy")
+    assert accuracy["n"] > 20
+    status = told(leeway, pets, "status")
+    assert "! " in status.splitlines()[1]
+
+
+def test_the_worst_model_stands_first_and_all_share_one_budget(leeway: Leeway, pets: Path) -> None:
+    told(leeway, pets, "watch", "init", "birds", "--reference", "reference.csv")
+    write_log(pets / "birds.csv", answers(300, nights=10, mix=TILTED, name="b"))
+    told(leeway, pets, "ingest", "birds.csv", "--model", "birds")
+    found = json.loads(told(leeway, pets, "monitor", "--as-of", "2026-03-11T02:00:00", "--json"))["models"]
+    assert [one["model"] for one in found] == ["birds", "pets"]
+    drift = [next(one for one in model["checks"] if one["check"] == "prediction_drift") for model in found]
+    assert [one["threshold"] for one in drift] == pytest.approx([365 / (0.05 / 2 * 0.4)] * 2)
+    lines = told(leeway, pets, "status").splitlines()
+    assert "2.50% a year each" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["birds", "pets"]
+
+
+def test_backtest_shows_both_calendars(leeway: Leeway, pets: Path) -> None:
+    write_log(pets / "tilted.csv", answers(300, nights=3, first=10, mix=TILTED))
+    told(leeway, pets, "ingest", "tilted.csv", "--model", "pets")
+    told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-14T02:00:00")
+    (pets / "other.yaml").write_text("prediction_drift: {tolerance: 0.5}\n")
+    out = told(leeway, pets, "backtest", "--policy", "other.yaml", "--model", "pets", "--since", "2026-03-05")
+    assert "9 nights replayed" in out
+    assert "only now" in out
+    assert "prediction_drift" in out
+
+
+def test_power_says_what_a_policy_will_see(leeway: Leeway, tmp_path: Path) -> None:
+    found = json.loads(
+        told(
+            leeway,
+            tmp_path,
+            "power",
+            "--predictions-per-night",
+            "300",
+            "--labels-per-night",
+            "20",
+            "--classes",
+            "3",
+            "--json",
+        )
+    )
+    assert found["years_with_false_alarm"] <= 8  # of 60: more would be the sign of a broken budget
+    assert found["drops"][0]["note"].startswith("stays over the floor")
+    assert found["drops"][2]["median"] < 30
+    assert found["drops_with_twice_the_labels"][2]["median"] <= found["drops"][2]["median"]
+    assert found["drifts"][2]["median"] <= found["drifts"][1]["median"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ingest", "none.csv", "--model", "pets"), "none.csv: there is no such file"),
+        (("ingest", "log.csv", "--model", "pats"), "no model 'pats' is watched"),
+        (("ingest", "log.csv", "--model", "pets", "--columns", "label"), "--columns: got 'label'; write our_name"),
+        (("ingest", "log.csv", "--model", "pets", "--columns", "label=truth"), "has no column 'truth'"),
+        (("monitor", "--model", "pats"), "no model 'pats' is watched here; known: pets"),
+        (("labels", "export", "tasks", "--model", "pets"), "nobody is asked to label anything of 'pets'"),
+        (("labels", "import", "log.png", "--model", "pets"), "log.png"),
+        (("watch", "init", "../x", "--reference", "reference.csv"), "'../x' is no name of a model"),
+        (("watch", "init", "x", "--reference", "log.csv"), "none of 3,000 rows has a label"),
+        (("watch", "init", "x", "--reference", "reference.csv", "--floor", "0.99"), "floor 0.99 would alarm every"),
+        (("watch", "init", "x", "--reference", "reference.csv", "--floor", "7"), "accuracy.floor: "),
+        (("backtest", "--policy", "other.yaml", "--model", "pets"), "other.yaml: no such file"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_mistake_is_told_in_one_line(leeway: Leeway, pets: Path, arguments: tuple[str, ...], says: str) -> None:
+    code, _, error = leeway(pets, *arguments)
+    assert code == 2
+    assert says in error
+    assert error.strip().startswith("leeway: ")
+    assert not (pets / "monitoring" / "watched" / "x.yaml").exists()
