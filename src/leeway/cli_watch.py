@@ -196,7 +196,8 @@ def _tell(told: "Ingested") -> None:
     )
     _list([f"{one}: has another label from a file, which stays" for one in found.labels_changed])
     if told.foreign:
-        print(f"  {told.foreign:,} answers are outside the model's class list: they are no cell of any test")
+        named = ", ".join(f"{name} ({count:,})" for name, count in told.foreign.most_common(SHOWN))
+        print(f"  {told.foreign.total():,} answers are outside the model's class list, no cell of any test: {named}")
     if told.ahead:
         print(f"  {told.ahead:,} carry a time in the future")
 

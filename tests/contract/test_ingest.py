@@ -105,7 +105,14 @@ def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: Sql
     rows[0] = {**rows[0], "predicted_class": "horse"}
     rows[1] = {**rows[1], "occurred_at": (NOW + timedelta(days=5)).isoformat()}
     told = take(pets, write_log(tmp_path / "log.csv", rows))
-    assert (told.foreign, told.ahead, told.recorded.new) == (1, 1, 10)
+    assert (told.foreign, told.ahead, told.recorded.new) == ({"horse": 1}, 1, 10)
+
+
+def test_the_log_of_another_model_is_refused_with_both_class_lists(pets: SqlStore, tmp_path: Path) -> None:
+    rows = [{**row, "predicted_class": f"bird-{place % 2}"} for place, row in enumerate(answers(10))]
+    with pytest.raises(DataError, match="the file names bird-0, bird-1; the model's classes are cat, dog, ship"):
+        take(pets, write_log(tmp_path / "log.csv", rows))
+    assert pets.first_prediction_at("pets", 1) is None
 
 
 def test_a_missing_confidence_is_none(pets: SqlStore, tmp_path: Path) -> None:

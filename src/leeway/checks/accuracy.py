@@ -12,12 +12,12 @@ from pydantic import Field
 
 from leeway.checks.estimates import accuracy_estimate, as_details, draws_of, interval
 from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
-from leeway.checks.yardstick import histogram
+from leeway.checks.yardstick import bin_truth, histogram
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
 from leeway.paramsfile import ParamsModel
 from leeway.stats import edetector
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
-from leeway.stats.shift import calibrated_accuracy, thresholded_accuracy
+from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 MONTH = 28  # nights
@@ -142,7 +142,7 @@ class LabelFree(ParamsModel):
             return no_verdict("label_free", f"{int(now.sum())} predictions have a confidence", n=0)
         if not reference.with_confidence or not reference.total:
             return no_verdict("label_free", f"{reference.total} reference labels beside confidences", n=window.total)
-        promised = calibrated_accuracy(now, np.array(reference.guesses))
+        promised = calibrated_accuracy(now, isotonic_guesses(*bin_truth(reference)))
         over = thresholded_accuracy(now, known, accuracy=reference.accuracy)
         return CheckResult(
             "label_free",

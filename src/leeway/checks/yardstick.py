@@ -47,6 +47,16 @@ def histogram(reference: ReferenceCounts) -> Ints:
     return found
 
 
+def bin_truth(reference: ReferenceCounts) -> tuple[Ints, Ints]:
+    """(B,) wrong answers, and items of known truth, in each confidence bin."""
+    wrong, total = np.zeros((2, len(reference.bin_edges) + 1), dtype=np.int64)
+    for truth, answer, place, count in reference.cells:
+        if truth >= 0:
+            total[place] += count
+            wrong[place] += count * (truth != answer)
+    return wrong, total
+
+
 def class_counts(window: WindowCounts, classes: tuple[str, ...]) -> Ints:
     """(K,) the window's counts in the order of `classes`."""
     counts = dict(zip(window.classes, window.per_class(), strict=True))

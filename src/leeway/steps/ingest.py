@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,6 +20,7 @@ from leeway.predictions.files import read_predictions
 from leeway.predictions.shapes import TIME, BadRow, Batch
 
 DIGEST = re.compile("[0-9a-f]{64}")
+MOST_NAMED = 20  # classes in an error
 log = logging.getLogger("leeway.ingest")
 
 
@@ -29,7 +31,7 @@ class Ingested:
     path: Path
     recorded: Recorded = field(default_factory=Recorded)
     bad: list[BadRow] = field(default_factory=list)
-    foreign: int = 0  # answers outside the model's class list: recorded, and a finding of the night
+    foreign: Counter[str] = field(default_factory=Counter)  # answers outside the model's class list: a night's finding
     ahead: int = 0  # times in the future
     census: bool = False  # every row is labelled: they measure with draw probability 1
 
@@ -61,9 +63,12 @@ def ingest(
             list(_by_version(store, model, versions, batch))  # new versions are known before the transaction begins
 
     def batches() -> Iterator[tuple[int, PredictionColumns]]:
-        for batch in read_predictions(path, columns=columns, classes=classes):
+        for place, batch in enumerate(read_predictions(path, columns=columns, classes=classes)):
             told.bad += batch.bad
-            told.foreign += batch.table.num_rows - _number(pc.is_in(batch.table["predicted_class"], pa.array(classes)))
+            foreign = _foreign(batch.table, classes)
+            if place == 0:
+                _refuse_another_model(path, batch, foreign, classes)
+            told.foreign.update(foreign)
             told.ahead += _number(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME)))
             for version, table in _by_version(store, model, versions, batch):
                 yield version, _columns(table, folder=path.parent, census=told.census)
@@ -71,6 +76,22 @@ def ingest(
 
     told.recorded = store.record_columns(model, batches(), received_at=now, all_or_nothing=strict)
     return told
+
+
+def _foreign(table: pa.Table, classes: Sequence[str]) -> Counter[str]:
+    """Answers outside the class list, each with its number."""
+    counts = pc.value_counts(table["predicted_class"]).to_pylist()
+    return Counter({one["values"]: one["counts"] for one in counts if one["values"] not in classes})
+
+
+def _refuse_another_model(path: Path, batch: Batch, foreign: Counter[str], classes: Sequence[str]) -> None:
+    """A log that begins without any of the model's classes is of another model, or names them otherwise."""
+    if batch.table.num_rows and foreign.total() == batch.table.num_rows:
+        theirs = ", ".join(sorted(foreign)[:MOST_NAMED])
+        raise DataError(
+            f"{path}: no answer is a class of the model: the file names {theirs}; the model's classes are "
+            f"{', '.join(classes[:MOST_NAMED])}; is it the log of another model?"
+        )
 
 
 def _is_census(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> bool:

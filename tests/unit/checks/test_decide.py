@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from leeway.checks.decide import History, decide
+from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, Status
 from made_nights import labels, night, reference
@@ -153,3 +154,71 @@ def test_it_is_one_story_from_alarm_to_retraining():
     actions = [one.action for one in decisions]
     assert actions == [Action.NOTHING] * 2 + [Action.MORE_LABELS, Action.NOTHING, Action.RETRAIN] + [Action.NOTHING] * 3
     assert decisions[-1].made_at - decisions[0].made_at == timedelta(days=7)
+
+
+WATCHED_VERSION = replace(VERSION, bundle_digest="watched:pets")
+
+
+def after_the_burst(*, version=VERSION, policy=POLICY, results=ACCURACY, weights=None) -> Decision:
+    """The night on which the burst of the alarm of night 20 is in, and the labels are bad."""
+    past = [*fired_on(20, results), *fired_on(21, QUIET)]
+    history = History(decisions=[ALARM], results=past, closed=BURST_BAD, new_labels=200, class_weights=weights or {})
+    return decide(QUIET, history, policy, version=version, night=night(22), now=now(22))
+
+
+def test_a_model_that_is_only_watched_ends_in_an_alert_where_another_is_retrained():
+    assert after_the_burst().action is Action.RETRAIN
+    found = after_the_burst(version=WATCHED_VERSION)
+    assert (found.action, found.state) == (Action.ALERT, DecisionState.DONE)
+    assert "not trained by Leeway" in found.reason
+
+
+def test_a_policy_may_leave_retraining_to_people():
+    policy = Policy.model_validate({"accuracy": {"then": "labels"}})
+    found = after_the_burst(policy=policy)
+    assert found.action is Action.ALERT
+    assert "the policy leaves it to people" in found.reason
+    assert after_the_burst(policy=policy, results=DRIFT).action is Action.RETRAIN
+
+
+def test_a_check_that_only_alerts_asks_for_nothing():
+    policy = Policy.model_validate({"prediction_drift": {"then": "alert"}})
+    assert conclude(20, DRIFT, policy=policy).action is Action.NOTHING
+    assert conclude(20, ACCURACY, policy=policy).action is Action.MORE_LABELS
+    traffic = [*QUIET, CheckResult("traffic", Status.FIRED, "no prediction came in")]
+    assert conclude(20, traffic).action is Action.NOTHING
+
+
+def test_an_alert_closes_its_alarm_for_the_cool_down():
+    told = made(22, Action.ALERT)
+    past = [*fired_on(20, ACCURACY), *fired_on(23, ACCURACY)]
+    assert conclude(24, ACCURACY, decisions=[ALARM, told], past=past).action is Action.NOTHING
+    assert conclude(30, ACCURACY, decisions=[ALARM, told], past=past).action is Action.MORE_LABELS
+
+
+def test_a_retraining_carries_new_class_weights_and_says_so():
+    found = after_the_burst(weights={"cat": 0.5, "dog": 1.5})
+    assert found.class_weights == {"cat": 0.5, "dog": 1.5}
+    assert "new class weights: cat 0.5, dog 1.5" in found.reason
+    assert conclude(10, QUIET).class_weights == {}
+
+
+def test_a_changed_class_mix_is_offered_as_the_explanation():
+    mix = CheckResult(
+        "attribution", Status.QUIET, "explained by a changed class mix", effect=0.3, details={"verdict": "class mix"}
+    )
+    past = [*fired_on(20, [*DRIFT, mix]), *fired_on(21, QUIET)]
+    found = conclude(22, QUIET, decisions=[ALARM], past=past, closed=BURST_BAD)
+    assert "explained by a changed class mix" in found.reason
+
+
+def test_class_weights_follow_the_labelled_mix_and_only_where_it_has_moved():
+    truth = reference(total=300, correct=300)
+    known = replace(truth, cells=tuple((k, k, 0, 100) for k in range(3)))
+    same = [labels(n, wrong=0, right=40, truth=name) for n, name in enumerate(("cat", "dog", "ship"))]
+    moved = [labels(0, wrong=0, right=100, truth="cat"), *same[1:]]
+    assert class_weights(same, known) == {}
+    found = class_weights(moved, known)
+    assert found["cat"] < 1 < found["ship"]
+    assert found["dog"] == pytest.approx(found["ship"])
+    assert class_weights(moved[:1], truth) == {}  # nothing is known of the reference's mix
