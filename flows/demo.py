@@ -224,8 +224,11 @@ def tell(workspace: Workspace, story: Story) -> int:
     here = Path(os.path.relpath(workspace.folder))
     console.print(f"  the picture             {here / 'report' / 'timeline.png'}")
     console.print(f"  the numbers             {here / 'report' / 'summary.json'}")
-    for page in sorted(workspace.pages.glob("*.html")):
-        console.print(f"  the alarm night's page  {here / page.relative_to(workspace.folder)}")
+    for beside in sorted(workspace.pages.glob("*-evidently.html")):
+        page = beside.with_name(beside.name.replace("-evidently", ""))
+        console.print(
+            f"  the alarm night's page  {here / page.relative_to(workspace.folder)}, with Evidently's beside it"
+        )
     mlflow = f"cd {here} && {Path(os.path.relpath(sys.executable, workspace.folder)).parent / 'mlflow'}"
     console.print(
         f"  the registry            {mlflow} ui --backend-store-uri sqlite:///.leeway/mlflow.db", soft_wrap=True

@@ -1,5 +1,6 @@
 """Wiring: one workspace with its adapters, each opened when it is first needed."""
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +14,15 @@ from leeway.checks.policy import Policy, load_policy
 from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
 from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict, WindowCounts
-from leeway.errors import ParamsError
+from leeway.errors import LeewayError, ParamsError
 from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings, read_settings
 from leeway.steps import enrol, feedback, release, retrain
 from leeway.steps.alerts import deliver_alerts
+from leeway.steps.page import night_page
 from leeway.steps.watch import Watch, draw_page
 
+log = logging.getLogger("leeway.wiring")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 WATCHED_HEADER = """\
 # What watches {model}. Each key is explained in ../README.md. All models watched here share the false-alarm
@@ -125,9 +128,18 @@ class Workspace:
     # What the adapters are for
 
     def draw_pages(self, at: Watch, window: WindowCounts, *, alarm: bool) -> list[Path]:
-        """The night's pages; Evidently's beside it where there was an alarm."""
-        drawn = draw_page(at, window, write=self.page_writer, folder=self.pages) if alarm else None
-        return [drawn] if drawn else []
+        """The night's page; Evidently's beside it where there was an alarm. One that cannot be drawn stops nothing."""
+        from leeway.adapters.night_page import write_night_page
+
+        path = self.pages / f"{window.model}-{window.version}-{window.night}.html"
+        drawn = [path]
+        try:
+            write_night_page(path, night_page(at, window, self.images))
+        except LeewayError as error:
+            log.warning("no page for the night of %s: %s", window.night, error)
+            drawn = []
+        beside = draw_page(at, window, write=self.page_writer, folder=self.pages) if alarm else None
+        return [*drawn, *([beside] if beside else [])]
 
     def bundle(self, version: int) -> Path:
         """The version's bundle as a local folder."""

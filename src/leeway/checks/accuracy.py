@@ -102,7 +102,7 @@ class MonthlyDrop(ParamsModel):
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Statistic: one-sided lower limit of the drop; effect: the drop; n: labels of both months."""
         tonight, nights = evidence.window.night, len(evidence.earlier) + 1
-        if nights % MONTH or nights < 2 * MONTH:
+        if not compares_months(nights):
             due = max(-(-(nights + 1) // MONTH), 2) * MONTH - nights
             return no_verdict("monthly_drop", f"compares two months next in {due} nights", n=0)
         middle = tonight - timedelta(days=MONTH)
@@ -153,6 +153,11 @@ class LabelFree(ParamsModel):
             n=int(now.sum()),
             details={"calibrated": promised, "thresholded": over, "reference": reference.accuracy},
         )
+
+
+def compares_months(nights: int) -> bool:
+    """Whether two months are compared on this night of the epoch, counted from 1."""
+    return nights % MONTH == 0 and nights >= 2 * MONTH
 
 
 def night_product(night: NightLabels, *, error_limit: float) -> np.ndarray:

@@ -132,6 +132,7 @@ class NightPage:
     actions: Mapping[date, Action]  # nights of the epoch on which something was decided
     evidence: tuple[EvidencePath, ...]
     accuracies: tuple[AccuracyPoint, ...]
+    labelled_nights: tuple[date, ...]  # nights whose labels are behind tonight's estimates, in order
     plain_mean: float | None  # share of right answers among tonight's labels as they lie in the queue; None without any
     class_rows: tuple[ClassRow, ...]  # worst first
     confusion: Confusion | None

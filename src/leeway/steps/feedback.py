@@ -63,7 +63,8 @@ def take_given_labels(
 
 def night_labels(store: Store, plan: LabelPlan) -> NightLabels:
     """The plan's answered draws that measure."""
-    answered = tuple(one for one in store.labelled_draws(plan.id) if one.draw.purpose == MEASURE)
+    labelled = store.labelled_draws(plan.id) if plan.draws else []
+    answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
     given = tuple(_counted(plan, one, place) for place, one in enumerate(plan.given))
     return NightLabels(
         plan.night,

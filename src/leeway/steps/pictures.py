@@ -14,7 +14,7 @@ from leeway.errors import DataError
 
 MOST_READ = 2000  # labelled predictions that are looked at one by one
 MOST_LABELS = 20_000  # of a model whose nights come labelled: more are not read for a few pictures
-SHOWN = 10  # pictures of a kind
+SHOWN = 8  # pictures of a kind
 LARGEST_BYTES = 20_000_000
 log = logging.getLogger("leeway.page")
 
@@ -30,17 +30,17 @@ class Candidates:
     def errors(self) -> list[Prediction]:
         """Labelled and wrong, the most confident first."""
         wrong = [one for one in self.labelled if self.labels[one.id] != one.predicted_class]
-        return sorted(wrong, key=lambda one: (-(one.confidence or 0.0), one.id))[:SHOWN]
+        return _first_of_each(sorted(wrong, key=lambda one: (-(one.confidence or 0.0), one.id)))
 
     def unsure(self) -> list[Prediction]:
         """The least confident first."""
-        known = {one.id: one for one in (*self.sample, *self.labelled) if one.confidence is not None}
-        return sorted(known.values(), key=lambda one: (one.confidence or 0.0, one.id))[:SHOWN]
+        known = [one for one in (*self.sample, *self.labelled) if one.confidence is not None]
+        return _first_of_each(sorted(known, key=lambda one: (one.confidence or 0.0, one.id)))
 
     def unlike(self) -> list[Prediction]:
         """The highest energy first: what is least like the images the model learnt from."""
-        known = {one.id: one for one in (*self.sample, *self.labelled) if one.energy is not None}
-        return sorted(known.values(), key=lambda one: (-(one.energy or 0.0), one.id))[:SHOWN]
+        known = [one for one in (*self.sample, *self.labelled) if one.energy is not None]
+        return _first_of_each(sorted(known, key=lambda one: (-(one.energy or 0.0), one.id)))
 
 
 def labelled_of(store: Store, plans: Sequence[LabelPlan], zone: ZoneInfo) -> tuple[list[Prediction], dict[str, str]]:
@@ -76,8 +76,16 @@ def pictures_of(
     )
 
 
+def _first_of_each(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """Each image once: the same one may have been seen many times."""
+    found: dict[str, Prediction] = {}
+    for one in predictions:
+        found.setdefault(one.image or one.id, one)
+    return list(found.values())[:SHOWN]
+
+
 def _content(prediction: Prediction, images: ImageStore) -> bytes | None:
-    """The encoded image; None, and a line in the log, where it is not to be had."""
+    """The encoded image; None, which the page shows, where it is not to be had."""
     try:
         if not prediction.image:
             return None
@@ -86,5 +94,5 @@ def _content(prediction: Prediction, images: ImageStore) -> bytes | None:
             return images.get(prediction.image)
         return path.read_bytes() if path.stat().st_size <= LARGEST_BYTES else None
     except (DataError, OSError, ValueError) as error:
-        log.warning("%s: its image cannot be read: %s", prediction.id, error)
+        log.info("%s: its image cannot be read: %s", prediction.id, error)
         return None

@@ -14,7 +14,7 @@ from leeway.errors import ParamsError
 from leeway.steps import feedback
 from leeway.steps.plan import chance
 from leeway.steps.release import PROMOTED, ROLLED_BACK
-from leeway.steps.watch import RECENT_NIGHTS, Watch
+from leeway.steps.watch import RECENT_NIGHTS, Watch, alarmed
 
 ALERT_ONLY = "alert only: "
 DAYS_PER_MONTH = 365 / 12
@@ -187,8 +187,7 @@ def _nights(history: _History, policy: Policy) -> Iterator[ReplayedNight]:
         )
         alarms = tuple(_alarms(window, results, policy, memory))
         memory.previous.update({one.check: one for one in results})
-        if any(one.status is Status.FIRED for one in results):
-            memory.fired.add(window.night)
+        memory.fired |= alarmed([(window.night, one) for one in results], policy)
         yield ReplayedNight(window.night, results, alarms, sum(one.labels for one in evidence.closed))
 
 

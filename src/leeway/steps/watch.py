@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from leeway.checks.accuracy import MONTH
+from leeway.checks.accuracy import MONTH, compares_months
 from leeway.checks.decide import History, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
@@ -125,15 +125,18 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
     alarm = watch.alarm(window.night)
     before = [(night, result) for night, result in watch.results() if night < window.night]
     previous = {result.check: result for _, result in before}
+    earlier = [one for one in watch.windows() if one.night < window.night]
     closed = [one for one in watch.plans() if one.closed_at is not None]
+    two_months_ago = window.night - timedelta(days=2 * MONTH)
+    months = [one for one in closed if one.night > two_months_ago] if compares_months(len(earlier) + 1) else []
     evidence = Evidence(
         window=window,
         model_reference=watch.champion.reference,
-        earlier=[one for one in watch.windows() if one.night < window.night],
-        fired=frozenset(night for night, result in before if result.status is Status.FIRED),
+        earlier=earlier,
+        fired=alarmed(before, watch.policy),
         closed=_labels(watch, news_of(closed)),
         recent=_labels(watch, [one for one in _last(closed, RECENT_NIGHTS) if not alarm or one.night >= alarm.night]),
-        months=_labels(watch, [one for one in closed if one.night > window.night - timedelta(days=2 * MONTH)]),
+        months=_labels(watch, months),
         ahead=watch.store.number_after(window.model, window.version, watch.as_of + CLOCKS_DIFFER),
     )
     return [
@@ -185,7 +188,7 @@ def plan_labels(watch: Watch, night: date) -> LabelPlan:
 def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: Path) -> Path | None:
     """The night's page, beside its reference nights. A page that cannot be drawn is told, and stops nothing."""
     drift = watch.policy.prediction_drift
-    fired = {night for night, result in watch.results() if result.status is Status.FIRED}
+    fired = alarmed(watch.results(), watch.policy)
     nights = drift_reference(
         [one for one in watch.windows() if one.night < window.night],
         fired,
@@ -196,7 +199,7 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
         watch.store.predictions(window.model, window.version, *night_bounds(night, watch.policy.zone))
         for night in [*(one.night for one in nights), window.night]
     ]
-    path = folder / f"{window.model}-{window.version}-{window.night}.html"
+    path = folder / f"{window.model}-{window.version}-{window.night}-evidently.html"
     try:
         write(
             path,
@@ -221,6 +224,12 @@ def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None)
         for decision in open_requests:
             log.info("%s: %s", decision.key, trigger.request(decision))
     return open_requests
+
+
+def alarmed(results: Sequence[tuple[date, CheckResult]], policy: Policy) -> frozenset[date]:
+    """Nights on which a check with a false-alarm budget fired: findings about the delivery say nothing of drift."""
+    watching = {name for name, check in policy.checks.items() if check.budget_share}
+    return frozenset(night for night, one in results if one.status is Status.FIRED and one.check in watching)
 
 
 def news_of(closed: Sequence[LabelPlan]) -> list[LabelPlan]:

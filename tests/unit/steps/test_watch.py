@@ -167,3 +167,14 @@ def test_a_page_that_cannot_be_drawn_stops_nothing(store: SqlStore, tmp_path) ->
     send(store, 1)
     at = watch.Watch(store, POLICY, VERSION, morning(1))
     assert watch.draw_page(at, watch.close_window(at, night(1)), write=torn, folder=tmp_path) is None
+
+
+def test_a_finding_about_the_delivery_keeps_no_night_from_the_reference(store: SqlStore) -> None:
+    for number in range(1, 6):
+        send(store, number)
+        odd = replace(send(store, number, count=1, name="odd")[0], id=f"foreign-{number}", predicted_class="horse")
+        store.record_predictions([odd], received_at=morning(number))
+        live_morning(store, number)
+    last = {one.check: one for at, one in store.results("colours", 1) if at == night(5)}
+    assert last["traffic"].status is Status.FIRED
+    assert last["prediction_drift"].status is Status.QUIET
