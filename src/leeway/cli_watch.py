@@ -40,7 +40,8 @@ def watch_init(
     from leeway.adapters.workspace import init_watching
     from leeway.settings import Settings, read_settings
     from leeway.steps.enrol import enrol, read_reference
-    from leeway.wiring import open_workspace, watched_policy, write_watched_policy
+    from leeway.watched import watched_policy, write_watched_policy
+    from leeway.wiring import open_workspace
 
     found = read_reference(reference, columns=_columns(columns))
     folder = Settings().workspace.resolve()

@@ -1,21 +1,17 @@
 """Wiring: one workspace with its adapters, each opened when it is first needed."""
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from leeway.checks.policy import Policy, load_policy
 from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
 from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict, WindowCounts
 from leeway.errors import LeewayError, ParamsError
-from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings, read_settings
 from leeway.steps import enrol, feedback, release, retrain
 from leeway.steps.alerts import deliver_alerts
@@ -23,11 +19,6 @@ from leeway.steps.page import night_page
 from leeway.steps.watch import Watch, draw_page
 
 log = logging.getLogger("leeway.wiring")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-WATCHED_HEADER = """\
-# What watches {model}. Each key is explained in ../README.md. All models watched here share the false-alarm
-# probability: it should be the same here and in ../policy.yaml.
-"""
 
 
 class Workspace:
@@ -65,9 +56,12 @@ class Workspace:
         return versions[-1].reference.classes
 
     def policy_of(self, model: str) -> Policy:
+        """With this model's part of the workspace's yearly budget."""
         if model not in self.watched:
             return self.policy
-        return load_policy(self.settings.watched / f"{model}.yaml").shared_by(self.models_watched)
+        own = load_policy(self.settings.watched / f"{model}.yaml")
+        part = self.policy.false_alarm_probability_per_year
+        return own.model_copy(update={"false_alarm_probability_per_year": part})
 
     @cached_property
     def store(self) -> Store:
@@ -279,30 +273,6 @@ class Workspace:
 
     def fetch_champion(self) -> Path | None:
         return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start" / "champion")
-
-
-def watched_policy(settings: Settings, model: str, *, source: Path | None, floor: float | None) -> Policy:
-    """The policy that a watched model is to have: `source`, what it has, or the workspace's, with this floor.
-
-    Raises ParamsError for a name that is no file name, or a policy that cannot be read.
-    """
-    if not NAME.fullmatch(model):
-        raise ParamsError(f"'{model}' is no name of a model; allowed are letters, digits, - and _, 64 at most")
-    own = settings.watched / f"{model}.yaml"
-    given = source or (own if own.exists() else settings.policy_path)
-    content = read_yaml(given)
-    if floor is not None:
-        content["accuracy"] = {**(content.get("accuracy") or {}), "floor": floor}
-    return parse_section(content, Policy, where=given.name)
-
-
-def write_watched_policy(settings: Settings, model: str, policy: Policy) -> Path:
-    """Puts it where the monitor looks for it: from then on the model is watched, and shares the yearly budget."""
-    path = settings.watched / f"{model}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=False)
-    path.write_text(WATCHED_HEADER.format(model=model) + content, encoding="utf-8")
-    return path
 
 
 @contextmanager

@@ -90,6 +90,17 @@ def test_the_worst_model_stands_first_and_all_share_one_budget(leeway: Leeway, p
     assert [line.split()[0] for line in lines[1:]] == ["birds", "pets"]
 
 
+def test_a_policy_of_its_own_does_not_give_a_model_more_than_its_part_of_the_budget(leeway: Leeway, pets: Path) -> None:
+    (pets / "loose.yaml").write_text("false_alarm_probability_per_year: 0.5\n")
+    told(leeway, pets, "watch", "init", "birds", "--reference", "reference.csv", "--policy", "loose.yaml")
+    told(leeway, pets, "ingest", "log.csv", "--model", "pets")
+    write_log(pets / "birds.csv", answers(300, nights=1, name="b"))
+    told(leeway, pets, "ingest", "birds.csv", "--model", "birds")
+    found = told(leeway, pets, "monitor", "--model", "birds", "--as-of", "2026-03-02T02:00:00", "--json")
+    drift = next(one for one in json.loads(found)["checks"] if one["check"] == "prediction_drift")
+    assert drift["threshold"] == pytest.approx(365 / (0.05 / 2 * 0.4))
+
+
 def test_backtest_shows_both_calendars(leeway: Leeway, pets: Path) -> None:
     write_log(pets / "tilted.csv", answers(300, nights=3, first=10, mix=TILTED))
     told(leeway, pets, "ingest", "tilted.csv", "--model", "pets")
