@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import LabelledDraw, NightLabels, ReferenceCounts
 from leeway.stats.drift import chi_square
-from leeway.stats.estimation import Estimate, post_stratified_error, weighted_share
+from leeway.stats.estimation import FEWEST, Estimate, post_stratified_error, prediction_powered_error, weighted_share
 
 Floats = NDArray[np.float64]
 MIX_LABELS, MIX_MOVED, MIX_P = 50, 0.10, 0.01
@@ -51,12 +51,17 @@ def draws_of(nights: Sequence[NightLabels]) -> Draws:
 def accuracy_estimate(nights: Sequence[NightLabels], *, level: float = 0.95) -> Estimate | None:
     """Share of right answers among all predictions of these nights, with its interval; None below 10 labels.
 
-    Post-stratified by the strata of the draws (STATISTICS.md, check 6). A night counts by its number of labels.
-    Raises ValueError for a draw without a usable probability or guess.
+    Post-stratified by the strata of the draws; where every draw is uniform and ten of either kind are labelled, powered
+    by the guesses instead (STATISTICS.md, check 6). A night counts by its number of labels. Raises ValueError for a draw without a usable
+    probability or guess.
     """
     draws = draws_of(nights)
     if not len(draws):
         return None
+    either = min(int(draws.wrong.sum()), int((~draws.wrong).sum()))
+    uniform = np.allclose(draws.weights, 1) and (draws.count == 1).all()
+    if uniform and either >= FEWEST and np.ptp(draws.guesses) > 0:
+        return _right(_uniform_error(nights, draws, level=level))
     shares = _shares(nights)
     codes = {name: code for code, name in enumerate(sorted(shares))}
     error = post_stratified_error(
@@ -68,6 +73,22 @@ def accuracy_estimate(nights: Sequence[NightLabels], *, level: float = 0.95) -> 
         multiplicity=draws.count,
         level=level,
     )
+    return _right(error)
+
+
+def _uniform_error(nights: Sequence[NightLabels], draws: Draws, *, level: float) -> Estimate | None:
+    """The variance of the guess over all predictions is that of the sample, which is uniform."""
+    return prediction_powered_error(
+        draws.wrong,
+        guesses=draws.guesses,
+        mean_guess=sum(one.mean_guess * one.labels for one in nights) / len(draws),
+        guess_variance=float(draws.guesses.var()),
+        predictions=sum(one.predictions for one in nights),
+        level=level,
+    )
+
+
+def _right(error: Estimate | None) -> Estimate | None:
     return None if error is None else Estimate(1 - error.value, 1 - error.high, 1 - error.low, error.labels)
 
 

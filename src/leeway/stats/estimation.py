@@ -115,7 +115,13 @@ def post_stratified_error(
 
 
 def prediction_powered_error(
-    wrong: NDArray[np.bool_], *, guesses: Floats, mean_guess: float, guess_variance: float, predictions: int
+    wrong: NDArray[np.bool_],
+    *,
+    guesses: Floats,
+    mean_guess: float,
+    guess_variance: float,
+    predictions: int,
+    level: float = 0.95,
 ) -> Estimate | None:
     """Error rate from a uniform sample and a guess for every prediction. None below 10 labels.
 
@@ -132,7 +138,9 @@ def prediction_powered_error(
     rest = wrong - trust * guesses
     value = min(max(trust * mean_guess + float(rest.mean()), 0.0), 1.0)
     smoothed = (float(((rest - rest.mean()) ** 2).sum()) + 0.25) / labels  # a sample without an error has some, too
-    half = float(stdtrit(labels - 1, 0.975)) * math.sqrt(smoothed / labels + trust**2 * guess_variance / predictions)
+    half = float(stdtrit(labels - 1, 0.5 + level / 2)) * math.sqrt(
+        smoothed / labels + trust**2 * guess_variance / predictions
+    )
     return Estimate(value, max(value - half, 0.0), min(value + half, 1.0), labels)
 
 
