@@ -52,8 +52,8 @@ def accuracy_estimate(nights: Sequence[NightLabels], *, level: float = 0.95) -> 
     """Share of right answers among all predictions of these nights, with its interval; None below 10 labels.
 
     Post-stratified by the strata of the draws; where every draw is uniform and ten of either kind are labelled, powered
-    by the guesses instead (STATISTICS.md, check 6). A night counts by its number of labels. Raises ValueError for a draw without a usable
-    probability or guess.
+    by the guesses instead (STATISTICS.md, check 6). A night counts by its number of labels.
+    Raises ValueError for a draw without a usable probability or guess.
     """
     draws = draws_of(nights)
     if not len(draws):
