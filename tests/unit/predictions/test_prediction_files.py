@@ -388,7 +388,7 @@ def test_a_byte_order_mark_and_gzip_are_accepted(tmp_path: Path) -> None:
     for suffix, write in (("csv", write_csv), ("jsonl", write_jsonl)):
         plain = b"\xef\xbb\xbf" + write(tmp_path / f"log.{suffix}", ROWS).read_bytes()
         (tmp_path / f"marked.{suffix}").write_bytes(plain)
-        (tmp_path / f"marked.{suffix}.gz").write_bytes(gzip.compress(plain))
+        (tmp_path / f"marked.{suffix}.gz").write_bytes(gzip.compress(plain, mtime=0))
         assert ids(read(tmp_path / f"marked.{suffix}")) == ["a", "b"]
         assert ids(read(tmp_path / f"marked.{suffix}.gz")) == ["a", "b"]
 
@@ -412,7 +412,7 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01"
         ("log.csv", b"PAR1....", "its content is Parquet"),
         ("log.parquet", HEADER.encode(), "its content is not Parquet"),
         ("log.parquet", b"PAR1....", "cannot be read to its end"),
-        ("log.csv.gz", gzip.compress((HEADER + ROW).encode() * 9)[:-12], "cannot be read to its end"),
+        ("log.csv.gz", gzip.compress((HEADER + ROW).encode() * 9, mtime=0)[:-12], "cannot be read to its end"),
         ("log.json", json.dumps(ROWS, indent=1).encode(), "has no JSON object on its first lines"),
         ("log.jsonl", b"\n\n", "has no JSON object on its first lines"),
         ("log.txt", ROW.encode(), "must end in .csv, .jsonl"),
