@@ -15,6 +15,7 @@ from leeway.errors import ParamsError
 if TYPE_CHECKING:
     from leeway.simulate.power import Delay
     from leeway.steps.ingest import Ingested
+    from leeway.wiring import Workspace
 
 watch_app = typer.Typer(help="Begin to watch a model.", no_args_is_help=True, rich_markup_mode=None)
 labels_app = typer.Typer(help="Label without a server.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,6 +32,10 @@ Model = Annotated[str | None, typer.Option(help="Name of the model; default: the
 def watch_init(
     name: Annotated[str, typer.Argument(help="Name of the model.")],
     reference: Annotated[Path, typer.Option(help="Prediction log with labels: how good the model is.")],
+    test_set: Annotated[
+        bool,
+        typer.Option("--test-set", help="Its class mix is not production's: drift is held against the first nights."),
+    ] = False,
     floor: Annotated[float | None, typer.Option(help="Lowest accuracy of served predictions, 0 to 1.")] = None,
     policy: Annotated[Path | None, typer.Option(help="A policy of its own; default: the workspace's.")] = None,
     version: Annotated[str | None, typer.Option(help="What the logs call it in model_version.")] = None,
@@ -43,7 +48,7 @@ def watch_init(
     from leeway.watched import watched_policy, write_watched_policy
     from leeway.wiring import open_workspace
 
-    found = read_reference(reference, columns=_columns(columns))
+    found = read_reference(reference, columns=_columns(columns), production=not test_set)
     folder = Settings().workspace.resolve()
     if not (folder / "params.yaml").exists():
         init_watching(folder)
@@ -53,6 +58,8 @@ def watch_init(
         made = enrol(workspace.store, name, found, wanted, name=version)
     path = write_watched_policy(settings, name, wanted)
     print(f"{name} version {made.version} is watched: accuracy {found.accuracy:.1%} of {found.total:,} labelled items")
+    if made.version > 1:
+        print(f"version {made.version - 1} ends where its predictions begin: a new epoch, with evidence of its own")
     print(f"classes    {_some(found.classes)}")
     print(f"policy     {path} (accuracy.floor {wanted.accuracy.floor:g})")
     print(f"Next: leeway ingest FILE... --model {name}, then leeway monitor --model {name}")
@@ -94,8 +101,9 @@ def labels_export(
     from leeway.wiring import open_workspace
 
     with open_workspace() as workspace:
-        count = export_labels(workspace, model or workspace.model, folder, show_answer=show_answer)
-    print(f"{count} tasks in {folder}; README.txt says how to answer. Hand back: leeway labels import FILE")
+        name = _named(workspace, model)
+        count = export_labels(workspace, name, folder, show_answer=show_answer)
+    print(f"{count} tasks in {folder}; README.txt says how. Hand back: leeway labels import FILE --model {name}")
 
 
 @labels_app.command("import")
@@ -110,13 +118,13 @@ def labels_import(
 
     with open_workspace() as workspace:
         for path in files:
-            name = model or workspace.model
+            name = _named(workspace, model)
             new, known, read = import_labels(workspace, name, path, labeler=labeler, now=datetime.now(UTC))
             print(
                 f"{path}: {new} new labels, {known} known, {read.unanswered} unanswered, {len(read.findings)} refused"
             )
             _list([f"{one.place}: {one.problem}" for one in read.findings])
-        differ = workspace.store.disagreements(model or workspace.model)
+        differ = workspace.store.disagreements(_named(workspace, model))
         if differ:
             print(f"{differ} predictions have labels that differ: all are kept, the earliest counts")
 
@@ -176,13 +184,22 @@ def backtest(
     from leeway.wiring import open_workspace
 
     with open_workspace() as workspace:
-        name, now = model or workspace.model, datetime.now(UTC)
+        name, now = _named(workspace, model), datetime.now(UTC)
         other = load_policy(policy).shared_by(workspace.models_watched)
         if name in workspace.watched:
             watches = workspace.watches(now, name)
         else:
             watches = epochs_of(workspace.store, name, workspace.policy, now=now)
         print(calendars_text(*compare(watches, other, since=since.date() if since else None)))
+
+
+def _named(workspace: "Workspace", model: str | None) -> str:
+    """The model that is meant: named, the workspace's own, or the only one watched here. Raises ParamsError."""
+    if model or workspace.trains:
+        return model or workspace.model
+    if len(workspace.watched) != 1:
+        raise ParamsError(f"several models or none are watched here: {', '.join(workspace.watched)}; say --model NAME")
+    return workspace.watched[0]
 
 
 def _tell(told: "Ingested") -> None:

@@ -101,6 +101,29 @@ def test_a_policy_of_its_own_does_not_give_a_model_more_than_its_part_of_the_bud
     assert drift["threshold"] == pytest.approx(365 / (0.05 / 2 * 0.4))
 
 
+def test_a_test_set_says_nothing_about_the_class_mix_of_production(leeway: Leeway, tmp_path: Path) -> None:
+    """A balanced reference, and a production that never was: with --test-set the first nights are the yardstick."""
+    reference(tmp_path / "reference.csv")
+    write_log(tmp_path / "log.csv", answers(300, nights=9, mix=TILTED))
+    found = {}
+    for name, *more in (("mix",), ("set", "--test-set")):
+        told(leeway, tmp_path, "watch", "init", name, "--reference", "reference.csv", *more)
+        write_log(tmp_path / "log.csv", answers(300, nights=9, mix=TILTED, name=name))
+        told(leeway, tmp_path, "ingest", "log.csv", "--model", name)
+        last = told(leeway, tmp_path, "monitor", "--model", name, "--as-of", "2026-03-10T02:00:00", "--json")
+        found[name] = {one["check"]: one["status"] for one in json.loads(last)["checks"]}["prediction_drift"]
+    assert found == {"mix": "fired", "set": "quiet"}
+
+
+def test_the_only_model_need_not_be_named_and_of_several_one_must(leeway: Leeway, pets: Path) -> None:
+    told(leeway, pets, "monitor", "--as-of", "2026-03-11T02:00:00")
+    assert "--model pets" in told(leeway, pets, "labels", "export", "tasks")
+    told(leeway, pets, "watch", "init", "birds", "--reference", "reference.csv")
+    code, _, error = leeway(pets, "labels", "export", "more")
+    assert code == 2
+    assert "birds, pets; say --model NAME" in error
+
+
 def test_backtest_shows_both_calendars(leeway: Leeway, pets: Path) -> None:
     write_log(pets / "tilted.csv", answers(300, nights=3, first=10, mix=TILTED))
     told(leeway, pets, "ingest", "tilted.csv", "--model", "pets")

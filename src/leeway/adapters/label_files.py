@@ -50,7 +50,8 @@ In a spreadsheet
 
 {label_studio}
 Hand back
-  leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported)
+  leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported;
+                                    with --model NAME where several models are watched)
 
 Classes
 {classes}

@@ -17,6 +17,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    tuple_,
     update,
     values,
 )
@@ -90,13 +91,15 @@ def ranked_in_cells(
     said, place, where = predictions.c.predicted_class, _bin(edges), predictions.c.slice
     rank = func.row_number().over(partition_by=(said, place, where), order_by=predictions.c.id).label("rank")
     ranked = select(predictions.c.id, said, place, func.coalesce(where, "").label("slice"), rank)
-    inside = ranked.where(_in_window(model, version, start, end)).subquery("ranked")
     wanted = (
         values(column("place", Integer), column("said", String), column("bin", Integer), column("slice", String),
                column("rank", Integer), name="wanted")
         .data([(at, one.predicted_class, one.bin, one.slice or "", one.rank + 1) for at, one in enumerate(picks)])
         .cte("wanted")
     )  # fmt: skip
+    drawn_from = select(wanted.c.said, wanted.c.bin, wanted.c.slice)
+    of_drawn_cells = tuple_(said, place, func.coalesce(where, "")).in_(drawn_from)  # ranks are within cells: the same
+    inside = ranked.where(_in_window(model, version, start, end), of_drawn_cells).subquery("ranked")
     same = and_(
         inside.c.predicted_class == wanted.c.said,
         inside.c.bin == wanted.c.bin,
@@ -142,10 +145,15 @@ def take_given(model: str, version: int, start: datetime, end: datetime, *, plan
 
 
 def closed_windows(model: str, version: int) -> Select[Any]:
-    """With `present`, the number of predictions of that night that are there now."""
-    inside = _in_window(windows.c.model, windows.c.version, windows.c.start, windows.c.end)
-    present = select(func.count()).where(inside).scalar_subquery().label("present")
-    return select(*rows.WINDOW, present).where(_is(windows, model, version)).order_by(windows.c.night)
+    return (
+        select(*rows.WINDOW, windows.c.start, windows.c.end)
+        .where(_is(windows, model, version))
+        .order_by(windows.c.night)
+    )
+
+
+def number_in(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
+    return select(func.count()).select_from(predictions).where(_in_window(model, version, start, end))
 
 
 def plans_of(model: str, version: int) -> Select[Any]:

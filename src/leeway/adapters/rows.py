@@ -106,8 +106,8 @@ def plan_from(row: Row[Any], draws: Sequence[Draw]) -> LabelPlan:
     return record_from(LabelPlan, row, PLAN, draws=tuple(draws), parts=parts, given=given)
 
 
-def window_from(row: Row[Any]) -> WindowCounts:
-    """`row.present`: predictions of that night that are there now; those not counted at the closing came late."""
+def window_from(row: Row[Any], present: int | None) -> WindowCounts:
+    """`present`: predictions of that night that are there now; those not counted at the closing came late."""
     counted = record_from(
         WindowCounts,
         row,
@@ -116,7 +116,7 @@ def window_from(row: Row[Any]) -> WindowCounts:
         counts=_counts_from(row.counts),
         histogram=tuple(row.histogram),
     )
-    return replace(counted, late=max(0, row.present - counted.total - counted.foreign))
+    return counted if present is None else replace(counted, late=max(0, present - counted.total - counted.foreign))
 
 
 def _counts_from(kept: list[list[int]]) -> tuple[tuple[int, int, int], ...]:

@@ -193,7 +193,8 @@ def _log_wealth(state: Mapping[str, Any]) -> np.ndarray:
 
 
 def _sentence(evidence: Evidence, estimate: Estimate | None, *, floor: float, e_value: float, threshold: float) -> str:
-    labels, nights = sum(one.labels for one in evidence.recent), len(evidence.recent)
+    labels = sum(one.labels for one in evidence.recent)
+    nights = len({one.night for one in evidence.recent if one.draws})
     seen = (
         f"accuracy {interval(asdict(estimate))}" if estimate else f"no estimate of the accuracy below {FEWEST} labels:"
     )

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from leeway.checks.estimates import Draws, class_estimates, draws_of, interval
+from leeway.checks.estimates import Draws, class_estimates, draws_of, interval, slice_estimates
 from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
@@ -52,6 +52,7 @@ class ClassAccuracy(ParamsModel):
         try:
             wealth = _updated(state, evidence.closed)
             per_class = class_estimates(evidence.recent, classes)
+            per_slice = slice_estimates(evidence.recent)
         except ValueError as unusable:
             kept = dict(previous.state) if previous else {}
             return no_verdict("class_accuracy", f"labels cannot be used: {unusable}", n=labels, state=kept)
@@ -67,13 +68,14 @@ class ClassAccuracy(ParamsModel):
         return CheckResult(
             "class_accuracy",
             Status.FIRED if fired else Status.QUIET,
-            _sentence(per_class, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"]),
+            _sentence(per_class, per_slice, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"]),
             statistic=math.exp(min(log_m, 700.0)),
             threshold=threshold if alpha > 0 else None,
             effect=min(known.values()) if known else None,
             n=labels,
             details={
                 "per_class": per_class,
+                "per_slice": per_slice,
                 "labels_outside_classes": unknown,
                 "leading": leading,
                 "suspects": _suspects(evident),
@@ -194,6 +196,7 @@ def _suspects(evident: Mapping[str, float]) -> dict[str, float]:
 
 def _sentence(
     per_class: Mapping[str, Mapping[str, Any]],
+    per_slice: Mapping[str, Any],
     evident: Mapping[str, float],
     leading: str,
     *,
@@ -202,7 +205,7 @@ def _sentence(
     limits: Mapping[str, float],
 ) -> str:
     way, _, name = leading.partition(" ")
-    estimate = per_class.get(name, {}).get(way)
+    estimate = per_slice.get(name) if way == "slice" else per_class.get(name, {}).get(way)
     now = f", now {interval(estimate)} from {estimate['labels']} labels" if estimate else ""
     known = sum(one["recall"] is not None for one in per_class.values())
     verdict = "over" if log_m >= math.log(threshold) else "under"

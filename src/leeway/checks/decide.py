@@ -194,4 +194,7 @@ def _cool_until(decision: Decision, policy: Policy) -> datetime:
 
 def _quiet_sentence(results: Sequence[CheckResult]) -> str:
     silent = [one.check for one in results if one.status is Status.NO_VERDICT]
-    return "no check fired" + (f"; no verdict from {', '.join(silent)}" if silent else "")
+    told = [one.check for one in results if one.status is Status.FIRED]
+    return (f"{', '.join(told)} only alerts" if told else "no check fired") + (
+        f"; no verdict from {', '.join(silent)}" if silent else ""
+    )

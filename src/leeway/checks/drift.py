@@ -22,6 +22,7 @@ from leeway.stats.shift import attribute, prior_corrected_accuracy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ints = NDArray[np.int64]
+MIX_MOVED, MIX_SIGMAS = 0.05, 3.0  # a class mix has moved from here on, or beyond what so few answers vary by
 MOST_CLASSES = 100  # of an attribution: its memory grows with their square
 LARGEST = 700.0  # e to this is still a number in JSON
 
@@ -145,7 +146,9 @@ class AttributionOfShift(ParamsModel):
         right, true, _ = class_truth(reference)
         before, accuracy = true / true.sum(), prior_corrected_accuracy(found.shares, right, true)
         moved = float(0.5 * np.abs(found.shares - before).sum())
-        verdict = "images look different" if found.images_differ else _mix_sentence(moved, accuracy)
+        noise = MIX_SIGMAS * math.sqrt(len(before) / (2 * math.pi * int(counts.sum())))  # of total variation, about
+        mix_moved = not found.images_differ and moved >= max(MIX_MOVED, noise)
+        verdict = "images look different" if found.images_differ else _mix_sentence(moved, accuracy, shown=mix_moved)
         mix = {
             name: {"reference": float(was), "fitted": float(now)}
             for name, was, now in zip(reference.classes, before, found.shares, strict=True)
@@ -160,7 +163,7 @@ class AttributionOfShift(ParamsModel):
             n=int(counts.sum()),
             details={
                 "p": found.p,
-                "verdict": "images look different" if found.images_differ else "class mix",
+                "verdict": "images look different" if found.images_differ else "class mix" if mix_moved else "neither",
                 "class_mix": mix,
                 "prior_corrected_accuracy": accuracy,
                 "df": found.df,
@@ -183,8 +186,8 @@ class AttributionOfShift(ParamsModel):
         return ""
 
 
-def _mix_sentence(moved: float, accuracy: float) -> str:
-    if moved < 0.05:
+def _mix_sentence(moved: float, accuracy: float, *, shown: bool) -> str:
+    if not shown:
         return f"neither a changed class mix ({moved:.1%} moved) nor different images are seen"
     return (
         f"explained by a changed class mix ({moved:.1%} moved): with it the accuracy would be {accuracy:.1%}; "

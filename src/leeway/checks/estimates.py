@@ -114,6 +114,18 @@ def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> di
     return found
 
 
+def slice_estimates(nights: Sequence[NightLabels]) -> dict[str, dict[str, Any] | None]:
+    """Accuracy of each slice that is labelled, with its interval, None below 10 labels; JSON-able, in order of name."""
+    draws = draws_of(nights)
+    found = {}
+    for name in sorted({one for one in draws.slice.tolist() if one is not None}):
+        inside = draws.slice == name
+        found[name] = as_details(
+            weighted_share(~draws.wrong[inside], weights=draws.weights[inside], multiplicity=draws.count[inside])
+        )
+    return found
+
+
 def class_weights(nights: Sequence[NightLabels], reference: ReferenceCounts) -> dict[str, float]:
     """Weight of each class in a retraining, if the class mix of labelled data has moved; empty if that is not shown.
 

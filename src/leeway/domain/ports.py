@@ -85,7 +85,7 @@ class Store(Protocol):
         """False if this night was closed before: the first closing stands."""
 
     def windows(self, model: str, version: int) -> list[WindowCounts]:
-        """Closed windows in order of night; `late` is counted now: rows beyond those counted at the closing."""
+        """Closed windows in order of night; `late`: rows of the last 7 that came after the closing, counted now."""
 
     def record_night(
         self,

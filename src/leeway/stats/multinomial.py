@@ -109,14 +109,15 @@ def most_likely(counts: Counts, *, low: Floats, high: Floats) -> Floats:
     for _ in range(STEPS):
         wanted = numbers * scale[..., None]
         total = np.clip(wanted, low, high).sum(axis=-1)
-        below = total < 1 - SETTLED
+        settled = (np.abs(total - 1) < SETTLED) | (ceiling - floor <= SETTLED * ceiling)
+        below = (total < 1) & ~settled
         floor, ceiling = np.where(below, scale, floor), np.where(below, ceiling, scale)
-        if (np.abs(total - 1) < SETTLED).all() or (ceiling - floor <= SETTLED * ceiling).all():
+        if settled.all():
             break
         slope = (numbers * ((wanted > low) & (wanted < high))).sum(axis=-1)
         newton = scale + (1 - total) / np.where(slope > 0, slope, np.inf)
         inside = (slope > 0) & (newton > floor) & (newton < ceiling)
-        scale = np.where(inside, newton, (floor + ceiling) / 2)
+        scale = np.where(settled, scale, np.where(inside, newton, (floor + ceiling) / 2))
     shares = np.clip(numbers * ceiling[..., None], low, high)
     likelihood: Floats = (numbers * np.log(shares)).sum(axis=-1)
     return likelihood

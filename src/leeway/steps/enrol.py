@@ -18,11 +18,12 @@ from leeway.errors import DataError, ParamsError
 from leeway.predictions.files import read_predictions
 
 
-def read_reference(path: Path, *, columns: Mapping[str, str]) -> ReferenceCounts:
+def read_reference(path: Path, *, columns: Mapping[str, str], production: bool = True) -> ReferenceCounts:
     """What a model answered on items whose truth is known, from a prediction log with labels.
 
-    Its classes are those that labels and answers name, in alphabetical order. Raises DataError for a file that is no
-    prediction log, has a row that cannot be taken, or no label at all.
+    Its classes are those that labels and answers name, in alphabetical order. `production`: whether its class mix is
+    that of production; drift is then held against it, otherwise against the first nights. Raises DataError for a file
+    that is no prediction log, has a row that cannot be taken, or no label at all.
     """
     batches = list(read_predictions(path, columns=columns))
     bad = [row for batch in batches for row in batch.bad]
@@ -44,7 +45,7 @@ def read_reference(path: Path, *, columns: Mapping[str, str]) -> ReferenceCounts
         pc.index_in(table["predicted_class"], known).to_numpy(),
         truth=pc.fill_null(pc.index_in(table["label"], known), -1).to_numpy().astype(np.int64),
         confidence=confidence,
-        production=True,
+        production=production,
     )
 
 

@@ -96,11 +96,13 @@ def _refuse_another_model(path: Path, batch: Batch, foreign: Counter[str], class
 
 def _is_census(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> bool:
     """Whether every row is labelled and none has a draw probability; the file is read once more to know."""
+    rows = 0
     for batch in read_predictions(path, columns=columns, classes=classes):
         table = batch.table
         if table["label"].null_count or table["draw_probability"].null_count < table.num_rows:
             return False
-    return True
+        rows += table.num_rows
+    return rows > 0
 
 
 def _refuse_bad_rows(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> None:

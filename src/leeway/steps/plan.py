@@ -68,6 +68,8 @@ def plan_labels(
     since_alarm = [one for one in known.values() if alarm is not None and one.night >= alarm and not one.given]
     place = len(since_alarm) if alarm is not None else None
     measure, gate = (0, 0) if f"{plan_id}/given" in known else draw_counts(policy, total, place=place)
+    if champion.watched_only:  # nothing is trained or released: all that people answer measures
+        measure, gate = measure + gate, 0
     rng = chance(f"plan/{plan_id}")
     design = design_of(cells, champion.reference, policy, suspicion)
     picks = _picks(cells, design, draws=measure, rng=rng)

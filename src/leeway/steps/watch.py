@@ -23,6 +23,7 @@ from leeway.domain.records import (
     LabelPlan,
     ModelVersion,
     NightLabels,
+    Prediction,
     Status,
     WindowCounts,
 )
@@ -31,6 +32,7 @@ from leeway.steps import alerts, feedback, plan
 from leeway.steps.plan import chance
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
+MOST_DRAWN = 20_000  # predictions of a night that Evidently's page looks at
 CLOCKS_DIFFER = timedelta(hours=1)  # of the machines that predict; a time further ahead is a mistake
 log = logging.getLogger("leeway.watch")
 
@@ -195,10 +197,7 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
         nights=drift.reference_nights,
         min_predictions=drift.min_predictions,
     )
-    found = [
-        watch.store.predictions(window.model, window.version, *night_bounds(night, watch.policy.zone))
-        for night in [*(one.night for one in nights), window.night]
-    ]
+    found = [_some_predictions(watch, one) for one in (*nights, window)]
     path = folder / f"{window.model}-{window.version}-{window.night}-evidently.html"
     try:
         write(
@@ -213,6 +212,15 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
         log.warning("no page for the night of %s: %s", window.night, error)
         return None
     return path
+
+
+def _some_predictions(watch: Watch, window: WindowCounts) -> list[Prediction]:
+    """Those of a night, or of a large one as many as are drawn, uniformly."""
+    here = (window.model, window.version, *night_bounds(window.night, watch.policy.zone))
+    if window.total <= MOST_DRAWN:
+        return watch.store.predictions(*here)
+    rng = chance(f"page/{window.model}/{window.version}/{window.night}")
+    return watch.store.predictions_at(*here, rng.choice(window.total, size=MOST_DRAWN, replace=False).tolist())
 
 
 def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None) -> list[Decision]:

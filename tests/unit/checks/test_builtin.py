@@ -241,6 +241,16 @@ def test_class_accuracy_takes_up_a_slice_when_it_first_appears():
     assert found.details["suspects"]["slice door"] > found.details["suspects"]["recall ship"]
 
 
+def test_the_slice_that_an_alarm_names_comes_with_its_accuracy():
+    bad = labels(1, wrong=10, right=10)
+    at_door = tuple(replace(one, slice="door") for one in bad.draws)
+    with_slice = replace(bad, draws=at_door, parts={"slice door": (100, 1 / 3, 0.05)})
+    found = classes([with_slice])
+    assert found.details["per_slice"]["door"]["value"] == pytest.approx(0.5)
+    assert found.details["leading"] == "slice door"
+    assert "slice door (floor 89%, now 50%" in found.reason or "now 50%" in found.reason
+
+
 def test_class_accuracy_starts_anew_with_another_floor():
     first = classes([labels(0, wrong=6, right=14)])
     strict, tonight = ClassAccuracy(floors={"cat": 0.9}), [labels(1, wrong=6, right=14)]

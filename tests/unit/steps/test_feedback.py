@@ -1,6 +1,7 @@
 """Label plans: what is drawn, when it closes, what may train."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -135,3 +136,10 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp
     before = path.read_bytes()
     assert feedback.add_feedback(labels[:1], images, folder=folder, name="batch") == path
     assert path.read_bytes() == before
+
+
+def test_of_a_model_that_is_only_watched_the_whole_burst_measures(store: SqlStore) -> None:
+    send(store, 1)
+    watched = replace(VERSION, bundle_digest="watched:colours")
+    plan = plan_labels(store, watched, POLICY, night=night(1), alarm=night(1), suspicion=Suspicion(), now=morning(1))
+    assert Counter(draw.purpose for draw in plan.draws) == {"measure": 30}
