@@ -89,6 +89,15 @@ def test_a_bundle_comes_back_bit_by_bit(registry: MlflowRegistry, bundle: Path, 
     assert [path.name for path in fetched.parent.iterdir()] == ["fetched"], "scratch was left behind"
 
 
+def test_a_bundle_is_fetched_from_its_own_registry_whichever_was_used_last(
+    registry: MlflowRegistry, bundle: Path, empty_database: Path, tmp_path: Path
+) -> None:
+    registry.register(bundle, model="colours", tags={})
+    shutil.copy(empty_database, tmp_path / "other.db")
+    open_registry(f"sqlite:///{tmp_path / 'other.db'}").register(bundle, model="other", tags={})
+    assert registry.fetch("colours", 1, tmp_path / "fetched").exists()
+
+
 def test_fetch_replaces_an_older_bundle_but_nothing_else(
     registry: MlflowRegistry, bundle: Path, tmp_path: Path
 ) -> None:

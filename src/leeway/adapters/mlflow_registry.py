@@ -115,11 +115,9 @@ class MlflowRegistry:
     def _download(self, model: str, version: int, folder: Path) -> Path:
         import mlflow
 
-        address = self._connection.address
         with self._connection.errors_told():
-            mlflow.artifacts.download_artifacts(
-                f"models:/{model}/{version}", dst_path=str(folder), tracking_uri=address, registry_uri=address
-            )
+            self._point_mlflow_here()
+            mlflow.artifacts.download_artifacts(f"models:/{model}/{version}", dst_path=str(folder))
         return folder / "artifacts" / "bundle"
 
     def _version(self, model: str, version: int) -> Any:
@@ -134,13 +132,16 @@ class MlflowRegistry:
         found = self._client.search_model_versions(f"name='{model}' and tags.{BUNDLE_TAG} = '{digest}'")
         return sorted(int(one.version) for one in found)
 
-    def _create(self, bundle: Path, contents: Contents, *, model: str, tags: Mapping[str, str]) -> None:
-        """A logged model with the bundle inside, and the version that points to it, tags included, in one call."""
+    def _point_mlflow_here(self) -> None:
+        """MLflow looks logged models up at its global address, whatever address a client or a call names."""
         import mlflow
 
-        # the SQL registry looks the logged model up at MLflow's global address, not at the client's
         mlflow.set_tracking_uri(self._connection.address)
         mlflow.set_registry_uri(self._connection.address)
+
+    def _create(self, bundle: Path, contents: Contents, *, model: str, tags: Mapping[str, str]) -> None:
+        """A logged model with the bundle inside, and the version that points to it, tags included, in one call."""
+        self._point_mlflow_here()
         run = self._connection.run_of_bundle(tags[BUNDLE_TAG])
         logged = self._client.create_logged_model(
             self._connection.experiment(), name=model, source_run_id=run, tags={BUNDLE_TAG: tags[BUNDLE_TAG]}
