@@ -34,17 +34,8 @@ from scipy.stats import beta, binom
 from leeway.checks.policy import Policy
 from leeway.domain.records import ReferenceCounts
 from leeway.simulate import years as engine
-from leeway.simulate.years import (
-    LEVEL_SHARES,
-    LEVELS,
-    Limits,
-    Night,
-    Production,
-    YearsOutcome,
-    classifier,
-    simulate_years,
-    weekly_pattern,
-)
+from leeway.simulate.production import LEVEL_SHARES, LEVELS, Production, classifier, weekly_pattern
+from leeway.simulate.years import Limits, Night, YearsOutcome, simulate_years
 from leeway.stats.allocation import Allocation, allocate
 from leeway.stats.estimation import Estimate, post_stratified_error
 

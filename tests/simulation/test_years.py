@@ -12,8 +12,9 @@ from scipy.stats import beta
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence
 from leeway.domain.records import Draw, LabelledDraw, NightLabels, ReferenceCounts, WindowCounts
-from leeway.simulate.years import Limits, Night, Production, YearsOutcome, simulate_years, weekly_pattern
-from leeway.simulate.years import classifier as production
+from leeway.simulate.production import Production, weekly_pattern
+from leeway.simulate.production import classifier as production
+from leeway.simulate.years import Limits, Night, YearsOutcome, simulate_years
 from made_nights import FIRST
 
 POLICY = Policy()

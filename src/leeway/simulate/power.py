@@ -7,7 +7,8 @@ import numpy as np
 from numpy.random import Generator
 
 from leeway.checks.policy import Policy
-from leeway.simulate.years import Limits, Production, classifier, simulate_years
+from leeway.simulate.production import Production, classifier
+from leeway.simulate.years import Limits, simulate_years
 
 DROPS = (0.02, 0.05, 0.10)
 DRIFTS = (0.05, 0.10, 0.20)

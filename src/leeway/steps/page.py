@@ -45,8 +45,6 @@ MOST_CONFUSED, MOST_MOVED = 20, 30  # classes shown
 DETECTORS = ("prediction_drift", "accuracy", "class_accuracy")
 Results = Sequence[tuple[date, CheckResult]]
 
-__all__ = ["NightPage", "night_page"]
-
 
 def night_page(watch: Watch, window: WindowCounts, images: ImageStore) -> NightPage:
     """What is known of this night, as it was known when it was decided: nothing of later nights.

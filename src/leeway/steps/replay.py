@@ -12,9 +12,8 @@ from leeway.domain.ports import Store
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
 from leeway.errors import ParamsError
 from leeway.steps import feedback
-from leeway.steps.plan import chance
 from leeway.steps.release import PROMOTED, ROLLED_BACK
-from leeway.steps.watch import RECENT_NIGHTS, Watch, alarmed
+from leeway.steps.watch import RECENT_NIGHTS, Watch, alarmed, run_all
 
 ALERT_ONLY = "alert only: "
 DAYS_PER_MONTH = 365 / 12
@@ -176,15 +175,7 @@ def _nights(history: _History, policy: Policy) -> Iterator[ReplayedNight]:
     memory = _Memory()
     for place, window in enumerate(history.windows):
         evidence = _evidence(history, place, memory)
-        results = tuple(
-            check.run(
-                evidence,
-                memory.previous.get(name),
-                alpha=policy.alpha(check),
-                rng=chance(f"{window.model}/{window.version}/{window.night}/{name}"),
-            )
-            for name, check in policy.checks.items()
-        )
+        results = tuple(run_all(evidence, memory.previous, policy))
         alarms = tuple(_alarms(window, results, policy, memory))
         memory.previous.update({one.check: one for one in results})
         memory.fired |= alarmed([(window.night, one) for one in results], policy)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -141,14 +141,15 @@ def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
         months=_labels(watch, months),
         ahead=watch.store.number_after(window.model, window.version, watch.as_of + CLOCKS_DIFFER),
     )
+    return run_all(evidence, previous, watch.policy)
+
+
+def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Policy) -> list[CheckResult]:
+    """The policy's checks in its order; what is drawn depends on model version, night and check alone."""
+    night = f"{evidence.window.model}/{evidence.window.version}/{evidence.window.night}"
     return [
-        check.run(
-            evidence,
-            previous.get(name),
-            alpha=watch.policy.alpha(check),
-            rng=chance(f"{window.model}/{window.version}/{window.night}/{name}"),
-        )
-        for name, check in watch.policy.checks.items()
+        check.run(evidence, previous.get(name), alpha=policy.alpha(check), rng=chance(f"{night}/{name}"))
+        for name, check in policy.checks.items()
     ]
 
 

@@ -1,0 +1,85 @@
+"""Production: a made-up night of a classifier, as kinds of items with their guesses and error rates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LEVELS = (0.0005, 0.005, 0.02, 0.06, 0.15, 0.35, 0.6)  # guesses of a good classifier
+LEVEL_SHARES = (0.55, 0.20, 0.10, 0.06, 0.05, 0.03, 0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """What a night is drawn from: kinds of items, how many of each, and how often each is answered wrongly."""
+
+    sizes: Ints  # (C,) items of each kind in a night of the usual size
+    guesses: Floats  # (C,) guess of an error
+    error_rates: Floats  # (C,) chance of one
+    predicted: Ints  # (C,) class answered
+    band: Ints  # (C,) confidence band, 0 to 2
+    slice: Ints  # (C,) camera; -1 without one
+    classes: int
+
+    @property
+    def error_rate(self) -> float:
+        return float(self.sizes @ self.error_rates) / int(self.sizes.sum())
+
+
+def classifier(
+    *,
+    predictions: int,
+    accuracy: float,
+    classes: int = 10,
+    slices: int = 0,
+    before: float | None = None,
+    gain: float = 0.0,
+    weak_class: float | None = None,
+    weak_slice: float | None = None,
+) -> Production:
+    """A night of a classifier of this accuracy: equal classes (and cameras), guesses as a good model gives them.
+
+    Guesses take seven levels, mean about 5 %. Errors come in proportion to their odds; with `before` the loss since
+    that accuracy hits every answer alike, confident ones too. `gain`: what the first class gains from the others alike.
+    `weak_class`, `weak_slice`: accuracy of the first one, whose added errors hit every answer alike.
+    """
+    levels, places = len(LEVELS), max(slices, 1)
+    predicted, level, place = (one.ravel() for one in np.indices((classes, levels, places)))
+    share = np.where(predicted == 0, 1 / classes + gain, 1 / classes - gain / (classes - 1))
+    sizes = np.maximum(np.rint(predictions * share * np.array(LEVEL_SHARES)[level] / places), 1).astype(np.int64)
+    guesses = np.array(LEVELS)[level]
+    rates = _with_mean(guesses, 1 - (accuracy if before is None else before), sizes)
+    if before is not None:
+        rates = np.clip(rates + before - accuracy, 0, 1)
+    for weak, inside in ((weak_class, predicted == 0), (weak_slice, place == 0)):
+        if weak is not None:
+            usual = float(sizes[inside] @ rates[inside] / sizes[inside].sum())
+            rates = np.where(inside, np.clip(rates + 1 - weak - usual, 0, 1), rates)
+    band = np.select([level < 1, level < 3], [2, 1], 0)
+    where = place if slices else np.full(len(place), -1)
+    return Production(sizes, guesses, rates, predicted, band, where, classes)
+
+
+def weekly_pattern(night: int, shares: Floats, years: int, rng: Generator) -> Floats:
+    """(Y, J) shares of a benign year: every other class is 15 % up on weekends, and days differ (Dirichlet 800)."""
+    weekend = night % 7 >= 5
+    tilt = np.where(np.arange(len(shares)) // 3 % 2 == 0, 0.15, -0.15) * weekend
+    base = shares * (1 + tilt)
+    return rng.dirichlet(800 * base / base.sum(), size=years)
+
+
+def _with_mean(guesses: Floats, mean: float, sizes: Ints) -> Floats:
+    """(C,) rates in [0, 1] whose odds are in proportion to those of the guesses, with this mean over the items."""
+    odds = guesses / (1 - guesses)
+
+    def excess(log_scale: float) -> float:
+        scaled = np.exp(log_scale) * odds
+        return float(sizes @ (scaled / (1 + scaled))) / float(sizes.sum()) - mean
+
+    scaled: Floats = np.exp(brentq(excess, -20, 20)) * odds
+    return scaled / (1 + scaled)
