@@ -100,14 +100,17 @@ def trained(
 ) -> "tuple[Network, float]":
     """Leeway's small_cnn by Leeway's own training, without augmentation: the paper's network had none either."""
     from leeway.paramsfile import load_section
-    from leeway.training.backbones import build, preprocessing
-    from leeway.training.datamodule import Pixels, TrainingRows
+    from leeway.training.backbones import build
+    from leeway.training.datamodule import Pixels
     from leeway.training.fit import fit
+    from leeway.training.order import TrainingRows
     from leeway.training.params import TrainParams
+    from leeway.training.preprocessing import preprocessing
+    from leeway.training.profiles import AugmentationParams
 
     params = load_section(Path(__file__).parents[1] / "params.yaml", "train", TrainParams)
-    changes: dict[str, Any] = {"epochs": epochs, "batch_size": 128, "rotation_degrees": 0.0, "shift_share": 0.0}
-    params = params.model_copy(update=changes | {"noise": 0.0, "device": "cpu", "seed": seed, "patience": epochs})
+    changes: dict[str, Any] = {"epochs": epochs, "batch_size": 128, "augmentation": AugmentationParams(profile="none")}
+    params = params.model_copy(update=changes | {"device": "cpu", "seed": seed, "patience": epochs})
     scale = preprocessing(params)
     split = TrainingRows(original=rows, val=choosing)
     data = Pixels(pixels, truth, rows=split, params=params, mean=scale.mean, std=scale.std)

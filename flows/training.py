@@ -36,7 +36,7 @@ def training(request: str | None = None, as_of: datetime | None = None) -> Relea
             return None
         with workspace.at_work(decision, now=now):
             add_labels(workspace, champion, decision)
-            fetch_champion(workspace)
+            fetch_champion(workspace, decision)
             reproduce(workspace)
             challenger = register(workspace, reason=decision.reason)
             verdict = judge(workspace, challenger, champion)

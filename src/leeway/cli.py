@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leeway import cli_watch
+from leeway import cli_data, cli_watch
 from leeway.errors import LeewayError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(cli_data.data_app, name="data")
 app.add_typer(cli_watch.watch_app, name="watch")
 app.add_typer(cli_watch.labels_app, name="labels")
 app.command()(cli_watch.ingest)
@@ -182,7 +183,7 @@ def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> b
         return False
     with workspace.at_work(decision, now=now):
         workspace.add_labels(champion, decision)
-        workspace.fetch_champion()
+        workspace.fetch_champion(decision)
         workspace.reproduce()
         challenger = workspace.register(reason=decision.reason)
         made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
@@ -197,7 +198,9 @@ def _say_what_is_next(made: "Release") -> None:
     if made.outcome == "left for review":
         print(f"Approve it with `leeway promote {made.version}`; every number stands on the version in MLflow.")
     if made.outcome == "refused":
-        print("What the gate asks for stands in monitoring/policy.yaml, under promotion.")
+        print(
+            "What the gate asks for: monitoring/policy.yaml, under promotion, and every item of reports/checklist.json."
+        )
 
 
 def _moment(given: datetime | None) -> datetime:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from leeway.checks.policy import Policy, load_policy
@@ -12,12 +12,14 @@ from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
 from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict, WindowCounts
 from leeway.errors import LeewayError, ParamsError
+from leeway.evaluation.reads import GATE, LEDGER, record_read
 from leeway.settings import Settings, read_settings
-from leeway.steps import enrol, feedback, release, retrain
+from leeway.steps import enrol, feedback, gate, release, retrain
 from leeway.steps.alerts import deliver_alerts
 from leeway.steps.page import night_page
 from leeway.steps.watch import Watch, draw_page
 
+CHECKLIST = Path("reports/checklist.json")  # as the evaluate stage writes it
 log = logging.getLogger("leeway.wiring")
 
 
@@ -189,11 +191,14 @@ class Workspace:
         *,
         gate_labels: Sequence[LabelledDraw] | None = None,
     ) -> Verdict:
-        """The gate, on the frozen test split and `gate_labels`, by default those since the champion's last alarm."""
+        """The gate, on the frozen test split and `gate_labels`, by default those since the champion's last alarm.
+
+        That the test split was read is written down with the time of the clock, whatever `now` a flow lives in.
+        """
         if gate_labels is None and champion is not None:
             alarm = feedback.alarm_before(self.store.decisions(self.model), champion)
             gate_labels = feedback.gate_labels(self.store, champion, since=alarm.night if alarm else None)
-        return release.gate(
+        return gate.gate(
             challenger,
             champion,
             policy=self.policy,
@@ -202,6 +207,8 @@ class Workspace:
             gate_labels=gate_labels or (),
             images=self.images,
             fetch=self.bundle,
+            checklist=gate.checklist_of(challenger, report=self.folder / CHECKLIST, registry=self.registry),
+            record_read=partial(record_read, self.folder / LEDGER, by=GATE, at=now_utc()),
         )
 
     def release(
@@ -271,8 +278,8 @@ class Workspace:
             folder=self.feedback,
         )
 
-    def fetch_champion(self) -> Path | None:
-        return retrain.fetch_champion(self.registry, self.model, self.folder / "models" / "start" / "champion")
+    def fetch_champion(self, decision: Decision) -> Path | None:
+        return retrain.fetch_champion(self.registry, decision, folder=self.folder / "models" / "start")
 
 
 @contextmanager

@@ -13,11 +13,14 @@ from pydantic import BaseModel
 from leeway import cli
 from leeway.checks.policy import Occasion, Policy
 from leeway.checks.registry import CHECKS
+from leeway.data.classes import ClassParams
+from leeway.data.near_duplicates import NearDuplicateParams
 from leeway.data.sources import SOURCES
 from leeway.data.split import SplitShares
 from leeway.evaluation.params import EvaluateParams
 from leeway.settings import Settings
 from leeway.training.params import TrainParams
+from leeway.training.profiles import AugmentationParams
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -44,6 +47,8 @@ def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
 PARAMS = [
     *{f"data.source.{name}" for source in SOURCES.values() for name in source.model_fields},
     *keys(SplitShares, "data.split."),
+    *keys(NearDuplicateParams, "data.near_duplicates."),
+    *keys(ClassParams, "data.classes."),
     *keys(TrainParams, "train."),
     *keys(EvaluateParams, "evaluate."),
 ]
@@ -63,7 +68,10 @@ def test_readme_and_runbook_describe_every_key_of_the_policy(key: str) -> None:
 
 def test_the_files_spell_out_every_key_with_its_reason() -> None:
     params = set(leaves(yaml.safe_load((ROOT / "params.yaml").read_text())))
-    assert set(PARAMS) - params == {"data.source.path", "data.source.share", "data.source.seed"}
+    overrides = set(keys(AugmentationParams, "train.augmentation.")) - {"train.augmentation.profile"}
+    assert set(PARAMS) - params - overrides == {
+        f"data.source.{name}" for name in ("path", "share", "seed", "name", "root")
+    }
     path = ROOT / "monitoring" / "policy.yaml"
     assert set(leaves(yaml.safe_load(path.read_text()))) == set(POLICY)
     numbers = [line for line in path.read_text().splitlines() if re.search(r": [\d.]+", line)]

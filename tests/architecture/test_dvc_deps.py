@@ -24,15 +24,18 @@ def imported(graph: grimp.ImportGraph, stage: str) -> set[str]:
     return {str(file.relative_to(ROOT)) for file in files if file.exists()}  # a package's __init__ says nothing
 
 
-def declared(stage: str) -> set[str]:
+def declared(stage: str) -> dict[str, set[str]]:
+    """Files by the dep that names them: itself, or the folder of their station."""
     paths = [ROOT / dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
-    files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
-    return {str(file.relative_to(ROOT)) for file in files if file.name != "__init__.py"}
+    files = {path: list(path.glob("*.py")) if path.is_dir() else [path] for path in paths}
+    return {str(path.relative_to(ROOT)): {str(file.relative_to(ROOT)) for file in files[path]} for path in paths}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_code_that_it_imports_and_on_no_other(stage: str, graph: grimp.ImportGraph) -> None:
-    missing, superfluous = imported(graph, stage) - declared(stage), declared(stage) - imported(graph, stage)
+    needed, named = imported(graph, stage), declared(stage)
+    missing = needed.difference(*named.values())
+    superfluous = [dep for dep, files in named.items() if not files & needed]
     assert not missing, f"dvc.yaml, stages.{stage}.deps: add {', '.join(sorted(missing))}"
     assert not superfluous, f"dvc.yaml, stages.{stage}.deps: remove {', '.join(sorted(superfluous))}"
 

@@ -189,6 +189,8 @@ def test_a_run_keeps_what_it_is_given(tracker: MlflowTracker, tmp_path: Path, co
         run.log_metrics({"val_loss": 0.25, "lr": 0.1}, step=1)
         run.log_dataset(name="digits", digest="e" * 64, source="data/dataset")
         run.log_files(tmp_path / "pictures", under="evaluation")
+        (tmp_path / "page.html").write_text("page")
+        run.log_files(tmp_path / "page.html", under="evaluation")
         run.set_tags({"bundle_digest": "f" * 64})
     kept = only_run(connection)
     assert kept.info.status == "FINISHED"
@@ -199,7 +201,8 @@ def test_a_run_keeps_what_it_is_given(tracker: MlflowTracker, tmp_path: Path, co
     (dataset,) = kept.inputs.dataset_inputs
     assert (dataset.dataset.source_type, dataset.dataset.digest) == ("dvc", "e" * 36)
     assert json.loads(dataset.dataset.source) == {"uri": "data/dataset", "digest": "e" * 64}
-    assert (tmp_path / "mlruns" / kept.info.run_id / "artifacts" / "evaluation" / "a.png").read_bytes() == b"png"
+    files = tmp_path / "mlruns" / kept.info.run_id / "artifacts" / "evaluation"
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == {"a.png": b"png", "page.html": b"page"}
 
 
 def only_run(connection: Connection) -> Run:

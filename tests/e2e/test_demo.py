@@ -28,7 +28,11 @@ BROKEN = {
         "predicted_class=classes[index]",
         "predicted_class=classes[index - 1]",
     ),
-    "the gate lets everything pass": ("src/leeway/evaluation/gate.py", "passed=outcome == PASSED", "passed=True"),
+    "the gate lets everything pass": (
+        "src/leeway/evaluation/gate.py",
+        "passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons)",
+        "passed=True, outcome=outcome, reasons=tuple(reasons)",
+    ),
     "the labeler answers at random": ("flows/demo.py", "SLIP = 0.01", "SLIP = 0.9"),
 }
 

@@ -131,7 +131,7 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
         questions.append(Question(image, task.prediction_id, task.plan_id, answer))
     _write_csv(folder / "labels.csv", questions, (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS)
     write_project(folder, questions, classes)
-    names = "\n".join(f"  {_to_cell(' '.join(name.split()), typed=True)}" for name in classes)
+    names = "\n".join(f"  {to_cell(' '.join(name.split()), typed=True)}" for name in classes)
     readme = README.format(count=len(tasks), classes=names, label_studio=HOW_TO)
     (folder / "README.txt").write_text(readme, encoding="utf-8")
 
@@ -141,10 +141,10 @@ def _write_csv(path: Path, questions: Sequence[Question], columns: Sequence[str]
         writer = csv.writer(file)
         writer.writerow(columns)
         for one in questions:
-            row = [_to_cell(one.plan_id), _to_cell(one.prediction_id), one.image, "", ""]
+            row = [to_cell(one.plan_id), to_cell(one.prediction_id), one.image, "", ""]
             if one.answer is not None:
                 name, confidence = one.answer
-                row += [_to_cell(name, typed=True), "" if confidence is None else f"{confidence:.4f}"]
+                row += [to_cell(name, typed=True), "" if confidence is None else f"{confidence:.4f}"]
             writer.writerow(row)
 
 
@@ -155,14 +155,14 @@ def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> 
     return f"images/{number:0{max(4, len(str(count)))}}-{digest[:12]}{extension}"
 
 
-def _to_cell(text: str, typed: bool = False) -> str:
+def to_cell(text: str, typed: bool = False) -> str:
     """Text as a cell that a spreadsheet neither runs nor rewrites; `typed` by a person, it may look like a number."""
     if FORMULA.search(text) or (not typed and REWRITTEN.fullmatch(text)):
         return "'" + SPLITTING.sub(lambda found: f"%{ord(found[0]):02X}", text)
     return text
 
 
-def _from_cell(cell: str, allowed: Collection[str]) -> str:
+def from_cell(cell: str, allowed: Collection[str]) -> str:
     """What the cell stands for, if that is allowed; else the cell as it is."""
     plain = unquote(cell[1:]) if cell.startswith("'") else cell
     return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
@@ -233,8 +233,8 @@ def _read_csv(text: str, path: Path, classes: Sequence[str], known: Collection[s
                 yield Statement(place, "", (), "", problem=problem)
                 continue
             cells = dict(zip(columns, row, strict=True))
-            labels = (_from_cell(cells["label"], classes),) if cells["label"].strip() else ()
-            prediction_id = _from_cell(cells["prediction_id"], known)
+            labels = (from_cell(cells["label"], classes),) if cells["label"].strip() else ()
+            prediction_id = from_cell(cells["prediction_id"], known)
             yield Statement(place, prediction_id, labels, cells.get("labeler", "").strip())
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
@@ -247,7 +247,7 @@ def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Colle
         who, problem = one.labeler or labeler, one.problem or _problem(one, classes, known)
         if problem:
             findings.append(Finding(one.place, problem))
-        elif one.labels and (label := _class_named(one.labels[0], classes)) is not None:
+        elif one.labels and (label := class_named(one.labels[0], classes)) is not None:
             answer = Answer(one.prediction_id, label, who, one.labelled_at, one.place)
             given.setdefault((one.prediction_id, who), []).append(answer)
     kept = []
@@ -273,12 +273,12 @@ def _problem(one: Statement, classes: Sequence[str], known: Collection[str]) -> 
         return f"prediction {one.prediction_id!r} is not known here; was it exported from another workspace?"
     if len(one.labels) > 1:
         return f"{len(one.labels)} classes chosen ({', '.join(map(repr, one.labels))}); choose one"
-    if _class_named(one.labels[0], classes) is None:
-        return _unknown_class(one.labels[0], classes)
+    if class_named(one.labels[0], classes) is None:
+        return unknown_class(one.labels[0], classes)
     return ""
 
 
-def _unknown_class(label: str, classes: Sequence[str]) -> str:
+def unknown_class(label: str, classes: Sequence[str]) -> str:
     folded = {_plain(name).casefold(): name for name in classes}
     near = difflib.get_close_matches(_plain(label).casefold(), folded, n=1)
     if near:
@@ -287,7 +287,7 @@ def _unknown_class(label: str, classes: Sequence[str]) -> str:
     return f"{label!r} is not a class; allowed: {', '.join(map(repr, classes[:SHOWN]))}{more}"
 
 
-def _class_named(label: str, classes: Sequence[str]) -> str | None:
+def class_named(label: str, classes: Sequence[str]) -> str | None:
     """The class of this name; an umlaut in two characters, a space too many or another line end do not matter."""
     if label in classes:
         return label

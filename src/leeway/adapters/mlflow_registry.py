@@ -178,7 +178,8 @@ def _save_served_model(bundle: Path, contents: Contents, scratch: Path, *, model
         from mlflow.pyfunc import save_model
         from mlflow.types import Schema, TensorSpec
 
-        pixels = TensorSpec(np.dtype("uint8"), (-1, contents.resize.height, contents.resize.width, 3))
+        rule = contents.resize
+        pixels = TensorSpec(np.dtype("uint8"), (-1, rule.height, rule.width, rule.channels))
         save_model(
             scratch / "model",
             python_model=str(SERVED_MODEL),

@@ -52,7 +52,7 @@ class _NoRun:
     def log_dataset(self, *, name: str, digest: str, source: str) -> None:
         pass
 
-    def log_files(self, folder: Path, *, under: str) -> None:
+    def log_files(self, path: Path, *, under: str) -> None:
         pass
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -123,9 +123,11 @@ class MlflowRun:
             tags = [InputTag("mlflow.data.context", "training")]
             self._client.log_inputs(self._id, [DatasetInput(dataset, tags=tags)])
 
-    def log_files(self, folder: Path, *, under: str) -> None:
+    def log_files(self, path: Path, *, under: str) -> None:
+        """A file, or what a folder holds."""
         with self._kept("files"):
-            self._client.log_artifacts(self._id, str(folder), artifact_path=under)
+            log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+            log(self._id, str(path), artifact_path=under)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag

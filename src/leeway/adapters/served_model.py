@@ -23,7 +23,7 @@ class ServedBundle(PythonModel):
         self.session = onnxruntime.InferenceSession(folder / "graph.onnx", providers=["CPUExecutionProvider"])
 
     def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> dict[str, Any]:  # noqa: ARG002
-        """`model_input` (B, H, W, 3) uint8 at the bundle's size; gives names (B,) and probabilities (B, K)."""
+        """`model_input` (B, H, W, C) uint8 at the bundle's size; gives names (B,) and probabilities (B, K)."""
         pixels = model_input.astype(np.uint8, copy=False)
         (probabilities,) = self.session.run(["probabilities"], {"pixels": pixels})
         return {

@@ -11,7 +11,7 @@ from leeway.adapters.dvc_repo import run_dvc, run_git
 from leeway.errors import WorkspaceError
 
 TEMPLATE = ("params.yaml", "dvc.yaml", "monitoring", "flows")
-KEPT_FOLDERS = ("data/feedback", "models/start")  # DVC refuses a dependency that is not there
+KEPT_FOLDERS = ("data/feedback", "models/start", "must_pass")  # DVC refuses a dependency that is not there
 VERSION_FILE = ".leeway-version"  # what stages depend on instead of the code, which a workspace does not have
 DVC_CONFIG = """\
 [core]

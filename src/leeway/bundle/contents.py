@@ -39,13 +39,16 @@ class Contents:
     resize: ResizeRule
     backbone: str
     weights: str | None  # enum name of the pretrained weights it began from
-    mean: tuple[float, float, float]  # of the 0..1 range, RGB; inside the graph
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]  # of the 0..1 range, one per channel; inside the graph
+    std: tuple[float, ...]
     temperature: float  # inside the graph
     dataset_digest: str
     leeway_version: str
     reference: ReferenceCounts
     golden_tolerance: float = 1e-3  # of a probability: other processors round differently, by some 1e-6
+    review_threshold: float | None = None  # confidence under which a person should look; None: none was found
+    energy_threshold: float | None = None  # energy above which an image is strange
+    training: Mapping[str, Any] = field(default_factory=dict)  # how: history of the epochs, warnings, ...
     files: Mapping[str, str] = field(default_factory=dict)  # sha256 of every other file, by its path in the folder
 
 

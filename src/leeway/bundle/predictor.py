@@ -35,7 +35,7 @@ class Answers:
 
 
 class Graph:
-    """An ONNX graph of ours, ready to run: `pixels` uint8 (B, H, W, 3) in, OUTPUTS out."""
+    """An ONNX graph of ours, ready to run: `pixels` uint8 (B, H, W, C) in, OUTPUTS out."""
 
     def __init__(self, content: bytes, *, threads: int = 1) -> None:
         """Raises BundleError if onnxruntime cannot read it or it has other inputs and outputs."""
@@ -57,7 +57,7 @@ class Graph:
         self._image_shape = tuple(self._session.get_inputs()[0].shape[1:])
 
     def run(self, pixels: NDArray[np.uint8], *, batch_size: int = 256) -> Answers:
-        """Answers to (B, H, W, 3) uint8, computed `batch_size` images at a time to bound the memory.
+        """Answers to (B, H, W, C) uint8, computed `batch_size` images at a time to bound the memory.
 
         Raises BundleError for images of another size than the graph was made for.
         """
@@ -70,8 +70,8 @@ class Graph:
 
 
 def read_pixels(images: Sequence[bytes], rule: ResizeRule) -> NDArray[np.uint8]:
-    """(B, H, W, 3) uint8 of encoded images. Raises DataError if one cannot be decoded."""
-    pixels = np.empty((len(images), rule.height, rule.width, 3), dtype=np.uint8)
+    """(B, H, W, C) uint8 of encoded images, C as the rule has it. Raises DataError if one cannot be decoded."""
+    pixels = np.empty((len(images), rule.height, rule.width, rule.channels), dtype=np.uint8)
     for row, content in enumerate(images):
         pixels[row] = rule.apply(decode(content))
     return pixels
@@ -115,7 +115,7 @@ class Predictor:
         return self.predict_pixels(read_pixels(images, self.contents.resize))
 
     def predict_pixels(self, pixels: NDArray[np.uint8], *, batch_size: int = 256) -> Answers:
-        """Answers to (B, H, W, 3) uint8 that the bundle's resize rule made."""
+        """Answers to (B, H, W, C) uint8 that the bundle's resize rule made."""
         return self._graph.run(pixels, batch_size=batch_size)
 
 

@@ -3,9 +3,8 @@
 import csv
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leeway.data.assignment import assign_splits, find_arrivals
+from leeway.data.candidates import CONFLICT_COLUMNS, FEEDBACK, ORIGINAL, Candidates, find_candidates
+from leeway.data.corrections import read_corrections
+from leeway.data.leakage import LEAK_COLUMNS, find_leaks
 from leeway.data.params import DataParams
-from leeway.data.shards import Row, read_feedback, read_listing, read_table, replace_folder, staged
-from leeway.data.split import SPLITS, SplitShares, split_of
+from leeway.data.shards import read_listing
+from leeway.data.split import SPLITS
+from leeway.data.staging import read_table, replace_folder, staged
 from leeway.errors import DataError
 
-ORIGINAL, FEEDBACK = "original", "feedback"  # label sources
+__all__ = [
+    "CONFLICT_COLUMNS",
+    "FEEDBACK",
+    "FINDING_COLUMNS",
+    "LEAK_COLUMNS",
+    "ORIGINAL",
+    "TABLE_SCHEMA",
+    "Manifest",
+    "build_manifest",
+    "read_manifest",
+    "write_manifest",
+]
+
 TABLE_SCHEMA = pa.schema(
     [
         ("asset", pa.string()),  # sha256 of the encoded image
@@ -26,15 +42,19 @@ TABLE_SCHEMA = pa.schema(
         ("row", pa.int32()),  # in the shard
         ("label", pa.string()),
         ("label_source", pa.string()),
-        ("split", pa.string()),
+        ("split", pa.string()),  # train, val or test; held_out where the source or the shares say so
         ("group", pa.string()),
         ("slice", pa.string()),
-        ("held_out", pa.bool_()),  # feedback of a group that is tested on: used nowhere
+        ("held_out", pa.bool_()),  # used nowhere
+        ("reason", pa.string()),  # why it is held out
         ("origin", pa.string()),
+        ("width", pa.int32()),  # pixels, upright; null for feedback of an earlier version
+        ("height", pa.int32()),
     ]
 )
 FINDING_COLUMNS = ("origin", "finding", "reason")
-CONFLICT_COLUMNS = ("asset", "label", "label_source", "origin")
+LISTS = {"findings": FINDING_COLUMNS, "conflicts": CONFLICT_COLUMNS, "leaks": LEAK_COLUMNS}
+DIGESTED = ("asset", "label", "split", "label_source", "group", "held_out")
 Line = tuple[str, ...]
 
 
@@ -44,15 +64,17 @@ class Manifest:
 
     digest: str
     classes: tuple[str, ...]  # (K,) sorted
-    table: pa.Table  # (N,) rows of TABLE_SCHEMA: original by origin, then feedback by shard and row
-    findings: tuple[Line, ...] = ()  # FINDING_COLUMNS: files left out, and remarks on files that were not
+    table: pa.Table  # (N,) rows of TABLE_SCHEMA: original by origin, then feedback as it came
+    findings: tuple[Line, ...] = ()  # FINDING_COLUMNS: files left out (Finding), and remarks on files that are used
     conflicts: tuple[Line, ...] = ()  # CONFLICT_COLUMNS: labels of one image that contradict each other
+    leaks: tuple[Line, ...] = ()  # LEAK_COLUMNS: images of one split that are found in another; none by construction
+    renamed: Mapping[str, str] = field(default_factory=dict)  # class name that images were labelled with: its name now
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64 indices into `classes`."""
-        indices: np.ndarray = pc.index_in(self.table["label"], pa.array(self.classes)).to_numpy()
-        return indices.astype(np.int64)
+        """(N,) int64 indices into `classes`; -1 for a class that is retired, whose images are held out."""
+        indices = pc.fill_null(pc.index_in(self.table["label"], pa.array(self.classes)), -1)
+        return np.asarray(indices.to_numpy(), dtype=np.int64)
 
     def rows(self, split: str, label_source: str | None = None) -> np.ndarray:
         """(n,) int64 numbers of the rows in a split, in order, without those held out."""
@@ -67,47 +89,47 @@ class Manifest:
         per_split = {split: np.bincount(labels[self.rows(split, label_source)], minlength=size) for split in SPLITS}
         return {split: dict(zip(self.classes, found.tolist(), strict=True)) for split, found in per_split.items()}
 
-    def gaps(self) -> list[tuple[str, str]]:
-        """(class, split) pairs without an original image."""
-        counts = self.counts(ORIGINAL)
-        return [(name, split) for split in SPLITS for name, found in counts[split].items() if not found]
-
 
 def build_manifest(shards: Path, feedback: Path, params: DataParams) -> Manifest:
     """What the gathered images and the feedback shards make together; the folder `feedback` need not exist.
 
-    Raises DataError if a feedback label is not a class, or a split is left without an original image.
+    Raises DataError if a label is no class, or a split is left without an original image.
     """
-    listed = read_listing(shards).to_pylist()
-    originals = [_candidate(row, shards, ORIGINAL) for row in listed if row["finding"] is None]
-    classes = tuple(sorted({row["label"] for row in originals}))
-    returned = [_candidate(row, feedback, FEEDBACK) for row in read_feedback(feedback)]
-    _refuse_foreign(returned, classes)
-    kept, conflicts = _collapse([*originals, *returned])
-    _assign_splits(kept, params.split)
-    table = pa.Table.from_pylist(kept, TABLE_SCHEMA)
-    findings = tuple((row["origin"], row["finding"] or "remark", row["reason"]) for row in listed if row["reason"])
-    manifest = Manifest(_digest(classes, table), classes, table, findings, conflicts)
+    listing, max_distance = read_listing(shards), params.near_duplicates.max_distance
+    corrections = read_corrections(feedback)
+    found = find_candidates(listing, shards, feedback, corrections=corrections, params=params.classes)
+    arrivals = find_arrivals(shards, feedback, max_distance=max_distance)
+    groups, splits, reasons = assign_splits(found.rows, arrivals, params.split, added=params.classes.add)
+    table = _table(found, groups, splits, reasons)
+    manifest = Manifest(
+        digest=_digest(found.classes, table),
+        classes=found.classes,
+        table=table,
+        findings=_findings(listing),
+        conflicts=found.conflicts,
+        leaks=find_leaks(table, arrivals.thumbnails, max_distance=max_distance),
+        renamed=dict(params.classes.rename),
+    )
     _refuse_empty(manifest)
     return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """manifest.parquet, dataset.json, findings.csv and conflicts.csv, in place of what `folder` held."""
+    """manifest.parquet, dataset.json and the lists as CSV, in place of what `folder` held."""
     summary = {
         "digest": manifest.digest,
         "classes": manifest.classes,
+        "renamed": dict(manifest.renamed),
         "images": len(manifest.table),
         **{source: manifest.counts(source) for source in (ORIGINAL, FEEDBACK)},
         "held_out": pc.sum(manifest.table["held_out"]).as_py(),
-        "findings": len(manifest.findings),
-        "conflicts": len(manifest.conflicts),
+        **{name: len(getattr(manifest, name)) for name in LISTS},
     }
     with staged(folder) as staging:
         pq.write_table(manifest.table, staging / "manifest.parquet")
         (staging / "dataset.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        _write_lines(staging / "findings.csv", FINDING_COLUMNS, manifest.findings)
-        _write_lines(staging / "conflicts.csv", CONFLICT_COLUMNS, manifest.conflicts)
+        for name, columns in LISTS.items():
+            _write_lines(staging / f"{name}.csv", columns, getattr(manifest, name))
         replace_folder(staging, folder)
 
 
@@ -115,84 +137,53 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest that `write_manifest` put there. Raises DataError if it is missing or does not fit its digest."""
     try:
         summary = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        digest, classes = summary["digest"], tuple(summary["classes"])
+        digest, classes, renamed = summary["digest"], tuple(summary["classes"]), summary["renamed"]
     except (OSError, ValueError, KeyError):
         raise DataError(f"{folder}: no dataset version; run `dvc repro prepare`, or `dvc checkout`") from None
     table = read_table(folder / "manifest.parquet")
     if table.schema != TABLE_SCHEMA or _digest(classes, table) != digest:
         raise DataError(f"{folder}: manifest.parquet is not the one dataset.json describes; restore it: `dvc checkout`")
-    findings, conflicts = _read_lines(folder / "findings.csv"), _read_lines(folder / "conflicts.csv")
-    return Manifest(digest, classes, table, findings, conflicts)
+    findings, conflicts, leaks = (_read_lines(folder / f"{name}.csv") for name in LISTS)
+    return Manifest(digest, classes, table, findings, conflicts, leaks, renamed)
 
 
-def _candidate(row: Row, folder: Path, label_source: str) -> Row:
-    """A row of a listing or a feedback shard as a row of the table, still without its split."""
-    return {
-        **{name: row[name] for name in ("asset", "row", "label", "slice", "origin")},
-        **{
-            "shard": f"{folder.name}/{row['shard']}",
-            "label_source": label_source,
-            "group": row["group"] or row["asset"],
-        },
+def _table(found: Candidates, groups: Sequence[str], splits: Sequence[str], reasons: Sequence[str | None]) -> pa.Table:
+    decided = {
+        "group": pa.array(groups, pa.string()),
+        "split": pa.array(splits, pa.string()),
+        "reason": pa.array(reasons, pa.string()),
+        "held_out": pa.array([reason is not None for reason in reasons], pa.bool_()),
     }
+    columns = [decided[name] if name in decided else found.rows[name] for name in TABLE_SCHEMA.names]
+    return pa.table(columns, schema=TABLE_SCHEMA)
 
 
-def _refuse_foreign(returned: Sequence[Row], classes: Sequence[str]) -> None:
-    for row in returned:
-        if row["label"] not in classes:
-            raise DataError(
-                f"{row['shard']}: label '{row['label']}' of {row['origin']} is not a class; classes: "
-                f"{', '.join(classes)} (data.source in params.yaml); add images of the class there, or remove the shard"
-            )
-
-
-def _collapse(rows: Sequence[Row]) -> tuple[list[Row], tuple[Line, ...]]:
-    """Each asset once, and the labels that contradict each other.
-
-    Originals decide over feedback. Where the deciding labels differ, the asset is left out; otherwise the first stands.
-    """
-    alike: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        alike[row["asset"]].append(row)
-    kept: list[Row] = []
-    conflicts: list[Line] = []
-    for copies in alike.values():
-        deciding = [row for row in copies if row["label_source"] == ORIGINAL] or copies
-        if len({row["label"] for row in deciding}) == 1:
-            kept.append(deciding[0])
-        if len({row["label"] for row in copies}) > 1:
-            conflicts += [tuple(row[name] for name in CONFLICT_COLUMNS) for row in copies]
-    return kept, tuple(conflicts)
-
-
-def _assign_splits(rows: Sequence[Row], shares: SplitShares) -> None:
-    """Originals by the hash of their group; feedback beside the originals of its group, otherwise by hash too.
-
-    The test split stays original: feedback that hashes into it goes to train, and feedback of a group that is tested
-    on is held out.
-    """
-    familiar = {row["group"] for row in rows if row["label_source"] == ORIGINAL}
-    for row in rows:
-        split = split_of(row["group"], shares)
-        tested = split == "test" and row["group"] in familiar
-        row["split"] = "train" if split == "test" and not tested else split
-        row["held_out"] = tested and row["label_source"] == FEEDBACK
+def _findings(listing: pa.Table) -> tuple[Line, ...]:
+    told = pc.or_(pc.is_valid(listing["finding"]), pc.greater(pc.list_value_length(listing["remarks"]), 0))
+    lines: list[Line] = []
+    for row in listing.filter(told).to_pylist():
+        if row["finding"] is not None:
+            lines.append((row["origin"], row["finding"], row["reason"]))
+        lines += [(row["origin"], *remark.split(": ", 1)) for remark in row["remarks"]]
+    return tuple(lines)
 
 
 def _refuse_empty(manifest: Manifest) -> None:
     for split in SPLITS:
         if not len(manifest.rows(split, ORIGINAL)):
+            sizes = np.unique(manifest.table["group"].to_numpy(), return_counts=True)[1]
             raise DataError(
-                f"no image falls into the {split} split, of {len(manifest.table)} images in all; add images, "
-                f"or change data.split in params.yaml"
+                f"no image falls into the {split} split, of {len(manifest.table)} images in all (the largest group of "
+                f"images that belong together has {sizes.max(initial=0)}); add images, or change data.split, "
+                "data.near_duplicates or the splits that the source gives (params.yaml)"
             )
 
 
 def _digest(classes: Sequence[str], table: pa.Table) -> str:
     """sha256 over the classes and what decides about training; not over origins or places in shards."""
-    names = ("asset", "label", "split", "label_source", "group", "held_out")
-    rows = sorted(zip(*(table[name].to_pylist() for name in names), strict=True))
-    return hashlib.sha256(json.dumps([list(classes), rows]).encode()).hexdigest()
+    rows = table.select(DIGESTED).sort_by("asset")
+    columns = [rows[name].to_pylist() for name in DIGESTED]
+    return hashlib.sha256(json.dumps([list(classes), columns]).encode()).hexdigest()
 
 
 def _write_lines(path: Path, columns: Line, lines: Iterable[Line]) -> None:

@@ -1,9 +1,11 @@
-"""The `data` section of params.yaml: where images come from and how they are split."""
+"""The `data` section of params.yaml: where images come from, how they are split, what classes there are."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
+from leeway.data.classes import ClassParams
+from leeway.data.near_duplicates import NearDuplicateParams
 from leeway.data.sources import SOURCES, ImageSource
 from leeway.data.split import SplitShares
 from leeway.paramsfile import ParamsModel
@@ -29,3 +31,5 @@ class DataParams(ParamsModel):
 
     source: AnySource
     split: SplitShares
+    near_duplicates: NearDuplicateParams = NearDuplicateParams()
+    classes: ClassParams = ClassParams()

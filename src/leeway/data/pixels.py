@@ -25,12 +25,12 @@ ABANDONED_SECONDS = 24 * 3600  # a half-written file not touched for so long bel
 
 
 def pixel_array(manifest: Manifest, data_folder: Path, rule: ResizeRule, cache: Path) -> np.memmap:
-    """(N, H, W, 3) uint8 RGB by the manifest's rows, read-only, mapped from a file in `cache`.
+    """(N, H, W, C) uint8 by the manifest's rows, read-only, mapped from a file in `cache`.
 
     The file is made if it is missing or does not hold such an array. Raises DataError for an image that cannot be
     decoded.
     """
-    shape = (len(manifest.table), rule.height, rule.width, 3)
+    shape = (len(manifest.table), rule.height, rule.width, rule.channels)
     path = cache / f"pixels-{_key(manifest, rule)}.npy"
     if not _holds(path, shape):
         cache.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _write(path: Path, shape: tuple[int, ...], manifest: Manifest, data_folder: 
 
 
 def _decoded(manifest: Manifest, data_folder: Path, rule: ResizeRule) -> Iterator[tuple[int, Pixels]]:
-    """Each row once with its (H, W, 3) pixels; decoded in threads, a batch at a time."""
+    """Each row once with its (H, W, C) pixels; decoded in threads, a batch at a time."""
 
     def pixels(stored: tuple[int, bytes]) -> tuple[int, Pixels]:
         row, content = stored

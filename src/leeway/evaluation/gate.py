@@ -1,6 +1,6 @@
 """Judge: may this model serve? The gate before a release, with every number it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leeway.checks.policy import Promotion
 from leeway.domain.records import Verdict
+from leeway.evaluation.checklist import Checklist
 from leeway.stats.estimation import wilson_interval
 from leeway.stats.paired import (
     Pairs,
@@ -21,6 +22,7 @@ from leeway.stats.paired import (
 PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot tell"
 ALPHA = 0.05
 FEWEST_DISAGREEMENTS = 5  # 1/2^5 is the first power under .05: with fewer no outcome could show a gain
+LONGEST_REASON = 300  # characters of a checklist's sentence, so that a tag of the version can hold them all
 FAIR_POWER = 0.5  # a non-inferiority test that equal models mostly fail says nothing about this one
 
 Indices = NDArray[np.int64]
@@ -44,30 +46,49 @@ class Finding:
 
 
 def judge_challenger(
-    *, recent: Paired | None, original: Paired, classes: Sequence[str], settings: Promotion
+    *,
+    recent: Paired | None,
+    original: Paired,
+    classes: Sequence[str],
+    settings: Promotion,
+    shared: Collection[str] | None = None,
+    classes_changed: bool = False,
 ) -> Verdict:
     """Whether the challenger may replace the champion (STATISTICS.md, check 9).
 
-    Passes only if all three parts do: `recent` (a uniform sample of served images never trained on) shows a gain,
+    Passes only if all its parts do: `recent` (a uniform sample of served images never trained on) shows a gain,
     exact one-sided McNemar p < .05; `original` (the frozen test split) shows no loss beyond the margin, one-sided lower
     95 % limit by Tango's score interval; no class demonstrably loses more than `harm_points` over both samples, Holm
     corrected. A part that is missing or too small to tell never passes. The rule is the same for a calendar retraining:
     where accuracy never fell there may be no gain to show, and the champion stays.
+
+    `shared`: the classes (K,) that both models know; None: all. The models are compared on images of these only; the
+    challenger's recall of each other class has to reach the floor of a first model on the original images.
+    `classes_changed`: somebody changed the class list, also by a new name; then no gain is asked for, since the new
+    list is what the release is for, and not being worse on the rest is enough.
     Raises ValueError if a sample's arrays differ in length.
     """
-    samples = [one for one in (recent, original) if one is not None]
+    both = [k for k, name in enumerate(classes) if shared is None or name in shared]
+    compared = _only(original, both)
+    samples = [_only(recent, both), compared] if recent is not None else [compared]
     parts = {
-        "gain": _gain(recent),
-        "non_inferiority": _non_inferiority(original, margin=settings.margin_points / 100),
+        "gain": _gain(samples[0] if recent is not None else None, classes_changed=classes_changed),
+        "non_inferiority": _non_inferiority(compared, margin=settings.margin_points / 100),
         "class_harm": _class_harm(samples, classes, limit=settings.harm_points / 100),
     }
     numbers: dict[str, Any] = {
-        "recent": None if recent is None else _numbers(_pairs(recent)),
-        "original": _numbers(_pairs(original)) | _limits(_pairs(original), margin=settings.margin_points / 100),
-        "per_class": _class_numbers(samples, classes, limit=settings.harm_points / 100),
-        "parts": {name: part.outcome for name, part in parts.items()},
+        "recent": None if recent is None else _numbers(_pairs(samples[0])),
+        "original": _numbers(_pairs(compared)) | _limits(_pairs(compared), margin=settings.margin_points / 100),
+        "per_class": _class_numbers(samples, classes, limit=settings.harm_points / 100, places=both),
     }
-    return _verdict(list(parts.values()), numbers)
+    findings = list(parts.values())
+    if others := sorted({*range(len(classes))} - {*both}):
+        hits = _hits(original.truth, original.challenger, classes, others)
+        new = _recalls(hits, floor=settings.min_class_recall)
+        numbers["new_classes"] = {name: _share_numbers(*counts) for name, counts in hits.items()}
+        parts["new_classes"] = Finding(_worst([one.outcome for one in new]), "")
+        findings += new
+    return _verdict(findings, numbers | {"parts": {name: part.outcome for name, part in parts.items()}})
 
 
 def judge_first(*, truth: Indices, predicted: Indices, classes: Sequence[str], settings: Promotion) -> Verdict:
@@ -76,32 +97,55 @@ def judge_first(*, truth: Indices, predicted: Indices, classes: Sequence[str], s
     truth, predicted: (N,) class indices; a prediction of -1 or NaN is wrong. A class without a test image: cannot tell.
     Raises ValueError if the arrays differ in length.
     """
-    right = _right(truth, predicted)
-    per_class = {name: (int(right[truth == k].sum()), int((truth == k).sum())) for k, name in enumerate(classes)}
+    right, hits = _right(truth, predicted), _hits(truth, predicted, classes, range(len(classes)))
     accuracy = _floor("accuracy", int(right.sum()), len(right), floor=settings.min_accuracy)
-    recalls = [
-        _floor(f"recall of {name}", hits, total, floor=settings.min_class_recall)
-        for name, (hits, total) in sorted(per_class.items(), key=lambda pair: pair[1][0] / max(pair[1][1], 1))
-    ]
-    # of recalls that all pass, the lowest says enough
-    parts = [accuracy, *([one for one in recalls if one.outcome != PASSED] or recalls[:1])]
     numbers = {
         "accuracy": _share_numbers(int(right.sum()), len(right)),
-        "recall": {name: _share_numbers(hits, total) for name, (hits, total) in per_class.items()},
+        "recall": {name: _share_numbers(*counts) for name, counts in hits.items()},
         "floors": {"accuracy": settings.min_accuracy, "class_recall": settings.min_class_recall},
     }
-    return _verdict(parts, numbers)
+    return _verdict([accuracy, *_recalls(hits, floor=settings.min_class_recall)], numbers)
+
+
+def with_checklist(verdict: Verdict, checklist: Checklist | None) -> Verdict:
+    """The verdict once the bundle's own checklist is heard: a failed item fails it, and without a list nothing passes.
+
+    The list is kept among the numbers, so that the version can be judged by it again.
+    """
+    part = _heard(checklist)
+    outcome = _worst([verdict.outcome, part.outcome])
+    first = part.outcome == outcome != verdict.outcome
+    reasons = [part.reason, *verdict.reasons] if first else [*verdict.reasons, part.reason]
+    numbers = {**verdict.numbers, "parts": {**verdict.numbers.get("parts", {}), "checklist": part.outcome}}
+    if checklist is not None:
+        numbers["checklist"] = checklist.to_json(longest=LONGEST_REASON)
+    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers)
 
 
 def _verdict(parts: Sequence[Finding], numbers: dict[str, Any]) -> Verdict:
-    outcomes = {part.outcome for part in parts}
-    outcome = next((one for one in (FAILED, CANNOT_TELL) if one in outcomes), PASSED)
+    outcome = _worst([part.outcome for part in parts])
     told = [part.reason for part in parts if part.outcome == outcome or outcome == PASSED]
     told += [part.reason for part in parts if part.reason not in told]
     return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(told), numbers=numbers)
 
 
-def _gain(recent: Paired | None) -> Finding:
+def _worst(outcomes: Sequence[str]) -> str:
+    return next((one for one in (FAILED, CANNOT_TELL) if one in outcomes), PASSED)
+
+
+def _heard(checklist: Checklist | None) -> Finding:
+    if checklist is None or not checklist.items:
+        return Finding(CANNOT_TELL, "cannot tell: no checklist of this bundle; run `dvc repro`, then release it")
+    if failed := checklist.failed:
+        return Finding(FAILED, "the checklist: " + "; ".join(f"{item.name}: {item.reason}" for item in failed))
+    unknown = [item.name for item in checklist.items if item.outcome == "unknown"]
+    told = f"the checklist passes in {len(checklist.items) - len(unknown)} of {len(checklist.items)} items"
+    return Finding(PASSED, f"{told}, and cannot tell of: {', '.join(unknown)}" if unknown else told)
+
+
+def _gain(recent: Paired | None, *, classes_changed: bool) -> Finding:
+    if classes_changed:
+        return Finding(PASSED, "no gain is asked for: the list of classes was changed, and that is what is new")
     if recent is None or not len(recent.truth):
         return Finding(CANNOT_TELL, "cannot tell: too few paired examples: no recent labels that were never trained on")
     pairs = _pairs(recent)
@@ -121,7 +165,7 @@ def _gain(recent: Paired | None) -> Finding:
 def _non_inferiority(original: Paired, *, margin: float) -> Finding:
     pairs = _pairs(original)
     if not pairs.total:
-        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: the original test split is empty")
+        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: no original test image of a class both know")
     limit, power = lower_limit(pairs), power_of_non_inferiority(pairs, margin=margin)
     seen = (
         f"on {pairs.total} original test images the change is {pairs.difference:+.1%}, at worst {limit:+.1%} "
@@ -144,6 +188,21 @@ def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: flo
     if harmed:
         return Finding(FAILED, f"classes that lose more than {limit:.1%}: {', '.join(harmed)}")
     return Finding(PASSED, f"no class demonstrably loses more than {limit:.1%}")
+
+
+def _hits(
+    truth: Indices, predicted: Indices, classes: Sequence[str], places: Iterable[int]
+) -> dict[str, tuple[int, int]]:
+    """Right answers and images of each class in these places."""
+    right = _right(truth, predicted)
+    return {classes[k]: (int(right[truth == k].sum()), int((truth == k).sum())) for k in places}
+
+
+def _recalls(hits: Mapping[str, tuple[int, int]], *, floor: float) -> list[Finding]:
+    """What does not pass, the lowest first; of recalls that all pass, the lowest says enough."""
+    lowest_first = sorted(hits.items(), key=lambda pair: pair[1][0] / max(pair[1][1], 1))
+    found = [_floor(f"recall of {name}", *counts, floor=floor) for name, counts in lowest_first]
+    return [one for one in found if one.outcome != PASSED] or found[:1]
 
 
 def _floor(what: str, hits: int, total: int, *, floor: float) -> Finding:
@@ -172,7 +231,7 @@ def _per_class(samples: Sequence[Paired], classes: int) -> list[Pairs]:
     """(K,) pairs of each true class, over all samples."""
     found = []
     for k in range(classes):
-        parts = [_pairs(_only(sample, k)) for sample in samples]
+        parts = [_pairs(_only(sample, [k])) for sample in samples]
         found.append(
             Pairs(
                 gained=sum(part.gained for part in parts),
@@ -183,8 +242,11 @@ def _per_class(samples: Sequence[Paired], classes: int) -> list[Pairs]:
     return found
 
 
-def _only(sample: Paired, k: int) -> Paired:
-    kept = np.asarray(sample.truth) == k
+def _only(sample: Paired, places: Sequence[int]) -> Paired:
+    """The images of these classes."""
+    _right(sample.truth, sample.champion)  # refuses arrays of unequal length
+    _right(sample.truth, sample.challenger)
+    kept = np.isin(np.asarray(sample.truth), places)
     return Paired(*(np.asarray(one)[kept] for one in (sample.truth, sample.champion, sample.challenger)))
 
 
@@ -206,7 +268,9 @@ def _limits(pairs: Pairs, *, margin: float) -> dict[str, float]:
     }
 
 
-def _class_numbers(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> dict[str, dict[str, Any]]:
+def _class_numbers(
+    samples: Sequence[Paired], classes: Sequence[str], *, limit: float, places: Collection[int]
+) -> dict[str, dict[str, Any]]:
     pairs = _per_class(samples, len(classes))
     return {
         name: {
@@ -217,7 +281,8 @@ def _class_numbers(samples: Sequence[Paired], classes: Sequence[str], *, limit: 
             "loss_lower_limit": loss.lower,
             "harmed": loss.harmed,
         }
-        for name, one, loss in zip(classes, pairs, class_losses(pairs, limit=limit), strict=True)
+        for k, (name, one, loss) in enumerate(zip(classes, pairs, class_losses(pairs, limit=limit), strict=True))
+        if k in places
     }
 
 

@@ -1,4 +1,4 @@
-"""The report: what a model's answers on labelled images are worth, each share with its 95 % interval."""
+"""The report: what a model's answers on labelled images are worth, each figure with its 95 % interval."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,20 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeway.errors import DataError
-from leeway.stats.estimation import wilson_interval
+from leeway.evaluation.bootstrap import Resample, percentile_interval, resample
+from leeway.evaluation.intervals import Interval
+from leeway.evaluation.ranking import areas, ranking_columns
+from leeway.evaluation.reliability import (
+    Calibration,
+    answered,
+    calibration,
+    calibration_columns,
+    reliability_bins,
+    uncalibrated,
+)
 
+Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]
 NO_ANSWER = -1  # predicted index of an image whose probabilities are not all finite
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A proportion with its 95 % interval, all 0 to 1."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,185 +33,218 @@ class ClassScores:
     name: str
     support: int  # test images that are of this class
     predicted: int  # test images that were called so
-    precision: Share | None
-    recall: Share | None
-    f1: Share | None
+    precision: Interval | None
+    recall: Interval | None
+    f1: Interval | None
+    auc: Interval | None  # area under the ROC curve, this class against the rest
 
 
 @dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Answers whose confidence lies in (low, high]."""
+class SliceScore:
+    """The images of one camera, site, or whatever the manifest's slices are."""
 
-    low: float
-    high: float
-    count: int
-    confidence: float | None  # mean; None in an empty bin
-    accuracy: Share | None
+    name: str
+    images: int
+    accuracy: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that is measured on one test split."""
+    """Everything that is measured on the answers to one test split."""
 
     classes: tuple[str, ...]  # (K,)
     test_images: int
     unanswered: int  # images with a probability that is not finite: counted as wrong everywhere
-    accuracy: Share
-    top5: Share | None  # None unless K > 5
-    macro_f1: float | None  # mean over the classes that have test images
-    calibration_error: float | None  # expected calibration error over the answered images
+    grouped: bool  # images share groups: intervals are wider, since such images are alike
+    accuracy: Interval
+    top5: Interval | None  # None unless K > 5
+    macro_f1: Interval | None  # mean over the classes that have test images
+    macro_auc: Interval | None
+    calibrated: Calibration | None  # as served; None if no image was answered
+    uncalibrated: Calibration | None  # the same answers without the temperature
     per_class: tuple[ClassScores, ...]  # (K,)
+    slices: tuple[SliceScore, ...]  # by name; none where the manifest has none
     confusion: tuple[tuple[int, ...], ...]  # (K, K) actual x predicted, answered images
-    reliability: tuple[ReliabilityBin, ...]
 
     def headline(self) -> dict[str, float]:
         """The numbers one compares runs by; those that are unknown are left out."""
-        top5 = self.top5.value if self.top5 else None
-        numbers = {
-            "accuracy": self.accuracy.value,
-            "accuracy_low": self.accuracy.low,
-            "accuracy_high": self.accuracy.high,
-            "top5": top5,
+        after, before = self.calibrated, self.uncalibrated
+        known = {
+            "accuracy": self.accuracy,
+            "top5": self.top5,
             "macro_f1": self.macro_f1,
-            "calibration_error": self.calibration_error,
-            "test_images": self.test_images,
-            "unanswered": self.unanswered,
+            "macro_auc": self.macro_auc,
+            "calibration_error": after.error if after else None,
+            "calibration_error_uncalibrated": before.error if before else None,
+            "log_loss": after.log_loss if after else None,
+            "log_loss_uncalibrated": before.log_loss if before else None,
+            "brier": after.brier if after else None,
+            "worst_slice_accuracy": min((one.accuracy for one in self.slices), key=lambda one: one.value, default=None),
         }
-        return {name: number for name, number in numbers.items() if number is not None}
+        numbers = {name: found.value for name, found in known.items() if found is not None}
+        ends = {"accuracy_low": self.accuracy.low, "accuracy_high": self.accuracy.high}
+        return numbers | ends | {"test_images": self.test_images, "unanswered": self.unanswered}
 
     def to_json(self) -> dict[str, Any]:
         """The headline at the top level; classes are a list, which `dvc metrics show` leaves out of its table."""
         return self.headline() | {
             "per_class": [asdict(scores) for scores in self.per_class],
+            "slices": [asdict(one) for one in self.slices],
             "confusion": [list(row) for row in self.confusion],
         }
 
 
-def evaluate(truth: Indices, probabilities: Probabilities, *, classes: Sequence[str], bins: int) -> Report:
+def evaluate(
+    truth: Indices,
+    probabilities: Probabilities,
+    *,
+    classes: Sequence[str],
+    bins: int,
+    draws: int,
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+    groups: Sequence[str] | None = None,
+    slices: Sequence[str | None] = (),
+) -> Report:
     """Judge answers by the truth.
 
-    truth (N,) class indices; probabilities (N, K), columns in the order of `classes`. Raises DataError if there is
-    nothing to judge or the two do not fit together.
+    truth (N,) class indices; probabilities (N, K), columns in the order of `classes`, made with `temperature`; groups
+    and slices (N,) names. Accuracy, top 5, precision, recall and F1 have Wilson's interval, at an effective size where
+    images share groups; the means over classes, the area under the ROC curve, calibration error, log loss and Brier
+    score have the percentile interval of `draws` bootstrap draws. Raises DataError if there is nothing to judge or the
+    two do not fit together.
     """
     _check(truth, probabilities, classes)
     predicted = predictions(probabilities)
-    right = predicted == truth
-    confusion = confusion_matrix(truth, predicted, size=len(classes))
-    support = np.bincount(truth, minlength=len(classes))
-    per_class = tuple(
-        _class_scores(name, right=int(confusion[k, k]), support=int(support[k]), predicted=int(confusion[:, k].sum()))
-        for k, name in enumerate(classes)
+    right, plain = predicted == truth, uncalibrated(probabilities, temperature=temperature)
+    named = [one or "" for one in slices]
+    sample = resample(
+        _columns(truth, predicted, probabilities)
+        | calibration_columns(truth, right, probabilities, bins=bins)
+        | {f"plain_{name}": v for name, v in calibration_columns(truth, right, plain, bins=bins).items()}
+        | _slice_columns(named, right),
+        truth=truth,
+        groups=groups,
+        draws=draws,
+        rng=rng,
     )
-    reliability = reliability_bins(right, probabilities, bins=bins)
+    (accuracy,), (top5,) = sample.shares("right", "images"), sample.shares("among_five", "images")
+    assert accuracy is not None  # there are images
     return Report(
         classes=tuple(classes),
         test_images=len(truth),
         unanswered=int((predicted == NO_ANSWER).sum()),
-        accuracy=share(int(right.sum()), len(truth)),
-        top5=share(_among_first(truth, probabilities, first=5), len(truth)) if len(classes) > 5 else None,
-        macro_f1=_mean([scores.f1.value for scores in per_class if scores.f1 is not None]),
-        calibration_error=calibration_error(reliability),
-        per_class=per_class,
-        confusion=tuple(tuple(map(int, row)) for row in confusion),
-        reliability=reliability,
+        grouped=sample.grouped,
+        accuracy=accuracy,
+        top5=top5 if len(classes) > 5 else None,
+        macro_f1=_macro(*_f1(sample)),
+        macro_auc=_macro(*areas(sample)),
+        calibrated=calibration(sample, reliability_bins(right, probabilities, bins=bins)),
+        uncalibrated=calibration(sample, reliability_bins(right, plain, bins=bins), prefix="plain_"),
+        per_class=_per_class(sample, classes),
+        slices=_slices(sample, sorted({name for name in named if name})),
+        confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(truth, predicted, size=len(classes))),
     )
-
-
-def share(count: int, total: int) -> Share:
-    """count / total with its 95 % Wilson interval; total > 0."""
-    low, high = wilson_interval(count, total)
-    return Share(count / total, float(low), float(high))
 
 
 def predictions(probabilities: Probabilities) -> Indices:
     """(N,) index of the largest probability, the first of equals; NO_ANSWER for a row that is not all finite."""
-    return np.where(_answered(probabilities), np.argmax(probabilities, axis=1), NO_ANSWER)
+    return np.where(answered(probabilities), np.argmax(probabilities, axis=1), NO_ANSWER)
 
 
 def confusion_matrix(truth: Indices, predicted: Indices, *, size: int) -> Indices:
     """(K, K) counts, actual x predicted; images without an answer are in no cell."""
-    answered = predicted != NO_ANSWER
-    cells = truth[answered] * size + predicted[answered]
+    known = predicted != NO_ANSWER
+    cells = truth[known] * size + predicted[known]
     return np.bincount(cells, minlength=size * size).reshape(size, size)
 
 
-def reliability_bins(
-    right: NDArray[np.bool_], probabilities: Probabilities, *, bins: int
-) -> tuple[ReliabilityBin, ...]:
-    """Accuracy against confidence in `bins` equal-width bins over (0, 1]; right (N,), probabilities (N, K).
+def _columns(truth: Indices, predicted: Indices, probabilities: Probabilities) -> dict[str, NDArray[Any]]:
+    """What each image adds to the sums behind accuracy and the scores per class: (N,) or (N, K) each."""
+    classes = np.arange(probabilities.shape[1])
+    actual, called = truth[:, None] == classes, predicted[:, None] == classes
+    return {
+        "images": np.ones(len(truth)),
+        "right": predicted == truth,
+        "among_five": _among_first(truth, probabilities, first=5),
+        "actual": actual,
+        "called": called,
+        "hits": actual & called,
+        "involved": actual | called,
+    } | ranking_columns(actual, probabilities)
 
-    Images without an answer have no confidence and are in no bin.
-    """
-    confidence = probabilities.max(axis=1)
-    answered = _answered(probabilities)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    members = [answered & (place == index) for index in range(bins)]
+
+def _slice_columns(named: Sequence[str], right: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    names = sorted({name for name in named if name})
+    if not names:
+        return {}
+    inside = np.array(named)[:, None] == np.array(names)
+    return {"inside": inside, "right_inside": inside & right[:, None]}
+
+
+def _slices(sample: Resample, names: Sequence[str]) -> tuple[SliceScore, ...]:
+    if not names:
+        return ()
+    shares = zip(names, sample.total("inside"), sample.shares("right_inside", "inside"), strict=True)
+    return tuple(SliceScore(name, int(size), accuracy) for name, size, accuracy in shares if accuracy is not None)
+
+
+def _per_class(sample: Resample, classes: Sequence[str]) -> tuple[ClassScores, ...]:
+    support, predicted = sample.total("actual"), sample.total("called")
+    precision, recall = sample.shares("hits", "called"), sample.shares("hits", "actual")
+    overlap, (auc, drawn) = sample.shares("hits", "involved"), areas(sample)
     return tuple(
-        _bin(float(low), float(high), confidence[inside], right[inside])
-        for low, high, inside in zip(edges[:-1], edges[1:], members, strict=True)
+        ClassScores(
+            name=name,
+            support=int(support[k]),
+            predicted=int(predicted[k]),
+            precision=precision[k],
+            recall=recall[k],
+            f1=_f1_from(overlap[k]) if support[k] else None,
+            auc=percentile_interval(float(auc[k]), drawn[:, k]) if np.isfinite(auc[k]) else None,
+        )
+        for k, name in enumerate(classes)
     )
 
 
-def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
-    """Expected calibration error: sum over bins of count / N * |accuracy - confidence|.
+def _f1_from(overlap: Interval | None) -> Interval | None:
+    """F1 with its interval, from the share p of hits among images that are of the class, or were called so, or both.
 
-    Naeini, Cooper and Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian binning".
+    F1 = 2p / (1 + p) (the F* of Hand, Christen and Kirielle, 2021, "F*: an interpretable transformation of the
+    F-measure"). Given how many are involved, the hits are binomial, and the map is increasing: p's interval becomes
+    F1's. Unlike a bootstrap it does not shrink to a point where no image was missed.
     """
-    total = sum(one.count for one in bins)
-    gaps = [
-        one.count * abs(one.accuracy.value - one.confidence)
-        for one in bins
-        if one.accuracy is not None and one.confidence is not None
-    ]
-    return sum(gaps) / total if total else None
+    if overlap is None:
+        return None
+    value, low, high = (2 * end / (1 + end) for end in (overlap.value, overlap.low, overlap.high))
+    return Interval(value, low, high)
 
 
-def _answered(probabilities: Probabilities) -> NDArray[np.bool_]:
-    """(N,) whether every probability of an image is a number."""
-    return np.asarray(np.isfinite(probabilities).all(axis=1))
+def _f1(sample: Resample) -> tuple[Floats, Floats]:
+    """(K,) F1 = 2 hits / (actual + called), and (D, K) of the draws; NaN for a class without test images."""
+
+    def scores(hits: Floats, actual: Floats, called: Floats) -> Floats:
+        return np.where(actual > 0, 2 * hits / np.maximum(actual + called, 1), np.nan)
+
+    names = ("hits", "actual", "called")
+    return scores(*(sample.total(name) for name in names)), scores(*(sample.draws[name] for name in names))
 
 
-def _class_scores(name: str, *, right: int, support: int, predicted: int) -> ClassScores:
-    return ClassScores(
-        name=name,
-        support=support,
-        predicted=predicted,
-        precision=share(right, predicted) if predicted else None,
-        recall=share(right, support) if support else None,
-        f1=_f1(right, support + predicted - right) if support else None,
-    )
+def _macro(values: Floats, drawn: Floats) -> Interval | None:
+    """Mean over the classes that are known; in each draw over those that are known there."""
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    kept = np.ma.masked_invalid(drawn[:, known])
+    return percentile_interval(float(values[known].mean()), np.ma.filled(kept.mean(axis=1), np.nan))
 
 
-def _f1(right: int, involved: int) -> Share:
-    """F1 with its interval; `involved` images are of the class, or were called so, or both.
-
-    F1 = 2p / (1 + p) with p = right / involved (the F* of Hand, Christen and Kirielle, 2021, "F*: an interpretable
-    transformation of the F-measure"). Given `involved`, `right` is binomial, and the map is increasing: p's Wilson
-    interval becomes F1's. Unlike a bootstrap it does not shrink to a point where no image was missed.
-    """
-    p = share(right, involved)
-    value, low, high = (2 * end / (1 + end) for end in (p.value, p.low, p.high))
-    return Share(value, low, high)
-
-
-def _among_first(truth: Indices, probabilities: Probabilities, *, first: int) -> int:
-    """Images whose true class is among the `first` most probable; of equals, the lower index is first."""
+def _among_first(truth: Indices, probabilities: Probabilities, *, first: int) -> NDArray[np.bool_]:
+    """(N,) whether the true class is among the `first` most probable; of equals, the lower index is first."""
     own = probabilities[np.arange(len(truth)), truth][:, None]
     earlier = np.arange(probabilities.shape[1])[None, :] < truth[:, None]
     before = ((probabilities > own) | ((probabilities == own) & earlier)).sum(axis=1)
-    return int(((before < first) & _answered(probabilities)).sum())
-
-
-def _bin(low: float, high: float, confidence: Probabilities, right: NDArray[np.bool_]) -> ReliabilityBin:
-    count = len(right)
-    if not count:
-        return ReliabilityBin(low, high, 0, None, None)
-    return ReliabilityBin(low, high, count, float(confidence.mean()), share(int(right.sum()), count))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    return np.asarray((before < first) & answered(probabilities))
 
 
 def _check(truth: Indices, probabilities: Probabilities, classes: Sequence[str]) -> None:

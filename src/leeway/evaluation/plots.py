@@ -1,33 +1,20 @@
-"""The pictures of a report: confusion matrix, shares per class, reliability diagram. PNG, without pyplot's state."""
+"""Plots of the classes: confusion matrix, recall and precision. Figures without pyplot's state."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from leeway.evaluation.metrics import ClassScores, ReliabilityBin, Report, Share
+from leeway.evaluation.intervals import Interval
+from leeway.evaluation.metrics import ClassScores, Report
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. Markers differ too, for print in grey.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 CELL_TEXT_LIMIT = 20  # more classes than this, and a number in each cell is too small to read
 CLASSES_PER_COLUMN = 34
 PERCENT = PercentFormatter(xmax=1.0, decimals=0)
-
-
-def save_pictures(report: Report, folder: Path) -> list[Path]:
-    """Writes confusion.png, classes.png and reliability.png into `folder`, made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "confusion.png": confusion_figure(report),
-        "classes.png": classes_figure(report),
-        "reliability.png": reliability_figure(report),
-    }
-    for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=150)
-    return [folder / name for name in figures]
 
 
 def confusion_figure(report: Report) -> Figure:
@@ -41,7 +28,7 @@ def confusion_figure(report: Report) -> Figure:
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     ticks = _readable_ticks(size)
     font = float(np.clip(260 / size, 5.0, 10.0))
-    labels = [_shown(report.classes[tick]) for tick in ticks]
+    labels = [shown(report.classes[tick]) for tick in ticks]
     cell = max(0.42, 2.8 / size)  # inches; a character takes about a hundredth of an inch for each point of its height
     upright = 0.009 * font * max(map(len, labels)) > cell
     axes.set_xticks(ticks, labels, rotation=90 if upright else 0, fontsize=font)
@@ -72,40 +59,14 @@ def classes_figure(report: Report) -> Figure:
     return figure
 
 
-def reliability_figure(report: Report) -> Figure:
-    """Accuracy against confidence with 95 % intervals, over a histogram of the confidence."""
-    filled = [one for one in report.reliability if one.count]
-    figure = Figure(figsize=(6.0, 6.6), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
-    _draw_shares(
-        upper,
-        [one.confidence for one in filled],
-        [one.accuracy for one in filled],
-        vertical=True,
-        color=BLUE,
-        marker="o",
-        label="test images, with 95 % interval",
-    )
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(-0.02, 1.02))
-    upper.yaxis.set_major_formatter(PERCENT)
-    upper.legend(loc="upper left", frameon=False)
-    _draw_histogram(lower, report.reliability)
-    error = report.calibration_error
-    figure.suptitle("Calibration" if error is None else f"Calibration error {100 * error:.1f} points", fontsize=12)
-    for axes in (upper, lower):
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def _draw_classes(axes: Axes, scores: Sequence[ClassScores], *, rows: int) -> None:
     places = np.arange(len(scores))
     for offset, shares, color, marker, label in (
         (-0.16, [one.recall for one in scores], BLUE, "o", "recall"),
         (0.16, [one.precision for one in scores], ORANGE, "s", "precision"),
     ):
-        _draw_shares(axes, places + offset, shares, vertical=False, color=color, marker=marker, label=label)
-    axes.set_yticks(places, [f"{_shown(one.name)} ({one.support:,})" for one in scores], fontsize=8)
+        draw_shares(axes, places + offset, shares, vertical=False, color=color, marker=marker, label=label)
+    axes.set_yticks(places, [f"{shown(one.name)} ({one.support:,})" for one in scores], fontsize=8)
     axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(right=1.01)
     axes.xaxis.set_major_formatter(PERCENT)
@@ -115,10 +76,10 @@ def _draw_classes(axes: Axes, scores: Sequence[ClassScores], *, rows: int) -> No
     axes.tick_params(axis="y", length=0)
 
 
-def _draw_shares(
+def draw_shares(
     axes: Axes,
     places: Sequence[float | None] | np.ndarray,
-    shares: Sequence[Share | None],
+    shares: Sequence[Interval | None],
     *,
     vertical: bool,
     color: str,
@@ -135,20 +96,6 @@ def _draw_shares(
     axes.errorbar(x, y, xerr=xerr, yerr=yerr, fmt=marker, color=color, markersize=4.5, elinewidth=1.3, label=label)
 
 
-def _draw_histogram(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    axes.bar(
-        [one.low for one in bins],
-        [one.count for one in bins],
-        width=[one.high - one.low for one in bins],
-        align="edge",
-        color=BLUE,
-        edgecolor="white",
-        linewidth=0.8,
-    )
-    axes.set(xlabel="confidence", ylabel="images")
-    axes.xaxis.set_major_formatter(PERCENT)
-
-
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     for row, column in zip(*np.nonzero(counts), strict=True):
         ink = "white" if shares[row, column] > 0.55 else "black"
@@ -160,11 +107,11 @@ def _readable_ticks(size: int) -> np.ndarray:
     return np.arange(0, size, -(-size // 100))
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A class name as it fits on an axis; a dollar sign would start a formula."""
     short = name if len(name) <= 24 else f"{name[:22]}…"
     return short.replace("$", r"\$")
 
 
-def _told(share: Share) -> str:
+def _told(share: Interval) -> str:
     return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"

@@ -4,8 +4,12 @@ import logging
 import sys
 from pathlib import Path
 
+import pyarrow.compute as pc
+
+from leeway.data.audit import audit
 from leeway.data.manifest import build_manifest, write_manifest
 from leeway.data.params import DataParams
+from leeway.data.split import SPLITS
 from leeway.paramsfile import load_section
 from leeway.stages.running import run_stage
 
@@ -22,12 +26,14 @@ def prepare() -> None:
     log.info("prepare: reading %s and %s", shards, feedback)
     manifest = build_manifest(shards, feedback, params)
     write_manifest(manifest, dataset)
-    for name, split in manifest.gaps():
-        log.warning("prepare: class '%s' has no original image in the %s split", name, split)
-    sizes = ", ".join(f"{split} {len(manifest.rows(split))}" for split in ("train", "val", "test"))
+    for warning in [*params.split.unusual(), *audit(manifest).warnings]:
+        log.warning("prepare: %s", warning)
+    sizes = ", ".join(f"{split} {len(manifest.rows(split))}" for split in SPLITS)
+    held_out = pc.sum(manifest.table["held_out"]).as_py()
     log.info(
-        "prepare: dataset %s: %d images (%s), %d findings, %d conflicting labels; listed in %s",
-        *(manifest.digest[:12], len(manifest.table), sizes, len(manifest.findings), len(manifest.conflicts), dataset),
+        "prepare: dataset %s: %d images (%s, held out %d), %d findings, %d conflicting labels; listed in %s",
+        *(manifest.digest[:12], len(manifest.table), sizes, held_out),
+        *(len(manifest.findings), len(manifest.conflicts), dataset),
     )
 
 

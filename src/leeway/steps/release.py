@@ -1,8 +1,8 @@
-"""Releases: registers a bundle as challenger, gates it, and moves the champion alias, or does not."""
+"""Releases: registers a bundle as challenger, and moves the champion alias where the gate let it pass."""
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +11,14 @@ from typing import Any
 import numpy as np
 
 from leeway.bundle.contents import read_contents, verify_bundle
-from leeway.bundle.predictor import Predictor
 from leeway.checks.policy import Policy
-from leeway.data.manifest import Manifest
-from leeway.data.pixels import encoded_images
-from leeway.domain.ports import ImageStore, Registry, Store
-from leeway.domain.records import Alert, LabelledDraw, ModelVersion, Release, Verdict
+from leeway.domain.ports import Registry, Store
+from leeway.domain.records import Alert, ModelVersion, Release, Verdict
 from leeway.errors import RegistryError
-from leeway.evaluation.gate import FAILED, Paired, judge_challenger, judge_first
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 PROMOTED, REFUSED, FOR_REVIEW, ROLLED_BACK = "promoted", "refused", "left for review", "rolled back"
 UNCHANGED = "is the champion already"
-IMAGES_AT_ONCE = 512
 LONGEST_TEXT = 5_000  # characters of a description or tag that every database behind MLflow takes
 log = logging.getLogger("leeway.release")
 
@@ -82,41 +77,6 @@ def find_version(model: str, version: int, *, registry: Registry, store: Store, 
         known = ModelVersion(model, version, digest, contents.dataset_digest, contents.reference)
         store.record_model(known)
     return known
-
-
-def gate(
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
-    *,
-    policy: Policy,
-    manifest: Manifest,
-    data: Path,
-    gate_labels: Sequence[LabelledDraw],
-    images: ImageStore,
-    fetch: Fetch,
-) -> Verdict:
-    """Judges the challenger by its bundle: against the champion (STATISTICS.md, check 9), or a first one by floors."""
-    new = Predictor.load(fetch(challenger.version))
-    rows = manifest.rows("test", "original")
-    truth, tested = manifest.labels[rows], encoded_images(manifest, data, rows)
-    if new.contents.classes != manifest.classes:
-        return _incomparable("the dataset", manifest.classes, new.contents.classes)
-    if champion is None:
-        predicted = _answers(new, tested)
-        return judge_first(truth=truth, predicted=predicted, classes=manifest.classes, settings=policy.promotion)
-    old = Predictor.load(fetch(champion.version))
-    if old.contents.classes != new.contents.classes:
-        return _incomparable("the champion", old.contents.classes, new.contents.classes)
-    classes = {name: place for place, name in enumerate(manifest.classes)}
-    known = [one for one in gate_labels if one.label in classes]
-    recent = [images.get(one.image) for one in known]
-    recent_truth = np.array([classes[one.label] for one in known], dtype=np.int64)
-    return judge_challenger(
-        recent=Paired(recent_truth, _answers(old, recent), _answers(new, recent)) if known else None,
-        original=Paired(truth, _answers(old, tested), _answers(new, tested)),
-        classes=manifest.classes,
-        settings=policy.promotion,
-    )
 
 
 def release(
@@ -204,21 +164,6 @@ def _record(made: Release, store: Store, policy: Policy) -> None:
         store.queue_alert(Alert(key=key, title=title, body=made.reason, made_at=made.at))
 
 
-def _answers(predictor: Predictor, images: Sequence[bytes]) -> np.ndarray:
-    """(N,) index of the class that the bundle answers; -1, always wrong, where its numbers are not finite."""
-    found = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        answers = predictor.predict(images[start : start + IMAGES_AT_ONCE])
-        found.append(np.where(np.isfinite(answers.probabilities).all(axis=1), answers.indices, -1))
-    return np.concatenate(found)
-
-
-def _incomparable(what: str, its: Sequence[str], own: Sequence[str]) -> Verdict:
-    told = f"{what} has classes {', '.join(its)}, the challenger {', '.join(own)}"
-    reason = f"the gate has no rule for class lists that differ: {told}"
-    return Verdict(passed=False, outcome=FAILED, reasons=(reason,), numbers={})
-
-
 def _description(champion: ModelVersion | None, verdict: Verdict, outcome: str) -> str:
     """Markdown: MLflow shows it on the version's page, above the tags with every number."""
     against = f"champion version {champion.version}" if champion else "absolute floors, being the first"
@@ -229,9 +174,11 @@ def _description(champion: ModelVersion | None, verdict: Verdict, outcome: str) 
 def _as_json(numbers: Any) -> str:
     """JSON without numpy, and with null where a number is not finite. Of many classes those that lose most, to fit."""
     plain = _plain(numbers)
-    while len(text := json.dumps(plain)) > LONGEST_TEXT and isinstance(plain, dict) and len(plain) > 1:
+    text = json.dumps(plain, ensure_ascii=False)
+    while len(text) > LONGEST_TEXT and isinstance(plain, dict) and len(plain) > 1:
         worst = sorted(plain.items(), key=lambda pair: _loss(pair[1]), reverse=True)
         plain = dict(worst[: len(plain) // 2])
+        text = json.dumps(plain, ensure_ascii=False)
     return text
 
 

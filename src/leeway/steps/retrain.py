@@ -14,6 +14,7 @@ from leeway.domain.records import Action, Alert, Decision, DecisionState, ModelV
 from leeway.errors import StoreError
 from leeway.steps import feedback
 from leeway.steps.release import CHAMPION
+from leeway.training.imbalance import write_class_weights
 
 log = logging.getLogger("leeway.retrain")
 
@@ -98,10 +99,14 @@ def add_labels(
     return shard
 
 
-def fetch_champion(registry: Registry, model: str, folder: Path) -> Path | None:
-    """The champion's bundle where DVC sees it, for training to start from; None if there is no champion."""
-    version = registry.aliases(model).get(CHAMPION)
-    return None if version is None else registry.fetch(model, version, folder)
+def fetch_champion(registry: Registry, decision: Decision, *, folder: Path) -> Path | None:
+    """The champion's bundle where DVC sees it, for training to start from; None if there is no champion.
+
+    Beside it in `folder` stand the class weights that the decision carries, if any.
+    """
+    write_class_weights(folder, decision.class_weights)
+    version = registry.aliases(decision.model).get(CHAMPION)
+    return None if version is None else registry.fetch(decision.model, version, folder / "champion")
 
 
 def finish(

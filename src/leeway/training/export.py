@@ -1,9 +1,9 @@
 """Export: a trained network becomes one ONNX graph that nothing can be forgotten around."""
 
+import copy
 import logging
 import warnings
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,39 +12,39 @@ from leeway.errors import TrainingError
 from leeway.training.backbones import Network, Preprocessing
 
 PARITY_TOLERANCE = 1e-4  # of a probability, and of energy and embedding relative to their size
+ROUNDING = 4  # times torch's own error: a deep network after a few steps multiplies each rounding by 10,000
 
 
 class ServedGraph(nn.Module):
     """Normalisation, network, temperature and softmax in one."""
 
-    mean: Tensor  # (1, 3, 1, 1)
+    mean: Tensor  # (1, C, 1, 1)
     std: Tensor
 
     def __init__(self, network: Network, preprocessing: Preprocessing, temperature: float) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
-        self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 (B, H, W, 3) to probabilities (B, K), embedding (B, E), energy (B,)."""
-        images = (pixels.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        """uint8 (B, H, W, C) to probabilities (B, K), embedding (B, E), energy (B,)."""
+        images = (pixels.permute(0, 3, 1, 2).to(self.mean.dtype) / 255 - self.mean) / self.std
         embedding = self.network.embed(images)
         scaled = self.network.head(embedding) / self.temperature
         return scaled.softmax(dim=1), embedding, -self.temperature * scaled.logsumexp(dim=1)
 
 
 def export(network: Network, preprocessing: Preprocessing, *, temperature: float) -> bytes:
-    """The ONNX graph: input `pixels` uint8 (B, H, W, 3) for any B, outputs probabilities, embedding and energy.
+    """The ONNX graph: input `pixels` uint8 (B, H, W, C) for any B, outputs probabilities, embedding and energy.
 
     Raises TrainingError if the network has no ONNX form, or if onnxruntime does not answer as torch does.
     """
     served = ServedGraph(network.cpu(), preprocessing, temperature).eval()
     rule = preprocessing.rule
-    pixels = torch.randint(
-        0, 256, (3, rule.height, rule.width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    shape = (3, rule.height, rule.width, rule.channels)
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     graph = _traced(served, pixels[:2])
     _check_parity(served, graph, pixels)
     return graph
@@ -82,11 +82,22 @@ def _check_parity(served: ServedGraph, graph: bytes, pixels: Tensor) -> None:
         expected = served(pixels)
     answers = Graph(graph).run(pixels.numpy())
     for name, wanted in zip(OUTPUTS, expected, strict=True):
-        got, target = getattr(answers, name), wanted.numpy()
-        scale = max(1.0, float(np.abs(target).max()))
-        apart = float(np.abs(got - target).max()) / scale if got.shape == target.shape else float("nan")
-        if not apart <= PARITY_TOLERANCE:
+        got = torch.from_numpy(getattr(answers, name))
+        apart = _apart(got, wanted) if got.shape == wanted.shape else float("nan")
+        if not apart <= PARITY_TOLERANCE and not apart <= ROUNDING * _rounding(served, pixels):
             raise TrainingError(
                 f"graph.onnx: {name} differs from the network's by {apart:.3g}, {PARITY_TOLERANCE} allowed; "
                 "another version of torch or onnxruntime is needed for this train.backbone"
             )
+
+
+def _apart(got: Tensor, wanted: Tensor) -> float:
+    """The largest difference, relative to the largest value if that is over 1."""
+    return float((got - wanted).abs().max() / max(1.0, float(wanted.abs().max())))
+
+
+def _rounding(served: ServedGraph, pixels: Tensor) -> float:
+    """How far torch's float32 is from its float64, in the output that shows it most. Takes its time."""
+    with torch.inference_mode():
+        exact = copy.deepcopy(served).double()(pixels)
+        return max(_apart(one.double(), true) for one, true in zip(served(pixels), exact, strict=True))

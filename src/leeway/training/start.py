@@ -15,10 +15,13 @@ from leeway.training.backbones import Network
 HEAD = ("head.weight", "head.bias")
 
 
-def start_from(network: Network, bundle: Path, *, backbone: str, classes: Sequence[str]) -> None:
+def start_from(
+    network: Network, bundle: Path, *, backbone: str, classes: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> None:
     """Copies the weights out of the folder `bundle` (its bundle.json and weights.safetensors) into `network`.
 
-    Where the class lists differ, the head's rows are copied by class name, and a new class starts at random.
+    Where the class lists differ, the head's rows are copied by class name. `renamed` says what a class of old is called
+    now: one that several were merged into takes the mean of their rows. A new class starts at random.
     Raises TrainingError if the bundle is of another backbone, BundleError if it was changed.
     """
     contents = read_contents(bundle)
@@ -34,9 +37,9 @@ def start_from(network: Network, bundle: Path, *, backbone: str, classes: Sequen
     fresh = network.state_dict()
     if _shapes(state) != _shapes(fresh):
         raise _other_network(bundle, f"{backbone} of other layers", backbone)
-    network.load_state_dict(
-        {**state, **{key: _by_class(state[key], fresh[key], contents.classes, classes) for key in HEAD}}
-    )
+    names = [(renamed or {}).get(name, name) for name in contents.classes]
+    head = {key: _by_class(state[key], fresh[key], names, classes) for key in HEAD}
+    network.load_state_dict({**state, **head})
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -45,9 +48,9 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _by_class(before: Tensor, fresh: Tensor, old: Sequence[str], new: Sequence[str]) -> Tensor:
-    """(K, ...): the old rows of the classes that were known, the fresh rows of the others."""
-    rows = [before[old.index(name)] if name in old else fresh[number] for number, name in enumerate(new)]
-    return torch.stack(rows)
+    """(K, ...): the mean of the old rows of each class that was known, the fresh rows of the others."""
+    known = [[number for number, name in enumerate(old) if name == wanted] for wanted in new]
+    return torch.stack([before[rows].mean(dim=0) if rows else fresh[at] for at, rows in enumerate(known)])
 
 
 def _other_network(bundle: Path, got: str, wanted: str) -> TrainingError:

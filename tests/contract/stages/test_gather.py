@@ -20,7 +20,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for label, shade in (("cat", 0), ("dog", 100)):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for number in range(3):
-            Image.new("L", (5, 5), shade + number).save(tmp_path / "photos" / label / f"{number}.png")
+            Image.new("L", (8, 8), shade + number).save(tmp_path / "photos" / label / f"{number}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,6 +1,7 @@
 """The prepare stage: data/shards and data/feedback in, data/dataset out."""
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,31 @@ def test_a_class_missing_in_a_split_is_a_warning(workspace: Path, caplog: pytest
     assert gather.main([]) == 0
     assert prepare.main() == 0
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    gaps = read_manifest(Path("data/dataset")).gaps()
+    counts = read_manifest(Path("data/dataset")).counts("original")
+    gaps = [(name, split) for split, images in counts.items() for name, count in images.items() if not count]
     assert gaps
-    assert warnings == [f"prepare: class '{name}' has no original image in the {split} split" for name, split in gaps]
+    (told,) = (one for one in warnings if one.startswith("prepare: without any image: "))
+    assert all(f"'{name}' in {split}" in told for name, split in gaps)
+
+
+def test_classes_with_few_test_images_are_one_warning_with_the_width_of_their_interval(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path("params.yaml").write_text(PARAMS.replace("0.1}", "1.0}"))
+    assert gather.main([]) == 0
+    assert prepare.main() == 0
+    (warning,) = (one for one in caplog.messages if "test images" in one)
+    assert re.match(
+        r"prepare: under 100 test images: '\d' \d\d, .* and 5 more; of '\d' a recall of 90% would be known as "
+        r"7\d% to 9\d% only, 1\d points wide",
+        warning,
+    )
+
+
+def test_unusual_shares_are_a_warning(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    gather.main([])
+    assert prepare.main() == 0
+    assert "prepare: data.split.val is 0.3; usual is 0.1 to 0.15, with 0.7 to 0.8 for training" in caplog.messages
 
 
 def test_without_shards_it_says_what_to_run_and_keeps_what_was_there(

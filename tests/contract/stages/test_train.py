@@ -12,6 +12,8 @@ from leeway.bundle.predictor import Predictor
 from leeway.data.manifest import read_manifest
 from leeway.data.pixels import encoded_images
 from leeway.stages import gather, prepare, train
+from leeway.training.imbalance import write_class_weights
+from tiny_bundle import write_tiny_bundle
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 QUICK = {"image_size": 16, "epochs": 8, "device": "cpu"}
@@ -60,6 +62,12 @@ def test_makes_a_bundle_that_answers_better_than_chance(capsys):
     assert right.mean() > 0.3
     assert contents.dataset_digest == manifest.digest
     assert (contents.reference.total, contents.reference.correct) == (len(test), int(right.sum()))
+    told = contents.training
+    assert [epoch["epoch"] for epoch in told["history"]] == list(range(len(told["history"])))
+    assert told["first_epoch_accuracy"] == told["history"][0]["val_accuracy"]
+    assert (told["precision"], told["device"], told["start"]) == ("32", "cpu", "scratch")
+    assert contents.energy_threshold is not None
+    assert not list(Path(".leeway/cache/checkpoints").glob("last.ckpt"))
     answers = json.loads(Path("models/bundle/golden.json").read_text())["images"]
     assert len(answers) == 5
     assert len({(Path("models/bundle") / one["file"]).read_bytes() for one in answers}) == 5
@@ -77,9 +85,11 @@ def test_begins_from_the_champion_once_it_is_there(caplog):
     champion = bundle_digest(Path("models/bundle"))
     shutil.copytree("models/bundle", "models/start/champion")
     change(lambda params: params["retraining"].update(epochs=1, learning_rate=1e-6))
+    write_class_weights(Path("models/start"), {"3": 2.0})
     with caplog.at_level("INFO", "leeway"):
         assert train.main() == 0
     assert f"from champion {champion[:12]}" in caplog.text
+    assert "classes weigh 3 2.00 in the loss" in caplog.text
     assert "after 1 epochs" in caplog.text
     reference = Predictor.load(Path("models/bundle")).contents.reference
     assert reference.correct / reference.total > 0.3  # one such small step from scratch would stay at chance
@@ -93,6 +103,10 @@ def test_begins_from_the_champion_once_it_is_there(caplog):
             "train: params.yaml: train.backbone: no torchvision classifier is called",
         ),
         ({"epochs": 0}, "train: params.yaml: train.epochs:"),
+        (
+            {"weights": "champion"},
+            "train: params.yaml: train.weights is champion, but models/start/champion holds none",
+        ),
         ({"learning_rte": 1}, "train: params.yaml: train.learning_rte: unknown key. Did you mean learning_rate?"),
         ({"learning_rate": 0.99, "weight_decay": 1e30}, "train: the loss became"),
     ],
@@ -103,6 +117,14 @@ def test_a_mistake_is_one_line_with_exit_code_2_and_leaves_no_bundle(edit, told,
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith(told)
     assert not Path("models").exists()
+
+
+def test_from_scratch_a_champion_is_left_alone(caplog):
+    write_tiny_bundle(Path("models/start/champion"))  # of three colours: nothing to begin from
+    change(lambda params: (params.update(epochs=1), params["retraining"].update(start="scratch")))
+    with caplog.at_level("INFO", "leeway"):
+        assert train.main() == 0
+    assert "small_cnn from scratch on" in caplog.text
 
 
 def test_a_failed_training_leaves_the_bundle_before():

@@ -1,4 +1,3 @@
-import itertools
 import os
 import signal
 from collections.abc import Callable
@@ -10,9 +9,10 @@ import torch
 
 from leeway.errors import TrainingError
 from leeway.training.backbones import Network, build
-from leeway.training.classifier import rate_share
-from leeway.training.datamodule import Pixels, TrainingRows
-from leeway.training.fit import Fitted, Log, choose_accelerator, fit, logits_of
+from leeway.training.datamodule import Pixels
+from leeway.training.fit import Fitted, choose_accelerator, fit, logits_of
+from leeway.training.journal import Log
+from leeway.training.order import TrainingRows
 from leeway.training.params import TrainParams
 
 CLASSES = ("standing", "lying")
@@ -50,10 +50,11 @@ def test_logs_every_epoch_with_loss_accuracy_and_learning_rate(bars, params, tmp
     assert all(np.isfinite(list(one.values())).all() for one in told.values())
 
 
-def test_gives_back_the_best_epoch_not_the_last(bars, params, tmp_path):
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_gives_back_the_best_epoch_not_the_last(bars, params, tmp_path, ema):
     losses: list[float] = []
     guesses = bars[0], np.random.default_rng(2).integers(0, 2, 96)  # nothing to learn: it can only get worse
-    chosen = params.model_copy(update={"epochs": 7, "learning_rate": 0.1})
+    chosen = params.model_copy(update={"epochs": 9, "learning_rate": 0.02, "ema": ema})
     result = fitted(guesses, chosen, tmp_path / "kept", log=lambda metrics, _: losses.append(metrics["val_loss"]))
     logits = torch.from_numpy(logits_of(result.network, data_of(guesses, chosen)))
     again = torch.nn.functional.cross_entropy(logits, torch.from_numpy(guesses[1][64:])).item()
@@ -62,11 +63,53 @@ def test_gives_back_the_best_epoch_not_the_last(bars, params, tmp_path):
     assert min(losses) < losses[-1]
 
 
-def test_stops_early_and_keeps_three_checkpoints(bars, params, tmp_path):
-    chosen = params.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.1})
+def test_tells_the_loss_of_one_step_in_fifty(bars, params, tmp_path, caplog):
+    caplog.set_level("INFO", "leeway")
+    told: dict[int, dict[str, float]] = {}
+
+    def keep(metrics: dict[str, float], number: int) -> None:
+        if "step_loss" in metrics:
+            told[number] = metrics
+
+    many = tuple(np.concatenate([part[:64], part]) for part in bars)
+    rows = TrainingRows(np.arange(128), np.arange(128, 160))
+    chosen = params.model_copy(update={"batch_size": 2})
+    data = Pixels(*many, rows=rows, params=chosen, mean=MEAN, std=STD)
+    fit(build(chosen, CLASSES), data, chosen, log=keep, folder=tmp_path / "kept")
+    assert list(told) == [50, 114]  # the 50th of each epoch's 64
+    assert all(np.isfinite(list(one.values())).all() for one in told.values())
+    assert "epoch 1, batch 50 of 64: loss " in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mixup": 0.2, "cutmix": 1.0},
+        {"imbalance": "weighted_sampler"},
+        {"optimizer": "sgd", "learning_rate": 0.05, "schedule": "plateau", "gradient_clip": 1.0},
+        {"precision": "bf16"},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_every_way_of_training_learns(bars, params, tmp_path, change):
+    chosen = params.model_copy(update={"epochs": 12, "patience": 12, **change})
     result = fitted(bars, chosen, tmp_path / "kept")
-    assert result.epochs < 60
-    assert len(list((tmp_path / "kept").iterdir())) == 3
+    assert max(epoch["val_accuracy"] for epoch in result.history) > 0.85
+
+
+def test_a_class_of_little_weight_is_answered_less_often(bars, params, tmp_path):
+    noise = np.random.default_rng(3).integers(0, 255, bars[0].shape, dtype=np.uint8), bars[1]  # nothing but the weights
+    data, weights = data_of(noise, params), np.array([0.2, 1.8])
+    result = fit(build(params, CLASSES), data, params, log=silent, folder=tmp_path / "kept", class_weights=weights)
+    assert (logits_of(result.network, data).argmax(axis=1) == 1).mean() > 0.9
+
+
+@pytest.mark.parametrize(("schedule", "earliest"), [("plateau", 3), ("cosine", 23)])
+def test_stops_early_but_not_at_the_high_rates_and_keeps_three_checkpoints(bars, params, tmp_path, schedule, earliest):
+    chosen = params.model_copy(update={"epochs": 40, "patience": 2, "learning_rate": 0.1, "schedule": schedule})
+    result = fitted(bars, chosen, tmp_path / "kept")
+    assert earliest <= result.epochs < 40
+    assert len(list((tmp_path / "kept").glob("epoch=*.ckpt"))) == 3
 
 
 def test_checkpoints_of_the_run_before_are_gone(bars, params, tmp_path):
@@ -134,15 +177,6 @@ DEVICES: dict[str, Callable[[], bool]] = {
     "mps": torch.backends.mps.is_available,
     "cuda": torch.cuda.is_available,
 }
-
-
-def test_the_rate_warms_up_and_falls_to_zero():
-    shares = [rate_share(step, 100) for step in range(101)]
-    assert shares[0] == pytest.approx(0.2)
-    assert shares[5] == 1
-    assert all(later <= earlier for earlier, later in itertools.pairwise(shares[5:]))
-    assert shares[100] == pytest.approx(0, abs=1e-12)
-    assert all(0 <= rate_share(step, 1) <= 1 for step in range(2))
 
 
 def test_a_torchvision_model_trains_end_to_end(bars, params, tmp_path):

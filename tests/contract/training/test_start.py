@@ -57,6 +57,17 @@ def test_head_rows_are_copied_by_class_name_and_a_new_class_starts_at_random(par
     assert torch.equal(network.head.weight[NEW.index("bird")], fresh)
 
 
+def test_a_renamed_class_keeps_its_row_and_merged_ones_take_the_mean_of_theirs(params, champion, tmp_path):
+    bundle = save_champion(tmp_path / "start", champion)
+    now = ("boat", "pet")
+    network = build(params, now)
+    renamed = {"cat": "pet", "dog": "pet", "ship": "boat"}
+    start_from(network, bundle, backbone="small_cnn", classes=now, renamed=renamed)
+    assert torch.equal(network.head.weight[0], champion.head.weight[2])
+    assert torch.allclose(network.head.weight[1], champion.head.weight[:2].mean(dim=0))
+    assert network.head.bias[1].item() == pytest.approx(champion.head.bias[:2].mean().item())
+
+
 def test_another_backbone_is_refused(params, champion, tmp_path):
     bundle = save_champion(tmp_path / "start", champion, backbone="resnet18")
     with pytest.raises(TrainingError, match=r"champion is resnet18; train\.backbone in params\.yaml is small_cnn"):

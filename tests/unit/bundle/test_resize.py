@@ -32,6 +32,65 @@ def test_without_a_shorter_side_the_image_is_stretched():
     assert (pixels[:, 10:] > 235).all()
 
 
+def stripes() -> Image.Image:
+    """40 x 20: red, then green in the middle half, then blue."""
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, :10, 0] = pixels[:, 10:30, 1] = pixels[:, 30:, 2] = 255
+    return Image.fromarray(pixels)
+
+
+def test_a_crop_keeps_the_aspect_and_the_middle():
+    pixels = ResizeRule(10, 10, fit="crop").apply(stripes())
+    assert pixels.shape == (10, 10, 3)
+    assert (pixels[:, 1:-1] == (0, 255, 0)).all()
+    wide = ResizeRule(10, 20, fit="crop").apply(stripes())
+    assert (wide[:, 6:14] == (0, 255, 0)).all()
+    assert (wide[:, :4] == (255, 0, 0)).all()
+
+
+def test_a_pad_keeps_the_aspect_and_the_whole_image():
+    pixels = ResizeRule(20, 20, fit="pad").apply(stripes())
+    assert (pixels[:5] == 0).all()
+    assert (pixels[15:] == 0).all()
+    assert (pixels[5:15, 6:14] == (0, 255, 0)).all()
+    assert (pixels[5:15, :4] == (255, 0, 0)).all()
+    assert (pixels[5:15, -4:] == (0, 0, 255)).all()
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_fit_gives_the_size_whatever_the_aspect(fit, channels):
+    for size in ((30, 7), (7, 30), (11, 11), (1, 1)):
+        pixels = ResizeRule(9, 14, fit=fit, channels=channels).apply(picture(*size))
+        assert (pixels.shape, pixels.dtype) == ((9, 14, channels), np.uint8)
+
+
+def test_grey_is_how_bright_the_colours_appear():
+    rgb = picture(12, 9)
+    grey = ResizeRule(9, 12, channels=1).apply(rgb)[..., 0]
+    expected = np.asarray(rgb) @ [0.299, 0.587, 0.114]  # ITU-R BT.601
+    assert np.abs(grey - expected).max() <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grey_image_keeps_its_values(channels):
+    values = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    pixels = ResizeRule(8, 8, channels=channels).apply(Image.fromarray(values))
+    assert (pixels == values[..., None]).all()
+
+
+def test_a_rule_of_before_fit_was_named_means_what_it_did():
+    """bundle.json of older bundles has neither fit nor channels."""
+    assert ResizeRule(**{"height": 8, "width": 8, "shorter_side": None, "interpolation": "bilinear"}).fit == "stretch"
+    assert ResizeRule(**{"height": 8, "width": 8, "shorter_side": 9, "interpolation": "bicubic"}).fit == "crop"
+
+
+@pytest.mark.parametrize("wrong", [{"fit": "squeeze"}, {"channels": 4}, {"fit": "pad", "shorter_side": 9}])
+def test_what_is_no_way_to_resize_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"no such way to resize.*stretch, crop, pad"):
+        ResizeRule(8, 8, **wrong)
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "CMYK", "I;16"])
 def test_every_kind_of_image_becomes_rgb(mode):
     grey = Image.fromarray(np.full((9, 9), 200, np.uint8))

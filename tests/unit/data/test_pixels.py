@@ -52,6 +52,14 @@ def test_each_row_holds_the_pixels_that_serving_would_see(manifest: Manifest, da
         np.testing.assert_array_equal(pixels[row], RULE.apply(decode(content)))
 
 
+def test_grey_rows_of_any_size_hold_one_channel(manifest: Manifest, data: Path, tmp_path: Path) -> None:
+    rule = ResizeRule(height=5, width=9, fit="pad", channels=1)
+    pixels = pixel_array(manifest, data, rule, tmp_path / "cache")
+    assert (pixels.shape, pixels.dtype) == ((26, 5, 9, 1), np.uint8)
+    for row, content in enumerate(encoded_images(manifest, data, range(26))):
+        np.testing.assert_array_equal(pixels[row], rule.apply(decode(content)))
+
+
 def test_is_decoded_once(manifest: Manifest, data: Path, tmp_path: Path) -> None:
     first = np.array(pixel_array(manifest, data, RULE, tmp_path / "cache"))
     for path in (data / "shards").glob("part-*.parquet"):

@@ -5,19 +5,24 @@ import hashlib
 import os
 import shutil
 import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from leeway.data.shards import PART_IMAGES, Gathered, gather_images, read_listing, staged
+from leeway.data.parts import PART_IMAGES
+from leeway.data.shards import Gathered, gather_images, read_listing
 from leeway.data.sources import DigitsSource, FolderSource, Item
+from leeway.data.staging import staged
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
 
 class ManyDots(ParamsModel):
-    """A source of 1 x 1 pictures, each of another colour; quick to make and to decode.
+    """A source of 8 x 8 pictures, each of another colour; quick to make and to decode.
 
     The last one cannot be read as long as there is a file `locked`.
     """
@@ -30,9 +35,12 @@ class ManyDots(ParamsModel):
     def items(self) -> list[Item]:
         return [self._item(number) for number in range(self.count)]
 
+    def picture(self, number: int) -> bytes:
+        head = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 246, 0, 0, 54, 40, 8, 8, 1, 24, 0, 192, 0, 0, 0, 0)
+        return head + 64 * number.to_bytes(3, "little")
+
     def _item(self, number: int) -> Item:
-        content = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 58, 0, 0, 54, 40, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0)
-        content += number.to_bytes(4, "little")
+        content = self.picture(number)
 
         def read() -> bytes:
             if number == self.count - 1 and self.locked is not None and self.locked.exists():
@@ -229,7 +237,8 @@ def test_each_bad_file_is_listed_and_the_others_are_used(photos, picture) -> Non
     assert rows["cat/torn.jpg"]["finding"] == "truncated"
     assert rows["cat/zero.png"]["finding"] == "empty"
     assert rows["dog/text.png"]["finding"] == "unreadable"
-    assert (rows["dog/really.png"]["finding"], rows["dog/really.png"]["reason"]) == (None, "named .png, but is JPEG")
+    assert rows["dog/really.png"]["finding"] is None
+    assert rows["dog/really.png"]["remarks"] == ["wrong extension: named .png, but is JPEG"]
     assert len(stored(root)) == 7
 
 
@@ -274,3 +283,55 @@ def test_a_listing_that_is_damaged_is_told(photos) -> None:
     (shards_of(root) / "listing.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(DataError, match=r"listing\.parquet: not a readable Parquet file"):
         gather(root)
+
+
+GATHER = """
+import sys
+from pathlib import Path
+from leeway.data.shards import gather_images
+from leeway.data.sources import FolderSource
+
+print("started", flush=True)
+gather_images(FolderSource(path=sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_run_that_is_killed_is_gone_on_with(tmp_path: Path) -> None:
+    """A process that gathers for real gets SIGKILL once its first part is there; the next run reads only the rest."""
+    root = tmp_path / "photos"
+    for number in range(PART_IMAGES + 2_000):
+        path = root / ("cat", "dog")[number % 2] / f"{number:05d}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(ManyDots(count=1).picture(number))
+    command = [sys.executable, "-c", GATHER, str(root), str(shards_of(root))]
+    first_part = shards_of(root).with_name(".shards.partial") / "inspected-00000.parquet"
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        while not first_part.exists():
+            assert process.poll() is None, "it ended before its first part was there"
+            time.sleep(0.005)
+        process.kill()
+    assert not shards_of(root).exists()
+    found = gather(root)
+    assert found == Gathered(files=PART_IMAGES + 2_000, inspected=2_000, gone=0, unusable=0, changed=True)
+    assert sorted(os.listdir(shards_of(root).parent)) == ["shards"]  # noqa: PTH208 - hidden ones count
+    assert not gather(root).changed
+    assert stored(root) == {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.bmp")}
+
+
+def test_what_a_killed_run_staged_for_another_source_is_not_used(photos, tmp_path: Path) -> None:
+    root = photos(cat=3, dog=3)
+    staged_before = shards_of(root).with_name(".shards.partial")
+    staged_before.mkdir(parents=True)
+    (staged_before / "run.json").write_text('{"source": {"kind": "digits"}, "base": []}')
+    (staged_before / "part-00000.parquet").write_bytes(b"of other images")
+    assert gather(root).inspected == 6
+    assert parts(root) == ["part-00000.parquet"]
+
+
+def test_shards_of_an_earlier_version_are_made_anew(photos) -> None:
+    root = photos(cat=3, dog=3)
+    gather(root)
+    part = shards_of(root) / "part-00000.parquet"
+    pq.write_table(pq.read_table(part, columns=["asset", "bytes"]), part)
+    assert gather(root).inspected == 6
+    assert "thumbnail" in pq.read_schema(part).names

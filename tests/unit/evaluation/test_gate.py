@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from leeway.checks.policy import Promotion
-from leeway.evaluation.gate import Paired, judge_challenger, judge_first
+from leeway.domain.records import Verdict
+from leeway.evaluation.checklist import Checklist, Item
+from leeway.evaluation.gate import Paired, judge_challenger, judge_first, with_checklist
 
 CLASSES = ("cat", "dog", "ship")
 LENIENT = Promotion(margin_points=3)
@@ -138,3 +140,103 @@ def test_a_first_model_that_misses_one_class_fails_though_its_accuracy_is_high()
 def test_a_class_without_test_images_cannot_be_told():
     assert first([0, 1] * 50, [0, 1] * 50).outcome == "cannot tell"
     assert first([], []).outcome == "cannot tell"
+
+
+NEW = ("cat", "dog", "ship", "train")
+
+
+def with_new_class(*, right: int, of: int) -> Paired:
+    """EVEN, and images of a fourth class, which the champion does not know."""
+    truth = np.concatenate([EVEN.truth, np.full(of, 3)])
+    answers = np.where(np.arange(of) < right, 3, 0)
+    return Paired(truth, np.concatenate([EVEN.champion, np.full(of, 2)]), np.concatenate([EVEN.challenger, answers]))
+
+
+def judge_new(original: Paired, recent: Paired | None = BETTER) -> Verdict:
+    return judge_challenger(recent=recent, original=original, classes=NEW, settings=LENIENT, shared=CLASSES)
+
+
+def test_models_of_other_class_lists_are_compared_on_the_classes_that_both_know():
+    """The champion gets no loss and the challenger no gain from images that the champion could not have named."""
+    verdict, plain = judge_new(with_new_class(right=40, of=40)), judge(BETTER)
+    assert verdict.passed
+    for name in ("recent", "original"):
+        assert verdict.numbers[name] == plain.numbers[name]
+    assert list(verdict.numbers["per_class"]) == list(CLASSES)
+    assert verdict.numbers["new_classes"]["train"]["value"] == 1.0
+    assert verdict.numbers["parts"]["new_classes"] == "passed"
+
+
+def test_recent_images_of_a_new_class_are_no_gain():
+    truth = np.full(75, 3)
+    verdict = judge_new(with_new_class(right=40, of=40), recent=Paired(truth, np.zeros(75), truth))
+    assert verdict.outcome == "cannot tell"
+    assert verdict.numbers["recent"]["images"] == 0
+
+
+@pytest.mark.parametrize(("right", "of", "outcome"), [(29, 40, "failed"), (30, 40, "passed"), (0, 0, "cannot tell")])
+def test_a_new_class_has_to_reach_the_floor_of_a_first_model(right, of, outcome):
+    verdict = judge_new(with_new_class(right=right, of=of))
+    assert verdict.outcome == outcome
+    assert any("recall of train" in reason for reason in verdict.reasons) or outcome == "cannot tell"
+
+
+def test_a_changed_class_list_needs_no_gain_but_may_not_cost_the_other_classes():
+    def judged(original: Paired) -> Verdict:
+        return judge_challenger(recent=None, original=original, classes=CLASSES, settings=LENIENT, classes_changed=True)
+
+    assert judged(EVEN).passed
+    assert judged(paired(540, challenger_wrong=range(60))).outcome == "failed"
+
+
+def test_a_class_that_the_challenger_forgot_fails():
+    """Known to the champion and to the dataset, but not to the challenger: so not shared, and never right."""
+    verdict = judge_challenger(recent=BETTER, original=EVEN, classes=CLASSES, settings=LENIENT, shared=("cat", "dog"))
+    assert verdict.numbers["new_classes"]["ship"]["images"] == 180
+    forgotten = Paired(EVEN.truth, EVEN.champion, np.where(EVEN.truth == 2, -1, EVEN.challenger))
+    verdict = judge_challenger(
+        recent=BETTER, original=forgotten, classes=CLASSES, settings=LENIENT, shared=("cat", "dog")
+    )
+    assert verdict.outcome == "failed"
+    assert "recall of ship is 0.0%" in verdict.reasons[0]
+
+
+def test_models_that_share_no_class_cannot_be_compared():
+    verdict = judge_challenger(recent=BETTER, original=EVEN, classes=CLASSES, settings=LENIENT, shared=())
+    assert verdict.outcome == "cannot tell"
+    assert "no original test image of a class both know" in " ".join(verdict.reasons)
+
+
+PASSING = Verdict(True, "passed", ("a gain",), {"parts": {"gain": "passed"}})
+GOOD = Item("head matches the classes", "pass", "3 of 3")
+OPEN = Item("must-pass set", "unknown", "there is none")
+BAD = Item("no leakage between splits", "fail", "2 images leak")
+
+
+def test_a_failed_item_stops_a_verdict_that_would_pass():
+    verdict = with_checklist(PASSING, Checklist("b1", (GOOD, BAD, OPEN)))
+    assert (verdict.passed, verdict.outcome) == (False, "failed")
+    assert verdict.reasons == ("the checklist: no leakage between splits: 2 images leak", "a gain")
+    assert verdict.numbers["parts"] == {"gain": "passed", "checklist": "failed"}
+
+
+def test_what_is_unknown_does_not_stop_it_and_is_told():
+    verdict = with_checklist(PASSING, Checklist("b1", (GOOD, OPEN)))
+    assert verdict.passed
+    assert verdict.reasons[1] == "the checklist passes in 1 of 2 items, and cannot tell of: must-pass set"
+
+
+def test_without_a_checklist_nothing_passes_and_a_failure_stays_one():
+    verdict = with_checklist(PASSING, None)
+    assert (verdict.passed, verdict.outcome) == (False, "cannot tell")
+    assert verdict.reasons[0].startswith("cannot tell: no checklist of this bundle; run `dvc repro`")
+    assert with_checklist(PASSING, Checklist("b1", ())).outcome == "cannot tell"
+    failed = with_checklist(Verdict(False, "failed", ("a loss",), {}), None)
+    assert (failed.outcome, failed.reasons[0]) == ("failed", "a loss")
+
+
+def test_the_checklist_is_kept_among_the_numbers_short_enough_for_a_tag():
+    wordy = Checklist("b1", tuple(Item(f"item {k}", "pass", "x" * 2000) for k in range(9)))
+    kept = with_checklist(PASSING, wordy).numbers["checklist"]
+    assert kept["bundle_digest"] == "b1"
+    assert len(json.dumps(kept)) < 5000

@@ -1,0 +1,104 @@
+"""Must-pass set: images that a release has to get right, kept in a folder with a list of what they show."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from leeway.bundle.predictor import Predictor
+from leeway.bundle.resize import decode
+from leeway.errors import DataError
+
+LIST = "must_pass.csv"
+COLUMNS = ("path", "label")
+IMAGES_AT_ONCE = 512  # decoded images held in memory
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row of the list with its image."""
+
+    path: str  # as the list has it: relative to the list's folder
+    label: str
+    content: bytes  # the encoded image
+
+    @property
+    def asset(self) -> str:
+        """The image's id in a dataset version."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """An image of the set, and what the bundle calls it."""
+
+    path: str
+    label: str
+    answer: str
+    confidence: float
+    trained_on: bool  # the same file is among the images that the model was trained on
+
+    @property
+    def right(self) -> bool:
+        return self.answer == self.label and bool(np.isfinite(self.confidence))
+
+
+def read_must_pass(
+    folder: Path, *, classes: Collection[str], renamed: Mapping[str, str] | None = None
+) -> tuple[Wanted, ...]:
+    """The rows of must_pass.csv in `folder`, with their images; none if there is no such file.
+
+    A label that was `renamed` (old name -> name now) is taken by its name now. Raises DataError, with the line, for
+    another header, a label that is no class, a path listed twice, and an image that is missing or cannot be decoded.
+    """
+    path = folder / LIST
+    if not path.exists():
+        return ()
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not {*COLUMNS} <= {*rows.fieldnames}:
+            raise DataError(f"{path}: columns {', '.join(rows.fieldnames or ['none'])}; expected {', '.join(COLUMNS)}")
+        found = [_wanted(row, f"{path}, line {rows.line_num}", folder, classes, renamed or {}) for row in rows]
+    twice = [name for name, count in Counter(one.path for one in found).items() if count > 1]
+    if twice:
+        raise DataError(f"{path}: listed more than once: {', '.join(twice)}; keep one row each")
+    return tuple(found)
+
+
+def answer_required(
+    predictor: Predictor, wanted: Sequence[Wanted], *, trained_on: Collection[str]
+) -> tuple[Required, ...]:
+    """What the bundle says about each image, in order; `trained_on` are the assets of the train and val splits."""
+    answered: list[Required] = []
+    for start in range(0, len(wanted), IMAGES_AT_ONCE):
+        chunk = wanted[start : start + IMAGES_AT_ONCE]
+        answers = predictor.predict([one.content for one in chunk])
+        for one, index, confidence in zip(chunk, answers.indices, answers.confidence, strict=True):
+            name = predictor.contents.classes[int(index)]
+            answered.append(Required(one.path, one.label, name, float(confidence), one.asset in trained_on))
+    return tuple(answered)
+
+
+def _wanted(
+    row: Mapping[str | None, str | None], place: str, folder: Path, classes: Collection[str], renamed: Mapping[str, str]
+) -> Wanted:
+    path, label = (row.get(column) or "" for column in COLUMNS)
+    if not path or not label or None in row:
+        raise DataError(f"{place}: {', '.join(map(str, row.values()))}: expected a path and a label")
+    label = renamed.get(label, label)
+    if label not in classes:
+        raise DataError(
+            f"{place}: label '{label}' is not a class of the dataset; classes: {', '.join(sorted(classes))}"
+        )
+    try:
+        content = (folder / path).read_bytes()
+        decode(content)
+    except OSError as error:
+        raise DataError(f"{place}: {folder / path}: {error.strerror}; paths are relative to {folder}") from error
+    except DataError as error:
+        raise DataError(f"{place}: {folder / path}: {error}") from error
+    return Wanted(path, label, content)

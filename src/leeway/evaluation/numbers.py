@@ -1,0 +1,33 @@
+"""Numbers: the files that DVC compares and plots."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from leeway.evaluation.metrics import NO_ANSWER, Report
+from leeway.evaluation.record import Evaluation
+
+
+def write_metrics(path: Path, evaluation: Evaluation) -> None:
+    """The metrics of `dvc metrics show`, written last: a file of them is there once all else is."""
+    told = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False)
+    path.write_text(f"{told}\n", encoding="utf-8")
+
+
+def write_plots(folder: Path, report: Report, *, truth: NDArray[Any], predicted: NDArray[Any]) -> None:
+    """confusion.csv and reliability.csv; truth, predicted (N,) class indices, NO_ANSWER allowed among the latter."""
+    names = {**dict(enumerate(report.classes)), NO_ANSWER: "(no answer)"}
+    pairs = zip(truth.tolist(), predicted.tolist(), strict=True)
+    _write(folder / "confusion.csv", ["actual", "predicted"], ((names[was], names[said]) for was, said in pairs))
+    bins = report.calibrated.bins if report.calibrated else ()
+    rows = [(one.confidence, one.accuracy.value, one.count) for one in bins if one.accuracy]
+    _write(folder / "reliability.csv", ["confidence", "accuracy", "images"], rows)
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])

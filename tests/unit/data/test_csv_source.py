@@ -1,0 +1,66 @@
+"""A list of files: what it may say, and how its mistakes are told."""
+
+from pathlib import Path
+
+import pytest
+
+from leeway.data.inspection import Finding, inspect
+from leeway.data.sources import CsvSource
+from leeway.errors import DataError
+
+
+def listed(tmp_path: Path, text: str) -> CsvSource:
+    (tmp_path / "list.csv").write_text(text, encoding="utf-8-sig")
+    return CsvSource(path=str(tmp_path / "list.csv"))
+
+
+def test_columns_say_what_is_where(photos, tmp_path: Path, picture) -> None:
+    photos(cat=1, dog=1)
+    text = "split,label,path,slice,group,note\n"
+    text += "test,Cat,photos/cat/000.png,hall,patient 7,x\n,Dog,./photos/dog/000.png,,,\n"
+    first, second = listed(tmp_path, text).items()
+    assert (first.origin, first.label, first.split) == ("photos/cat/000.png", "Cat", "test")
+    assert (first.slice, first.group) == ("hall", "patient 7")
+    assert (second.origin, second.split, second.slice, second.group) == ("photos/dog/000.png", None, None, None)
+    assert (first.read(), first.size) == (picture(0), len(picture(0)))
+
+
+def test_a_file_that_is_not_there_is_a_finding(photos, tmp_path: Path) -> None:
+    photos(cat=1)
+    items = listed(tmp_path, "path,label\nphotos/cat/000.png,cat\nphotos/cat/gone.png,cat\nphotos,cat\n").items()
+    found = {item.origin: inspect(item).found.finding for item in items}
+    assert found == {
+        "photos": Finding.NOT_AN_IMAGE,
+        "photos/cat/000.png": None,
+        "photos/cat/gone.png": Finding.UNREADABLE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,label\na.png,cat\n", "column path is missing; found: file, label; needed: path, label"),
+        ("", "column path, label is missing; found: nothing"),
+        ("path,label\n", "has a heading and no line"),
+        ("path,label\na.png,cat\n,dog\n", "line 3: the path is blank"),
+        ("path,label\na.png,\n", "line 2: the label is blank"),
+        (
+            "path,label,split\na.png,cat,training\n",
+            "line 2: split 'training' is unknown; known: train, val, test, held_out",
+        ),
+        ("path,label\na.png,cat\n./a.png,dog\n", "line 3: 'a.png' stands in line 2 already"),
+        ("path,label\n/data/a.png,cat\n", "line 2: '/data/a.png' is absolute"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(DataError) as error:
+        listed(tmp_path, text).items()
+    assert told in str(error.value)
+
+
+def test_a_list_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"does not exist; params\.yaml, data\.source\.path"):
+        CsvSource(path=str(tmp_path / "none.csv")).items()
+    (tmp_path / "list.csv").write_bytes(b"path,label\n\xff\xfe,cat\n")
+    with pytest.raises(DataError, match="is not a CSV in UTF-8"):
+        CsvSource(path=str(tmp_path / "list.csv")).items()
