@@ -29,7 +29,7 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
         "train.backbone": "airbench",
         "train.batch_size": 512,
         "train.optimizer": "sgd",
-        "train.learning_rate": 0.75,  # in proportion to the batch
+        "train.learning_rate": 0.5,  # in proportion to the batch
         "train.schedule": "one_cycle",
         "train.weight_decay": 0.0013,
         "train.label_smoothing": 0.2,
@@ -38,7 +38,8 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
         "evaluate.tta": "mirror",
     }
 )
-EPOCHS = 10
+EPOCHS = 16
+AIM, AIM_CPU_SECONDS = 0.90, 1200
 
 TUTORIAL_BATCH = 128
 TUTORIAL_EPOCHS = 10  # to 90 %, assumed: in its favour, with a schedule made for so few
@@ -124,6 +125,13 @@ def run_tutorial(images: Path, *, steps: int) -> tuple[Cost, int]:
 # ---- the page ----
 
 
+def verdict(accuracy: float, cpu_seconds: float) -> str:
+    """Of the training and its plain test accuracy."""
+    short = [f"by {100 * (AIM - accuracy):.1f} points"] if accuracy < AIM else []
+    short += [f"by {cpu_seconds - AIM_CPU_SECONDS:.0f} CPU seconds"] if cpu_seconds > AIM_CPU_SECONDS else []
+    return f"missed {' and '.join(short)}" if short else "reached"
+
+
 def page(found: Mapping[str, Any]) -> str:
     own, tutorial = found["product"], found["tutorial"]
     rows = [
@@ -139,6 +147,7 @@ def page(found: Mapping[str, Any]) -> str:
         low=own["metrics"]["accuracy_low"],
         high=own["metrics"]["accuracy_high"],
         mirrored=own["mirrored_accuracy"],
+        verdict=verdict(own["accuracy"], own["train"]["cpu_seconds"]),
         epochs=own["epochs"],
         params=params,
         rows="\n".join(rows),
@@ -159,7 +168,8 @@ Others use the machine, too: CPU seconds are what can be compared.
 
 **{accuracy:.2%} of {test_images:,} test images right after {epochs} epochs** (95 % interval {low:.1%} to {high:.1%});
 {mirrored:.2%} with the mean of the answers to an image and its mirror image.
-Aimed at: 90 % in 600 s by the clock on two quiet cores, which are at most 1,200 CPU seconds.
+Aimed at: 90 % in 600 s by the clock on two quiet cores, which are at most 1,200 CPU seconds;
+{verdict}.
 
 | `dvc repro` | |
 |---|---|

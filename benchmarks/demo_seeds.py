@@ -1,6 +1,6 @@
 """Does the story of the demo hold for seeds that nothing was tuned on?  Rows of the tables in docs/demo.md.
 
-    python benchmarks/demo_seeds.py --first 11 --count 10 --jobs 2 [--no-drift]
+    python benchmarks/demo_seeds.py --first 11 --count 10 --jobs 2 [--no-drift] [--scratch]
 
 Each seed is a whole `flows/demo.py` in a folder of its own: other digits, another world, labeler and training.
 """
@@ -45,10 +45,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=1, help="demos side by side")
     parser.add_argument("--no-drift", action="store_true")
+    parser.add_argument("--scratch", action="store_true", help="retrain from random weights")
     chosen = parser.parse_args()
     columns = QUIET if chosen.no_drift else tuple(COLUMNS)
     print(f"| {' | '.join(COLUMNS[name] for name in columns)} | holds |\n|{'---|' * (len(columns) + 1)}", flush=True)
-    extra = ["--no-drift"] if chosen.no_drift else []
+    extra = ["--no-drift"] * chosen.no_drift + ["--scratch"] * chosen.scratch
     held = 0
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(chosen.jobs) as pool:
         seeds = range(chosen.first, chosen.first + chosen.count)

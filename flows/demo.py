@@ -1,6 +1,6 @@
 """Lives through 60 nights of a digit classifier whose camera is tilted one night: the whole loop, on this machine.
 
-    python flows/demo.py [--seed 0] [--nights 60] [--drift-night 20] [--no-drift] [--folder demo]
+    python flows/demo.py [--seed 0] [--nights 60] [--drift-night 20] [--no-drift] [--scratch] [--folder demo]
 
 Everything is real: DVC, MLflow, Prefect, the monitor and its labels. Only production and the person who labels are
 simulated, so that the truth is known. Exits with 1 if the loop did not do what it is for.
@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
-from functools import partial
+from functools import partial, reduce
 from importlib import import_module
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,15 @@ MARKER = Path(".leeway") / "demo"
 console = Console(highlight=False)
 
 
-def settings_of_the_demo(seed: int) -> dict[str, dict[str, object]]:
+def settings_of_the_demo(seed: int, *, scratch: bool) -> dict[str, dict[str, object]]:
     """What the demo's workspace has otherwise than a new one, by file and key; why stands in docs/demo.md."""
     return {
         "params.yaml": {
             "data.source": {"kind": "digits", "share": 0.5, "seed": seed},
             "data.split": {"val": 0.1, "test": 0.3},
             "train.seed": seed,
+            "train.augmentation.rotation_degrees": 5,
+            "train.retraining.start": "scratch" if scratch else "champion",
         },
         "monitoring/policy.yaml": {
             "promotion.mode": "auto",
@@ -71,6 +74,7 @@ def main() -> int:
     parser.add_argument("--nights", type=int, default=60)
     parser.add_argument("--drift-night", type=int, default=20, help="from this night on the world is another")
     parser.add_argument("--no-drift", action="store_true", help="the world never changes")
+    parser.add_argument("--scratch", action="store_true", help="retrain from random weights, not from the champion")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="made anew each time")
     chosen = parser.parse_args()
     if chosen.nights < 1 or chosen.seed < 0:
@@ -81,7 +85,7 @@ def main() -> int:
     story = Story(chosen.seed, chosen.nights, FIRST_NIGHT, drift_night)
     started = time.monotonic()
     try:
-        start_afresh(chosen.folder, seed=chosen.seed)
+        start_afresh(chosen.folder, seed=chosen.seed, scratch=chosen.scratch)
         with open_workspace() as workspace:
             first_model(workspace, story)
             live_through(workspace, story)
@@ -96,7 +100,7 @@ def main() -> int:
         return 130
 
 
-def start_afresh(folder: Path, *, seed: int) -> None:
+def start_afresh(folder: Path, *, seed: int, scratch: bool) -> None:
     """A workspace of its own, as `leeway init` makes it; what an earlier demo left there is removed."""
     if folder.exists():
         if not (folder / MARKER).exists():
@@ -112,13 +116,13 @@ def start_afresh(folder: Path, *, seed: int) -> None:
     init_workspace(folder)
     (folder / MARKER).parent.mkdir()
     (folder / MARKER).touch()
-    for name, changes in settings_of_the_demo(seed).items():
+    for name, changes in settings_of_the_demo(seed, scratch=scratch).items():
         yaml, path = YAML(), folder / name
         yaml.width = 120
         content = yaml.load(path)
         for key, value in changes.items():
-            section, _, last = key.rpartition(".")
-            content[section][last] = value
+            *sections, last = key.split(".")
+            reduce(getitem, sections, content)[last] = value
         yaml.dump(content, path)
     with (folder / ".gitignore").open("a", encoding="utf-8") as ignored:
         ignored.write("/report/\n")
