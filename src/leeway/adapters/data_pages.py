@@ -2,20 +2,20 @@
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from leeway.adapters.night_page import short_text, thumbnail
+from leeway.adapters.night_page import thumbnail
 from leeway.bundle.resize import decode
 from leeway.data.audit import Audit
 from leeway.data.label_errors import LabelError
 from leeway.data.split import SPLITS
-from leeway.errors import DataError, WorkspaceError
+from leeway.errors import DataError
+from leeway.pages.layout import templates_of, write_html
 
 SMALL = 48  # pixels: smaller images are shown as they are, in whole screen pixels
 
@@ -47,19 +47,18 @@ def write_audit_page(
     All that comes from data is escaped. Raises WorkspaceError where Jinja2 is missing.
     """
     by_name = {one.name: one for one in audit.classes}
-    _render(
-        path,
-        "data_audit.html",
-        audit=audit,
-        splits=SPLITS,
-        most=max((one.used for one in audit.classes), default=1) or 1,
-        samples=[(by_name[name], _by_split(found)) for name, found in samples.items()],
-        hidden=len(audit.classes) - len(samples),
-        preview=[(one, array_picture(one.plain), [array_picture(draw) for draw in one.draws]) for one in preview]
+    content = {
+        "audit": audit,
+        "splits": SPLITS,
+        "most": max((one.used for one in audit.classes), default=1) or 1,
+        "samples": [(by_name[name], _by_split(found)) for name, found in samples.items()],
+        "hidden": len(audit.classes) - len(samples),
+        "preview": [(one, array_picture(one.plain), [array_picture(draw) for draw in one.draws]) for one in preview]
         if not isinstance(preview, str)
         else [],
-        without_preview=preview if isinstance(preview, str) else "",
-    )
+        "without_preview": preview if isinstance(preview, str) else "",
+    }
+    write_html(path, templates_of("leeway.adapters", filters={}), "data_audit.html", content)
 
 
 def write_label_error_page(
@@ -68,16 +67,15 @@ def write_label_error_page(
     """The first errors, as many as there are images, most suspicious first. Raises WorkspaceError without Jinja2."""
     shown = list(zip(errors, map(picture, images), strict=False))
     likely = sum(one.likely for one in errors)
-    _render(
-        path,
-        "label_errors.html",
-        parts=[
+    content = {
+        "parts": [
             ("Likely wrong", [pair for pair in shown if pair[0].likely], likely),
             ("Contradicted", [pair for pair in shown if not pair[0].likely], len(errors) - likely),
         ],
-        digest=digest,
-        not_judged=not_judged,
-    )
+        "digest": digest,
+        "not_judged": not_judged,
+    }
+    write_html(path, templates_of("leeway.adapters", filters={}), "label_errors.html", content)
 
 
 def picture(content: bytes) -> str | None:
@@ -106,26 +104,3 @@ def _by_split(found: Sequence[Sample]) -> list[tuple[str, list[tuple[Sample, str
         (split, [(one, picture(one.content)) for one in found if one.split == split])
         for split in dict.fromkeys(one.split for one in found)
     ]
-
-
-def _render(path: Path, template: str, **content: Any) -> None:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise WorkspaceError(f"pages need Jinja2 ({error}): pip install 'leeway[report]'") from None
-    environment = Environment(
-        loader=PackageLoader("leeway.adapters"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Callable[..., str]] = {
-        "count": lambda number: f"{number:,}",
-        "percent": lambda share: f"{share:.0%}",
-        "short": short_text,
-    }
-    environment.filters |= filters
-    html = environment.get_template(template).render(**content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode("utf-8", "replace"))

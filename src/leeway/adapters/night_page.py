@@ -18,12 +18,12 @@ from leeway.adapters.night_charts import (
 from leeway.bundle.resize import decode
 from leeway.domain.page import ClassRow, Confusion, Interval, NightPage, Picture
 from leeway.domain.records import Action
-from leeway.errors import DataError, WorkspaceError
+from leeway.errors import DataError
+from leeway.pages.layout import Filters, short_text, templates_of, write_html
 
 SIDE = 96  # pixels of a thumbnail's longer side
 MOST_ROWS = 50  # classes in the table
 MISLEADS = 0.02  # the plain mean is shown, struck out, where it is further than this from the estimate
-LONGEST = 600  # characters of a text that came from outside
 NEVER_FIRE = ("attribution", "label_free")  # shown for what they say; their quiet clears nothing
 ACTIONS = {
     Action.NOTHING: "nothing to do",
@@ -57,30 +57,14 @@ class Strip:
 
 def write_night_page(path: Path, page: NightPage) -> None:
     """One self-contained file. All that comes from data is escaped. Raises WorkspaceError where Jinja2 is missing."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise WorkspaceError(f"pages need Jinja2 ({error}): pip install 'leeway[report]'") from None
-    environment = Environment(
-        loader=PackageLoader("leeway.adapters"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": lambda share: f"{share:.1%}",
+    filters: Filters = {
         "part": lambda share: f"{share:.2%}" if 0 < share < 0.01 else f"{share:.1%}",
-        "whole": lambda share: f"{share:.0%}",
         "number": number_text,
         "day": day_text,
-        "short": short_text,
         "words": lambda name: name.replace("_", " "),
         "sentence": lambda text: f"{text[:1].upper()}{text[1:]}",
     }
-    html = environment.get_template("night.html").render(_content(page))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode("utf-8", "replace"))
+    write_html(path, templates_of("leeway.adapters", filters=filters), "night.html", _content(page))
 
 
 def _content(page: NightPage) -> dict[str, Any]:
@@ -134,10 +118,6 @@ def nights_text(nights: Sequence[date]) -> str:
         if first.month == last.month
         else (f"{first.day} {first:%B} to {last.day} {last:%B}")
     )
-
-
-def short_text(text: str, length: int = LONGEST) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _heat(confusion: Confusion) -> list[list[float]]:

@@ -3,14 +3,16 @@
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from leeway.evaluation.reads import told_reads
 from leeway.evaluation.record import Evaluation
 from leeway.evaluation.robustness import ATTACK, CLEAN, Trial, worst
 from leeway.evaluation.weaknesses import frequent_confusions, weakest_first
+from leeway.pages.layout import Filters, short_text, templates_of, write_html
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MOST_CLASSES = 200  # in the table; metrics.json has them all
 MOST_CONFUSIONS = 12
@@ -20,36 +22,20 @@ SYMBOLS = {"pass": "●", "fail": "▲", "unknown": "○"}
 
 def write_page(path: Path, evaluation: Evaluation, pictures: Mapping[str, Path]) -> None:
     """One self-contained file; all that comes from data is escaped. `pictures` are PNGs by name."""
-    template = environment(escaped=True).get_template("evaluation.html")
-    html = template.render(_content(evaluation) | {"pictures": {name: _inline(one) for name, one in pictures.items()}})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode("utf-8", "replace"))
+    inline = {name: _inline(one) for name, one in pictures.items()}
+    write_html(path, environment(escaped=True), "evaluation.html", _content(evaluation) | {"pictures": inline})
 
 
-def environment(*, escaped: bool) -> Environment:
+def environment(*, escaped: bool) -> "Environment":
     """The templates of this package, with the words that page and card share; the card is Markdown, and not escaped."""
-    made = Environment(
-        loader=PackageLoader("leeway.evaluation"),
-        autoescape=escaped,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "percent": lambda share: f"{share:.1%}",
-        "whole": lambda share: f"{share:.0%}",
+    filters: Filters = {
+        "short": lambda text, length=LONGEST: short_text(text, length),
         "points": lambda share: f"{100 * share:+.1f}",
-        "count": lambda number: f"{number:,}",
         "ms": milliseconds,
         "mib": lambda size: f"{size / 2**20:.2f} MiB" if size < 10 * 2**20 else f"{size / 2**20:,.0f} MiB",
         "inline": lambda content: f"data:image/png;base64,{base64.b64encode(content).decode()}",
-        "short": short_text,
     }
-    return made
-
-
-def short_text(text: str, length: int = LONGEST) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    return templates_of("leeway.evaluation", filters=filters, escaped=escaped)
 
 
 def milliseconds(value: float) -> str:
