@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import traceback
 from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leeway import cli_data, cli_watch
-from leeway.errors import LeewayError
+from leeway.errors import LeewayError, RefusedError
 
 if TYPE_CHECKING:
     from leeway.domain.records import Decision, Release
     from leeway.wiring import Workspace
+
+INTERRUPTED = 130  # typer's exit code after Ctrl-C
+BUG = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
     name="leeway",
@@ -36,14 +40,21 @@ app.command()(cli_watch.backtest)
 
 
 def main() -> None:
-    """Runs the command line; what went wrong is told in one line, with exit code 2."""
+    """Runs the command line. Prints an error as one line, and exits with the code that the README gives for it."""
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("leeway").setLevel(logging.INFO)
     try:
         app()
     except LeewayError as error:
         print(f"leeway: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            print("leeway: interrupted", file=sys.stderr)
+        raise
+    except Exception:  # a bug: Python would exit with 1, which here means refused
+        traceback.print_exc()
+        sys.exit(BUG)
 
 
 @app.command()
@@ -110,8 +121,10 @@ def retrain() -> None:
     with open_workspace() as workspace:
         now = datetime.now(UTC)
         request = workspace.request(workspace.champion(now), asked_by="hand", now=now)
-        if not _retrain(workspace, request, now=now):
-            raise LeewayError(f"{request.key}: another retraining is running; `leeway status` shows it")
+        made = _retrain(workspace, request, now=now)
+        if made is None:
+            raise RefusedError(f"{request.key}: another retraining is running; `leeway status` shows it")
+        _stop_if_refused(made)
 
 
 @app.command()
@@ -125,6 +138,7 @@ def release() -> None:
         made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
         workspace.deliver_alerts(now=now)
         _say_what_is_next(made)
+        _stop_if_refused(made)
 
 
 @app.command()
@@ -139,6 +153,7 @@ def promote(version: Annotated[int, typer.Argument(help="The version that a pers
         made = workspace.release(challenger, champion, verdict, now=now, approved_by="a person")
         workspace.deliver_alerts(now=now)
         _say_what_is_next(made)
+        _stop_if_refused(made)
 
 
 @app.command()
@@ -175,12 +190,12 @@ def predict(
             print(f"{said.id}  {said.predicted_class}  {said.confidence:.3f}  {path}")
 
 
-def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> bool:
-    """The same steps as the training flow; False if the request is not ours to run."""
+def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> "Release | None":
+    """Runs the steps of the training flow. Returns None if the request is not ours to run."""
     champion = workspace.champion(now)
     decision = workspace.claim(request.key, champion, now=now)
     if decision is None:
-        return False
+        return None
     with workspace.at_work(decision, now=now):
         workspace.add_labels(champion, decision)
         workspace.fetch_champion(decision)
@@ -190,7 +205,7 @@ def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> b
         commit = workspace.finish(decision, challenger, made)
     _say_what_is_next(made)
     print(f"dataset version {challenger.dataset_digest[:12]} is git commit {commit[:12]}")
-    return True
+    return made
 
 
 def _say_what_is_next(made: "Release") -> None:
@@ -201,6 +216,12 @@ def _say_what_is_next(made: "Release") -> None:
         print(
             "What the gate asks for: monitoring/policy.yaml, under promotion, and every item of reports/checklist.json."
         )
+
+
+def _stop_if_refused(made: "Release") -> None:
+    """Raises RefusedError, with the gate's reasons, for a version that was refused."""
+    if made.outcome == "refused":
+        raise RefusedError(f"{made.model} version {made.version} was refused: {made.reason}")
 
 
 def _moment(given: datetime | None) -> datetime:

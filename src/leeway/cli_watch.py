@@ -1,7 +1,7 @@
 """Commands for models that are watched, wherever they were trained: enrol, ingest, label, foresee, replay."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leeway.errors import ParamsError
+from leeway.errors import ParamsError, RefusedError
 
 if TYPE_CHECKING:
     from leeway.simulate.power import Delay
@@ -75,19 +75,22 @@ def ingest(
     from leeway.steps.ingest import ingest as take
     from leeway.wiring import open_workspace
 
+    def take_file(path: Path) -> bool:
+        with _progress(f"{path.name}") as advance:
+            told = take(
+                workspace.store,
+                model,
+                path,
+                columns=_columns(columns),
+                now=datetime.now(UTC),
+                strict=strict,
+                progress=advance,
+            )
+        _tell(told)
+        return not told.refused
+
     with open_workspace() as workspace:
-        for path in files:
-            with _progress(f"{path.name}") as advance:
-                told = take(
-                    workspace.store,
-                    model,
-                    path,
-                    columns=_columns(columns),
-                    now=datetime.now(UTC),
-                    strict=strict,
-                    progress=advance,
-                )
-            _tell(told)
+        _stop_if_refused([path for path in files if not take_file(path)])
 
 
 @labels_app.command("export")
@@ -116,17 +119,19 @@ def labels_import(
     from leeway.labelling import import_labels
     from leeway.wiring import open_workspace
 
+    def take_file(path: Path) -> bool:
+        new, known, read = import_labels(workspace, name, path, labeler=labeler, now=datetime.now(UTC))
+        print(f"{path}: {new} new labels, {known} known, {read.unanswered} unanswered, {len(read.findings)} refused")
+        _list([f"{one.place}: {one.problem}" for one in read.findings])
+        return bool(new or known or not read.findings)
+
     with open_workspace() as workspace:
-        for path in files:
-            name = _named(workspace, model)
-            new, known, read = import_labels(workspace, name, path, labeler=labeler, now=datetime.now(UTC))
-            print(
-                f"{path}: {new} new labels, {known} known, {read.unanswered} unanswered, {len(read.findings)} refused"
-            )
-            _list([f"{one.place}: {one.problem}" for one in read.findings])
-        differ = workspace.store.disagreements(_named(workspace, model))
+        name = _named(workspace, model)
+        refused = [path for path in files if not take_file(path)]
+        differ = workspace.store.disagreements(name)
         if differ:
             print(f"{differ} predictions have labels that differ: all are kept, the earliest counts")
+        _stop_if_refused(refused)
 
 
 def power(
@@ -200,6 +205,12 @@ def _named(workspace: "Workspace", model: str | None) -> str:
     if len(workspace.watched) != 1:
         raise ParamsError(f"several models or none are watched here: {', '.join(workspace.watched)}; say --model NAME")
     return workspace.watched[0]
+
+
+def _stop_if_refused(files: Sequence[Path]) -> None:
+    """Raises RefusedError that names the files, if there are any, of which every row was refused."""
+    if files:
+        raise RefusedError(f"nothing was taken from {', '.join(map(str, files))}; what is wrong is listed above")
 
 
 def _tell(told: "Ingested") -> None:

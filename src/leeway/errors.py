@@ -9,12 +9,15 @@ LeewayError
 │   └── ConflictError the same id with other content
 ├── RegistryError     model versions and their aliases
 ├── WorkspaceError    the folder, its git and its DVC repository
-└── AlertError        a channel that did not take a message
+├── AlertError        a channel that did not take a message
+└── RefusedError      the gate said no, or nothing of what was given could be taken
 """
 
 
 class LeewayError(Exception):
-    """Root of the tree. The command line prints it as one line and exits with 2."""
+    """Root of the tree. The command line prints it as one line and exits with its `exit_code`."""
+
+    exit_code = 2  # a mistake in the input
 
 
 class ParamsError(LeewayError):
@@ -51,3 +54,9 @@ class WorkspaceError(LeewayError):
 
 class AlertError(LeewayError):
     """An alert could not be delivered."""
+
+
+class RefusedError(LeewayError):
+    """What was asked for was understood and refused, or nothing of what was given could be taken."""
+
+    exit_code = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from leeway.adapters.label_files import Answers, Task, export_tasks, read_answers
 from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import Label, Prediction
-from leeway.errors import DataError
+from leeway.errors import DataError, RefusedError
 from leeway.wiring import Workspace
 
 log = logging.getLogger("leeway.labelling")
@@ -38,10 +38,13 @@ class KnownPredictions:
 
 
 def export_labels(workspace: Workspace, model: str, folder: Path, *, show_answer: bool) -> int:
-    """Writes what people are asked to label into a new folder; gives how many tasks. Raises WorkspaceError."""
+    """Writes what people are asked to label into a new folder; gives how many tasks.
+
+    Raises RefusedError if nobody is asked anything, WorkspaceError for a folder that cannot be filled.
+    """
     queue = workspace.store.label_queue(model)
     if not queue:
-        raise DataError(
+        raise RefusedError(
             f"nobody is asked to label anything of '{model}': `leeway monitor` plans what is to be labelled"
         )
     tasks = [

@@ -145,7 +145,9 @@ def test_an_unreachable_database(workspace: Path, leeway: Leeway) -> None:
 
 def test_paths_that_do_not_exist_or_hold_no_image(workspace: Path, leeway: Leeway) -> None:
     assert "no such file or folder: nowhere" in refused(leeway(workspace, "predict", "nowhere"))
-    assert "usable image" in refused(leeway(workspace, "predict", "params.yaml"))
+    code, _, err = leeway(workspace, "predict", "params.yaml")
+    assert code == 1
+    assert "usable image" in err
 
 
 def test_under_dvc_the_stages_own_line_comes_before_dvcs(workspace: Path) -> None:

@@ -35,6 +35,11 @@ class Ingested:
     ahead: int = 0  # times in the future
     census: bool = False  # every row is labelled: they measure with draw probability 1
 
+    @property
+    def refused(self) -> bool:
+        """Whether no row of the file could be taken, and none was known."""
+        return not (self.recorded.new or self.recorded.known) and bool(self.bad or self.recorded.changed)
+
 
 def ingest(
     store: Store,

@@ -13,7 +13,7 @@ from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
 from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import ModelVersion, Prediction
-from leeway.errors import DataError
+from leeway.errors import DataError, RefusedError
 
 FILES_AT_ONCE = 256
 log = logging.getLogger("leeway.score")
@@ -79,11 +79,11 @@ def score_files(
     """Scores image files, and those in folders, with the champion's bundle; they count as production of `now`.
 
     A file that the champion has answered before (same path, same content) keeps its prediction. A file that is no image
-    is named in the log and left out. Raises DataError if a path does not exist, or if no file is an image.
+    is named in the log and left out. Raises DataError if a path does not exist, RefusedError if no file is an image.
     """
     usable, refused = _images_in(paths)
     if not usable:
-        raise DataError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
+        raise RefusedError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
     ids = {path: _file_id(path, content, champion) for path, content in usable}
     known = {one.id: one for one in store.predictions_by_id(sorted(ids.values()))}
     new = [Incoming(ids[path], content, now) for path, content in usable if ids[path] not in known]
