@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leeway.adapters.mlflow_database import database_file, prepare_database
 from leeway.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def connect(uri: str | None) -> Connection:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)  # each new database is 60 lines of migrations otherwise
         with _alone(address):
+            if path := database_file(address):
+                prepare_database(path)
             client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
             client.get_experiment_by_name(EXPERIMENT)
         return Connection(address, client)
@@ -105,20 +108,21 @@ def _try_database(address: str) -> None:
     """MLflow itself tries a database ten times, over 100 seconds, before it says what is wrong."""
     import sqlalchemy
 
-    url = sqlalchemy.make_url(address)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    if path := database_file(address):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return  # a look would make an empty file of it
+    engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
     sqlalchemy.inspect(engine).get_table_names()
 
 
 @contextmanager
 def _alone(address: str) -> Iterator[None]:
-    """One process at a time: two that fill an empty SQLite file with MLflow's tables break each other's work."""
-    if not address.startswith("sqlite:///"):
+    """One process at a time: two that make the same SQLite database would break each other's work."""
+    path = database_file(address)
+    if path is None:
         yield
         return
-    lock = sqlite3.connect(f"{address.removeprefix('sqlite:///')}.lock", timeout=120, isolation_level=None)
+    lock = sqlite3.connect(f"{path}.lock", timeout=120, isolation_level=None)
     with closing(lock):
         lock.execute("BEGIN EXCLUSIVE")
         yield
@@ -126,9 +130,8 @@ def _alone(address: str) -> Iterator[None]:
 
 def _artifact_folder(address: str) -> str | None:
     """`mlruns` beside an SQLite file, wherever the process stands; else the server's own choice."""
-    if not address.startswith("sqlite:///"):
-        return None
-    return (Path(address.removeprefix("sqlite:///")).absolute().parent / "mlruns").as_uri()
+    path = database_file(address)
+    return None if path is None else (path.absolute().parent / "mlruns").as_uri()
 
 
 @contextmanager
