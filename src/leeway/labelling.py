@@ -72,10 +72,7 @@ def import_labels(
 def _content(prediction: Prediction, images: ImageStore) -> bytes | None:
     """None, and a line in the log, where the image is not to be had."""
     try:
-        if not prediction.image:
-            return None
-        path = Path(prediction.image)
-        return path.read_bytes() if path.is_absolute() else images.get(prediction.image)
-    except (DataError, OSError) as error:
+        return images.read(prediction.image) if prediction.image else None
+    except DataError as error:
         log.warning("%s: its image cannot be read: %s", prediction.id, error)
         return None

@@ -9,6 +9,7 @@ import pytest
 from leeway.adapters.image_store import FolderImageStore
 from leeway.domain.ports import ImageStore
 from leeway.errors import DataError
+from tiny_bundle import square
 
 IMAGE = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(IMAGE).hexdigest()
@@ -73,6 +74,23 @@ def test_an_image_cut_short_by_a_crash_is_mended_when_it_is_put_again(images: Im
 def test_refuses_what_is_no_digest(images: ImageStore, digest: str) -> None:
     with pytest.raises(DataError, match="is no image digest; a digest is 64 characters"):
         images.get(digest)
+
+
+def test_reads_an_image_by_its_digest_or_its_path_and_nothing_that_is_no_image(
+    images: ImageStore, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(square("red"))
+    (tmp_path / "link.png").symlink_to("1.png")
+    assert images.read(images.put(square("blue"))) == square("blue")
+    assert images.read(str(tmp_path / "1.png")) == square("red")
+    for name, told in [
+        (images.put(IMAGE), "no image: cannot be decoded"),
+        (str(tmp_path / "link.png"), "a link, which is not followed"),
+        ("../1.png", "is no image digest"),
+        ("", "is no image digest"),
+    ]:
+        with pytest.raises(DataError, match=told):
+            images.read(name)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_file(tmp_path: Path) -> None:

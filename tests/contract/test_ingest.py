@@ -1,5 +1,7 @@
 """Prediction logs into the store, on SQLite and PostgreSQL: every row once, and nothing lost without a word."""
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -135,9 +137,64 @@ def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: Sql
 
 
 def test_an_image_is_found_from_where_the_log_lies(pets: SqlStore, tmp_path: Path) -> None:
-    rows = [{**answers(1)[0], "image": "shots/1.png"}]
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "1.png").touch()
+    images = ["shots/1.png", str(tmp_path / "shots" / "1.png"), "ab" * 32, ""]
+    rows = [{**row, "image": image} for row, image in zip(answers(4), images, strict=True)]
     take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "image")))
-    assert pets.predictions("pets", 1, START, NOW)[0].image == str(tmp_path / "shots" / "1.png")
+    path = str(tmp_path / "shots" / "1.png")
+    assert [one.image for one in pets.predictions("pets", 1, START, NOW)] == [path, path, "ab" * 32, ""]
+
+
+def log_with_images(folder: Path, *images: str) -> Path:
+    folder.mkdir()
+    (folder / "1.png").touch()
+    (folder / "leak.png").symlink_to("../id_rsa")
+    (folder.parent / "id_rsa").write_text("secret")
+    rows = [{**row, "image": image} for row, image in zip(answers(len(images)), images, strict=True)]
+    return write_log(folder / "log.csv", rows, columns=(*COLUMNS, "image"))
+
+
+def test_a_row_whose_image_is_no_file_below_the_log_is_refused(pets: SqlStore, tmp_path: Path) -> None:
+    names = ["1.png", "../id_rsa", str(tmp_path / "id_rsa"), "leak.png", ".", "gone.png", "1.png"]
+    told = take(pets, log_with_images(tmp_path / "logs", *names))
+    assert [row.line for row in told.bad] == [3, 4, 5, 6, 7]
+    assert [("leads out of" in row.problem) for row in told.bad] == [True, True, True, False, False]
+    assert [one.image for one in pets.predictions("pets", 1, START, NOW)] == [str(tmp_path / "logs" / "1.png")] * 2
+
+
+def test_strict_takes_nothing_of_a_log_that_names_a_file_elsewhere(pets: SqlStore, tmp_path: Path) -> None:
+    path = log_with_images(tmp_path / "logs", "1.png", "../id_rsa")
+    with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 3: image"):
+        take(pets, path, strict=True)
+    assert pets.predictions("pets", 1, START, NOW) == []
+
+
+def test_problems_of_the_file_and_of_its_images_are_listed_in_the_order_of_lines(
+    pets: SqlStore, tmp_path: Path
+) -> None:
+    path = log_with_images(tmp_path / "logs", "../id_rsa", "1.png", "../id_rsa")
+    path.write_text(path.read_text().replace(":01+00:00", ":01"))
+    told = take(pets, path)
+    assert [(row.line, "time zone" in row.problem) for row in told.bad] == [(2, False), (3, True), (4, False)]
+
+
+def test_a_link_to_a_name_that_is_not_text_is_refused(pets: SqlStore, tmp_path: Path) -> None:
+    path = log_with_images(tmp_path / "logs", "1.png", "odd.png")
+    odd = path.parent / os.fsdecode(b"\xff.png")
+    odd.touch()
+    (path.parent / "odd.png").symlink_to(odd)
+    told = take(pets, path)
+    assert [(row.line, "not UTF-8" in row.problem) for row in told.bad] == [(3, True)]
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "../id_rsa\0.png"])
+def test_a_name_with_a_nul_character_is_a_bad_row(pets: SqlStore, tmp_path: Path, name: str) -> None:
+    row = {key: cell for key, cell in answers(1)[0].items() if cell} | {"image": name}
+    good = {**row, "prediction_id": "good", "image": ""}
+    (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(good)}\n")
+    told = take(pets, tmp_path / "log.jsonl")
+    assert ([row.line for row in told.bad], told.recorded.new) == ([1], 1)
 
 
 def test_a_model_that_nobody_watches_is_refused(store: SqlStore, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -142,6 +143,16 @@ def test_an_untouched_export_is_unanswered(thousand: tuple[Path, list[str]]) -> 
     folder, ids = thousand
     for name in ("labels.csv", "label_studio.json"):
         assert read(folder / name, ids) == Answers((), (), 1000)
+
+
+def test_an_image_that_answers_name_is_never_opened(tmp_path: Path) -> None:
+    """Both kinds carry the image's name back; only the prediction's id counts."""
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    (tmp_path / "a.csv").write_text(f"prediction_id,label,image\np1,cat,{tmp_path / 'pipe'}\n")
+    data = {"image": str(tmp_path / "pipe"), "prediction_id": "p1"}
+    (tmp_path / "a.json").write_text(json.dumps([{"data": data, "annotations": [annotation("cat", by="ann")]}]))
+    for name in ("a.csv", "a.json"):
+        assert said(read(tmp_path / name, ["p1"])) == [("p1", "cat", "ann")]
 
 
 # What is written

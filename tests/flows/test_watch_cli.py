@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prediction_logs import answers, reference, write_log
+from tiny_bundle import square
 
 Leeway = Callable[..., tuple[int, str, str]]
 TILTED = (0.6, 0.2, 0.2)
@@ -75,6 +76,55 @@ def test_a_drift_becomes_an_alarm_its_labels_are_answered_and_the_answers_count(
     assert accuracy["n"] > 20
     status = told(leeway, pets, "status")
     assert "! " in status.splitlines()[1]
+
+
+def test_no_file_from_outside_and_no_secret_gets_among_the_label_tasks(
+    leeway: Leeway, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, home, logs = b"-----BEGIN PRIVATE KEY-----", tmp_path / "home", tmp_path / "logs"
+    for folder in (home, logs, logs / "shots"):
+        folder.mkdir()
+    (home / "id_rsa").write_bytes(secret)
+    (home / "private.png").write_bytes(square("blue"))
+    (logs / "shots" / "leak.png").symlink_to(home / "id_rsa")
+    (logs / "shots" / "home").symlink_to(home)
+    for name in ("good.png", "swapped.png", "below/moved.png"):
+        (logs / "shots" / name).parent.mkdir(exist_ok=True)
+        (logs / "shots" / name).write_bytes(square("red"))
+    (logs / "shots" / "notes.png").write_bytes(secret)
+    refused = [
+        "../home/id_rsa",
+        str(home / "private.png"),
+        "shots/leak.png",
+        "shots/home/private.png",
+        "shots",
+        "no.png",
+    ]
+    taken = ["shots/good.png", "shots/swapped.png", "shots/below/moved.png", "shots/notes.png"]
+    rows = [{**row, "image": image} for row, image in zip(answers(10), [*refused, *taken], strict=True)]
+    write_log(logs / "log.csv", rows, columns=list(rows[0]))
+    reference(tmp_path / "reference.csv")
+    told(leeway, tmp_path, "watch", "init", "pets", "--reference", "reference.csv")
+
+    ingested = told(leeway, tmp_path, "ingest", "logs/log.csv", "--model", "pets")
+    assert "4 new, 0 known, 6 refused" in ingested
+    assert [f"line {line}: image" in ingested for line in range(2, 12)] == [True] * 6 + [False] * 4
+    (logs / "shots" / "swapped.png").unlink()
+    (logs / "shots" / "swapped.png").symlink_to(home / "private.png")
+    (logs / "shots" / "below").rename(logs / "shots" / "above")
+    (logs / "shots" / "below").symlink_to(home)
+    (home / "moved.png").write_bytes(square("blue"))
+
+    told(leeway, tmp_path, "monitor", "--model", "pets", "--as-of", "2026-03-02T02:00:00")
+    caplog.clear()
+    assert told(leeway, tmp_path, "labels", "export", "tasks", "--model", "pets").startswith("4 tasks")
+    reported = caplog.text
+    exported = {path: path.read_bytes() for path in (tmp_path / "tasks").rglob("*") if path.is_file()}
+    assert [content for path, content in exported.items() if path.parent.name == "images"] == [square("red")]
+    pages = [path.read_bytes() for path in (tmp_path / "reports").rglob("*.html")]
+    assert [content for content in (*exported.values(), *pages) if secret in content] == []
+    names = ("swapped.png", "below/moved.png", "notes.png", "good.png")
+    assert [name in reported for name in names] == [True, True, True, False]
 
 
 def test_the_worst_model_stands_first_and_all_share_one_budget(leeway: Leeway, pets: Path) -> None:

@@ -5,6 +5,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from leeway.bundle.resize import decode
+from leeway.data.image_files import read_image
 from leeway.errors import DataError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +44,21 @@ class FolderImageStore:
             raise DataError(f"{path}: the image cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise DataError(f"{path}: the image was changed or damaged since it was stored; restore it from a copy")
+        return content
+
+    def read(self, image: str) -> bytes:
+        """The image that a prediction names, by its digest or by the absolute path of a file. The bytes can be decoded.
+
+        Raises DataError, with the file's name, for what is not to be had or is no image, and for a path behind a link:
+        a prediction keeps where its image was when all links had been followed.
+        """
+        if Path(image).is_absolute():
+            return read_image(image)
+        content = self.get(image)
+        try:
+            decode(content)
+        except DataError as error:
+            raise DataError(f"{self._path(image)}: no image: {error}") from None
         return content
 
     def _path(self, digest: str) -> Path:

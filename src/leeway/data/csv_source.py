@@ -3,12 +3,14 @@
 import csv
 import os
 from collections.abc import Sequence
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from leeway.data.image_files import ImageFolder, open_file
 from leeway.data.items import Item, as_text, file_item, source
 from leeway.data.split import GIVEN_SPLITS
 from leeway.errors import DataError
@@ -38,8 +40,8 @@ class CsvSource(ParamsModel):
         A file that is not there stays in the list: the inspection finds it unreadable.
         """
         path = Path(self.path).expanduser()
-        lines = self._lines(path)
-        items = [self._item(path.parent, number, line) for number, line in lines]
+        lines, images = self._lines(path), ImageFolder(path.parent)
+        items = [self._item(images, number, line) for number, line in lines]
         self._refuse_repetition([item.origin for item in items], [number for number, _ in lines])
         return sorted(items, key=itemgetter(0))
 
@@ -66,7 +68,7 @@ class CsvSource(ParamsModel):
             raise DataError(f"{self.place} has a heading and no line (params.yaml, data.source.path)")
         return lines
 
-    def _item(self, folder: Path, number: int, line: Line) -> Item:
+    def _item(self, images: ImageFolder, number: int, line: Line) -> Item:
         given = {name: (line.get(name) or "").strip() or None for name in (*NEEDED, *OPTIONAL)}
         path, label, split = given["path"], given["label"], given["split"]
         if path is None or label is None:
@@ -80,18 +82,23 @@ class CsvSource(ParamsModel):
             )
         place = os.path.normpath(path)
         try:
-            status = os.stat(folder / place)  # noqa: PTH116
-        except (OSError, ValueError):
+            found = images.resolve(place)
+        except DataError as error:
+            raise DataError(f"{self.place}, line {number}: {error}") from None
+        try:
+            status = os.lstat(found)
+        except OSError:
             status = None
-        return file_item(
+        item = file_item(
             as_text(place.replace(os.sep, "/")),
             label,
-            path=str(folder / place),
+            path=found,
             status=status,
             group=given["group"],
             slice=given["slice"],
             split=split,
         )
+        return item._replace(read=partial(_content, found))
 
     def _refuse_repetition(self, origins: Sequence[str], numbers: Sequence[int]) -> None:
         first: dict[str, int] = {}
@@ -102,3 +109,8 @@ class CsvSource(ParamsModel):
                     "each image has one line"
                 )
             first[origin] = number
+
+
+def _content(path: str) -> bytes:
+    with open_file(path) as file:
+        return file.read()

@@ -183,6 +183,12 @@ class ImageStore(Protocol):
     def get(self, digest: str) -> bytes:
         """Raises DataError if it is not there."""
 
+    def read(self, image: str) -> bytes:
+        """A decodable image, by its digest or by the absolute path of a file (`Prediction.image`).
+
+        Raises DataError for anything else. What people are shown is read by this.
+        """
+
 
 class Notifier(Protocol):
     def send(self, title: str, body: str) -> None:

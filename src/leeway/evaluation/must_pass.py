@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from leeway.bundle.predictor import Predictor
-from leeway.bundle.resize import decode
+from leeway.data.image_files import ImageFolder, read_image
 from leeway.errors import DataError
 
 LIST = "must_pass.csv"
@@ -53,7 +53,8 @@ def read_must_pass(
     """The rows of must_pass.csv in `folder`, with their images; none if there is no such file.
 
     A label that was `renamed` (old name -> name now) is taken by its name now. Raises DataError, with the line, for
-    another header, a label that is no class, a path listed twice, and an image that is missing or cannot be decoded.
+    another header, a label that is no class, a path listed twice, and an image that is missing, cannot be decoded or
+    does not lie in the folder or below.
     """
     path = folder / LIST
     if not path.exists():
@@ -62,7 +63,8 @@ def read_must_pass(
         rows = csv.DictReader(file)
         if rows.fieldnames is None or not {*COLUMNS} <= {*rows.fieldnames}:
             raise DataError(f"{path}: columns {', '.join(rows.fieldnames or ['none'])}; expected {', '.join(COLUMNS)}")
-        found = [_wanted(row, f"{path}, line {rows.line_num}", folder, classes, renamed or {}) for row in rows]
+        images = ImageFolder(folder)
+        found = [_wanted(row, f"{path}, line {rows.line_num}", images, classes, renamed or {}) for row in rows]
     twice = [name for name, count in Counter(one.path for one in found).items() if count > 1]
     if twice:
         raise DataError(f"{path}: listed more than once: {', '.join(twice)}; keep one row each")
@@ -84,7 +86,11 @@ def answer_required(
 
 
 def _wanted(
-    row: Mapping[str | None, str | None], place: str, folder: Path, classes: Collection[str], renamed: Mapping[str, str]
+    row: Mapping[str | None, str | None],
+    place: str,
+    images: ImageFolder,
+    classes: Collection[str],
+    renamed: Mapping[str, str],
 ) -> Wanted:
     path, label = (row.get(column) or "" for column in COLUMNS)
     if not path or not label or None in row:
@@ -95,10 +101,7 @@ def _wanted(
             f"{place}: label '{label}' is not a class of the dataset; classes: {', '.join(sorted(classes))}"
         )
     try:
-        content = (folder / path).read_bytes()
-        decode(content)
-    except OSError as error:
-        raise DataError(f"{place}: {folder / path}: {error.strerror}; paths are relative to {folder}") from error
+        content = read_image(images.resolve_file(path))
     except DataError as error:
-        raise DataError(f"{place}: {folder / path}: {error}") from error
+        raise DataError(f"{place}: {error}") from error
     return Wanted(path, label, content)

@@ -10,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leeway.data.image_files import ImageFolder
 from leeway.domain.ports import Store
 from leeway.domain.records import WATCHED, ModelVersion, PredictionColumns, Recorded
 from leeway.errors import DataError
@@ -68,7 +70,9 @@ def ingest(
             list(_by_version(store, model, versions, batch))  # new versions are known before the transaction begins
 
     def batches() -> Iterator[tuple[int, PredictionColumns]]:
-        for place, batch in enumerate(read_predictions(path, columns=columns, classes=classes)):
+        for place, batch in enumerate(_read(path, columns, classes)):
+            if strict and batch.bad:  # an image that is gone since the first look
+                raise _refusal(path, batch.bad)
             told.bad += batch.bad
             foreign = _foreign(batch.table, classes)
             if place == 0:
@@ -76,11 +80,40 @@ def ingest(
             told.foreign.update(foreign)
             told.ahead += _number(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME)))
             for version, table in _by_version(store, model, versions, batch):
-                yield version, _columns(table, folder=path.parent, census=told.census)
+                yield version, _columns(table, census=told.census)
             progress(batch.table.num_rows)
 
     told.recorded = store.record_columns(model, batches(), received_at=now, all_or_nothing=strict)
     return told
+
+
+def _read(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> Iterator[Batch]:
+    """The rows of the file, without those whose image is no file below the file's folder."""
+    images = ImageFolder(path.parent)
+    for batch in read_predictions(path, columns=columns, classes=classes):
+        yield batch if _empty(batch.table["image"]) else _with_images(batch, images)
+
+
+def _with_images(batch: Batch, images: ImageFolder) -> Batch:
+    """Puts absolute paths in place of the names; a row whose image is not to be had becomes a bad one.
+
+    Only what the file system says of a name is checked: to decode every image of a log would take too long.
+    """
+    paths: list[str | None] = []
+    problems: dict[int, str] = {}  # by the row's index
+    for index, name in enumerate(batch.table["image"].to_pylist()):
+        try:
+            paths.append(_image(name, images))
+        except DataError as error:
+            paths.append(None)
+            problems[index] = f"image {error}"
+    table = batch.table.set_column(batch.table.column_names.index("image"), "image", pa.array(paths, pa.string()))
+    if not problems:
+        return Batch(table, batch.bad, batch.lines)
+    good = np.ones(len(batch.lines), bool)
+    good[list(problems)] = False
+    bad = [*batch.bad, *(BadRow(int(batch.lines[index]), problem) for index, problem in problems.items())]
+    return Batch(table.filter(pa.array(good)), tuple(sorted(bad, key=lambda row: row.line)), batch.lines[good])
 
 
 def _foreign(table: pa.Table, classes: Sequence[str]) -> Counter[str]:
@@ -111,10 +144,14 @@ def _is_census(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -
 
 
 def _refuse_bad_rows(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> None:
-    bad = [row for batch in read_predictions(path, columns=columns, classes=classes) for row in batch.bad]
+    bad = [row for batch in _read(path, columns, classes) for row in batch.bad]
     if bad:
-        first = "; ".join(f"line {row.line}: {row.problem}" for row in bad[:3])
-        raise DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
+        raise _refusal(path, bad)
+
+
+def _refusal(path: Path, bad: Sequence[BadRow]) -> DataError:
+    first = "; ".join(f"line {row.line}: {row.problem}" for row in bad[:3])
+    return DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
 
 
 def _by_version(store: Store, model: str, versions: list[ModelVersion], batch: Batch) -> Iterator[tuple[int, pa.Table]]:
@@ -143,7 +180,7 @@ def _version(store: Store, model: str, versions: list[ModelVersion], name: str |
     return known[0].version
 
 
-def _columns(table: pa.Table, *, folder: Path, census: bool) -> PredictionColumns:
+def _columns(table: pa.Table, *, census: bool) -> PredictionColumns:
     moments = table["occurred_at"].cast(pa.timestamp("us")).cast(pa.string())
     chances = [1.0] * table.num_rows if census else table["draw_probability"].to_pylist()
     lists = table["probabilities"]
@@ -157,7 +194,7 @@ def _columns(table: pa.Table, *, folder: Path, census: bool) -> PredictionColumn
         probabilities=() if _empty(lists) else [json.dumps(one or []) for one in lists.to_pylist()],
         slices=_given(table["slice"]),
         groups=() if _empty(table["group"]) else pc.coalesce(table["group"], table["prediction_id"]).to_pylist(),
-        images=() if _empty(table["image"]) else [_image(one, folder) for one in table["image"].to_pylist()],
+        images=() if _empty(table["image"]) else [one or "" for one in table["image"].to_pylist()],
     )
 
 
@@ -169,11 +206,17 @@ def _empty(column: Any) -> bool:
     return bool(column.null_count == len(column))
 
 
-def _image(told: str | None, folder: Path) -> str:
-    """A digest of the image store, or the path of a file, seen from where the log lies."""
-    if not told or DIGEST.fullmatch(told):
-        return told or ""
-    return str((folder / told).resolve())
+def _image(name: str | None, images: ImageFolder) -> str | None:
+    """A digest of the image store, or the path of a file. Raises DataError if that is not below the log's folder."""
+    if name is None or DIGEST.fullmatch(name):
+        return name
+    path = images.resolve_file(name)
+    if not path.isascii():
+        try:
+            path.encode()
+        except UnicodeEncodeError:  # the store keeps text, and a link may lead to bytes that are none
+            raise DataError(f"{name!r} leads to a file whose name is not UTF-8; rename that file") from None
+    return path
 
 
 def _number(mask: Any) -> int:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from leeway.checks.windows import night_of
@@ -15,7 +14,6 @@ from leeway.errors import DataError
 MOST_READ = 2000  # labelled predictions that are looked at one by one
 MOST_LABELS = 20_000  # of a model whose nights come labelled: more are not read for a few pictures
 SHOWN = 8  # pictures of a kind
-LARGEST_BYTES = 20_000_000
 log = logging.getLogger("leeway.page")
 
 
@@ -87,12 +85,7 @@ def _first_of_each(predictions: Sequence[Prediction]) -> list[Prediction]:
 def _content(prediction: Prediction, images: ImageStore) -> bytes | None:
     """The encoded image; None, which the page shows, where it is not to be had."""
     try:
-        if not prediction.image:
-            return None
-        path = Path(prediction.image)
-        if not path.is_absolute():
-            return images.get(prediction.image)
-        return path.read_bytes() if path.stat().st_size <= LARGEST_BYTES else None
-    except (DataError, OSError, ValueError) as error:
+        return images.read(prediction.image) if prediction.image else None
+    except DataError as error:
         log.info("%s: its image cannot be read: %s", prediction.id, error)
         return None

@@ -1,6 +1,7 @@
 """The list of label errors: written, filled in by a person or a spreadsheet, and read."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def listed(tmp_path: Path) -> Path:
     path = tmp_path / "reports" / "label_errors.csv"
     write_label_errors(path, ERRORS)
     return path
+
+
+def test_a_name_that_is_a_path_is_looked_up_and_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
+    path = tmp_path / "list.csv"
+    path.write_text(f"origin,new_label\n{tmp_path / 'pipe'},cat\n../pipe,cat\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)line 2: image .*pipe' is not in the dataset.*line 3: image '../pipe'"):
+        read(path)
 
 
 def test_a_list_as_written_asks_everything_and_says_nothing(listed: Path) -> None:

@@ -25,6 +25,33 @@ def test_columns_say_what_is_where(photos, tmp_path: Path, picture) -> None:
     assert (first.read(), first.size) == (picture(0), len(picture(0)))
 
 
+@pytest.mark.parametrize(
+    "name", ["../id_rsa", "photos/../../id_rsa", "leak.png", "elsewhere/id_rsa", "../photos/cat/000.png"]
+)
+def test_a_file_outside_the_lists_folder_is_refused_with_its_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "id_rsa").write_text("secret")
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "leak.png").symlink_to("../id_rsa")
+    (folder / "elsewhere").symlink_to("..")
+    with pytest.raises(DataError, match=r"line 3: .*leads out of"):
+        listed(folder, f"path,label\na.png,cat\n{name},cat\n").items()
+
+
+def test_links_that_stay_inside_are_followed_and_one_made_later_is_not(photos, tmp_path: Path, picture) -> None:
+    photos(cat=1)
+    (tmp_path / "album").symlink_to("photos/cat")
+    (tmp_path / "1.png").symlink_to("album/000.png")
+    source = listed(tmp_path, "path,label\n1.png,cat\nalbum/000.png,cat\n")
+    assert [(item.origin, item.read(), item.size) for item in source.items()] == [
+        (name, picture(0), len(picture(0))) for name in ("1.png", "album/000.png")
+    ]
+    items = source.items()
+    (tmp_path / "photos" / "cat" / "000.png").rename(tmp_path / "moved.png")
+    (tmp_path / "photos" / "cat" / "000.png").symlink_to(tmp_path / "moved.png")
+    assert [inspect(item).found.finding for item in items] == [Finding.UNREADABLE] * 2
+
+
 def test_a_file_that_is_not_there_is_a_finding(photos, tmp_path: Path) -> None:
     photos(cat=1)
     items = listed(tmp_path, "path,label\nphotos/cat/000.png,cat\nphotos/cat/gone.png,cat\nphotos,cat\n").items()

@@ -71,6 +71,22 @@ def test_a_bad_row_is_told_with_its_line(folder: Path, rows: list[str], told: st
         read_must_pass(folder, classes=CLASSES)
 
 
+@pytest.mark.parametrize("name", ["../secret.png", "photos/leak.png", "elsewhere/secret.png", "photos", "/dev/null"])
+def test_an_image_elsewhere_or_no_file_is_refused_with_its_line(folder: Path, name: str) -> None:
+    (folder.parent / "secret.png").write_bytes(square("red"))
+    (folder / "photos" / "leak.png").symlink_to("../../secret.png")
+    (folder / "elsewhere").symlink_to("..")
+    listed(folder, "photos/red.png,red", f"{name},red")
+    with pytest.raises(DataError, match=r"line 3: .*(leads out of|not a regular file)"):
+        read_must_pass(folder, classes=CLASSES)
+
+
+def test_a_link_that_stays_in_the_set_is_followed(folder: Path) -> None:
+    (folder / "photos" / "same.png").symlink_to("red.png")
+    (wanted,) = read_must_pass(listed(folder, "photos/same.png,red"), classes=CLASSES)
+    assert wanted.content == square("red")
+
+
 def test_other_columns_are_told(folder: Path) -> None:
     with pytest.raises(DataError, match="columns file, class; expected path, label"):
         read_must_pass(listed(folder, "a.png,red", header="file,class"), classes=CLASSES)

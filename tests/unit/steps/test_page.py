@@ -163,6 +163,23 @@ def test_an_image_may_be_a_path_and_one_that_is_gone_stops_nothing(
     assert [one.content for one in made.unsure][:4] == [square("red"), None, None, None]
 
 
+def test_a_path_that_is_no_image_or_a_link_by_now_is_not_shown(
+    store: SqlStore, images: FolderImageStore, tmp_path: Path
+) -> None:
+    (tmp_path / "id_rsa").write_bytes(b"secret")
+    (tmp_path / "real.png").write_bytes(square("red"))
+    (tmp_path / "link.png").symlink_to("real.png")
+    known = send(store, 1)[0]
+    sent = [
+        replace(known, id=f"x{at}", image=str(tmp_path / name), confidence=0.1 + at / 100)
+        for at, name in enumerate(["real.png", "id_rsa", "link.png"])
+    ]
+    store.record_predictions(sent, received_at=morning(1))
+    live_morning(store, 1)
+    made = night_page(*watch_of(store, 1), images)
+    assert [one.content for one in made.unsure][:3] == [square("red"), None, None]
+
+
 def test_an_image_that_was_seen_many_times_is_shown_once(store: SqlStore, images: FolderImageStore) -> None:
     lived(store, 2, images)
     made = night_page(*watch_of(store, 2), images)
