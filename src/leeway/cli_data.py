@@ -1,6 +1,5 @@
 """Commands about the dataset: audit it, query it, find its label errors, correct them."""
 
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,13 +33,14 @@ def data_sql(
 ) -> None:
     """Ask a dataset version in SQL (DuckDB); default: the current one."""
     from leeway.adapters.dataset_sql import query as ask
+    from leeway.data.spreadsheet import write_rows
     from leeway.lineage import dataset_version
     from leeway.wiring import open_workspace
 
     with open_workspace() as workspace:
         answer = ask(query, dataset_version(workspace, version=version, run=run, model=model).files)
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([answer.columns, *answer.rows])
+        write_rows(sys.stdout, answer.columns, answer.rows, line_end="\n")
         return
     print(_aligned(answer.columns, answer.rows))
     print(f"{len(answer.rows):,} rows")

@@ -70,3 +70,18 @@ def test_nothing_is_unpickled() -> None:
         and "weights_only=True" not in line
     ]
     assert lines == []
+
+
+def test_every_csv_is_written_by_one_function() -> None:
+    """People open them in a spreadsheet, which runs cells that begin a formula: only write_rows escapes those."""
+    own = PACKAGE / "data" / "spreadsheet.py"
+    reading = "reader|DictReader|Error|read_csv|ReadOptions|ParseOptions|ConvertOptions|InvalidRow"
+    writing = rf"\bcsv\.(?!({reading})\b)[A-Za-z]|csv import|import (pyarrow\.)?csv as|to_csv|\bwrite_csv|savetxt"
+    lines = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if path != own and re.search(writing, line)
+    ]
+    assert lines == []
+    assert re.search(writing, own.read_text())

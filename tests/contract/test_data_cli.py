@@ -113,6 +113,12 @@ def test_sql_answers_as_a_table_or_as_csv(workspace: Path, leeway: Leeway) -> No
     assert leeway(workspace, "sql", "SELECT finding FROM findings", "--csv")[1].count("\n") == 2
 
 
+def test_sql_writes_no_text_as_csv_that_a_spreadsheet_would_run(workspace: Path, leeway: Leeway) -> None:
+    query = "SELECT '=1+1' AS a, '@x' AS \"=b\", -5 AS c, -0.5 AS d, 'cat' AS e, NULL AS f"
+    assert leeway(workspace, "sql", query, "--csv")[1] == "a,'=b,c,d,e,f\n'=1+1,'@x,-5,-0.5,cat,\n"
+    assert leeway(workspace, "sql", query)[1].splitlines()[2].split() == ["=1+1", "@x", "-5", "-0.5", "cat"]
+
+
 def test_sql_says_which_images_validated_a_run(workspace: Path, leeway: Leeway) -> None:
     unknown = leeway(workspace, "sql", "SELECT 1", "--run", "zz")
     assert unknown[0] == 2

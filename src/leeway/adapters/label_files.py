@@ -1,8 +1,7 @@
 """Label tasks as a folder, answers back from a CSV or a Label Studio export: labelling without any server.
 
-Spreadsheets run cells that start with = + - @ and rewrite what looks like a number or a date. A cell at risk is written
-with an apostrophe before it; in such a cell % and whatever could split it (, ; tab, line ends) stand as %25, %2C and so
-on. Reading takes both back, so an id is the same again; an id whose apostrophe a spreadsheet swallowed is found too.
+Cells are protected as leeway.data.spreadsheet says. Reading takes that back, so an id is the same again; an id whose
+apostrophe a spreadsheet swallowed is found too.
 """
 
 import csv
@@ -16,18 +15,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 from leeway.adapters.label_studio import HOW_TO, Question, Statement, read_export, write_project
+from leeway.data import spreadsheet
+from leeway.data.spreadsheet import to_cell, write_rows
 from leeway.errors import DataError, WorkspaceError
 
 COLUMNS = ("plan_id", "prediction_id", "image", "label", "labeler")
 ANSWER_COLUMNS = ("predicted_class", "confidence")
 NEEDED = ("prediction_id", "label")
 SHOWN = 12  # names in an error
-FORMULA = re.compile(r"""(^|[,;\t\r\n])[\s"']*[=+\-@＝＋－＠]|^'""")  # also where another separator would split it
-REWRITTEN = re.compile(r"(?!(0|[1-9]\d{0,14})$)[\d\s.,:/eE+-]*\d[\d\s.,:/eE+-]*")  # 007, 1e5, 2026-03-01, 17 digits
-SPLITTING = re.compile(r"[%,;\t\r\n]")
 SIGNATURES = (
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
@@ -138,14 +135,15 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
 
 def _write_csv(path: Path, questions: Sequence[Question], columns: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:  # without the mark Excel misreads umlauts
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for one in questions:
-            row = [to_cell(one.plan_id), to_cell(one.prediction_id), one.image, "", ""]
-            if one.answer is not None:
-                name, confidence = one.answer
-                row += [to_cell(name, typed=True), "" if confidence is None else f"{confidence:.4f}"]
-            writer.writerow(row)
+        write_rows(file, columns, map(_row, questions), ids=("plan_id", "prediction_id"))
+
+
+def _row(question: Question) -> list[str]:
+    cells = [question.plan_id, question.prediction_id, question.image, "", ""]
+    if question.answer is not None:
+        name, confidence = question.answer
+        cells += [name, "" if confidence is None else f"{confidence:.4f}"]
+    return cells
 
 
 def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> str:
@@ -155,16 +153,9 @@ def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> 
     return f"images/{number:0{max(4, len(str(count)))}}-{digest[:12]}{extension}"
 
 
-def to_cell(text: str, typed: bool = False) -> str:
-    """Text as a cell that a spreadsheet neither runs nor rewrites; `typed` by a person, it may look like a number."""
-    if FORMULA.search(text) or (not typed and REWRITTEN.fullmatch(text)):
-        return "'" + SPLITTING.sub(lambda found: f"%{ord(found[0]):02X}", text)
-    return text
-
-
 def from_cell(cell: str, allowed: Collection[str]) -> str:
     """What the cell stands for, if that is allowed; else the cell as it is."""
-    plain = unquote(cell[1:]) if cell.startswith("'") else cell
+    plain = spreadsheet.from_cell(cell)
     return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
 
 

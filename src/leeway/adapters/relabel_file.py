@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leeway.adapters.label_files import class_named, from_cell, to_cell, unknown_class
+from leeway.adapters.label_files import class_named, from_cell, unknown_class
 from leeway.data.label_errors import LabelError
+from leeway.data.spreadsheet import write_rows
 from leeway.errors import DataError
 
 COLUMNS = ("asset", "origin", "split", "label", "suggested", "confidence", "likely", "new_label")
@@ -27,12 +28,12 @@ def write_label_errors(path: Path, errors: Sequence[LabelError]) -> None:
     """COLUMNS, most suspicious first, new_label empty. No cell is run or rewritten by a spreadsheet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8-sig", newline="") as file:  # without the mark Excel misreads umlauts
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for one in errors:
-            names = (to_cell(one.asset), to_cell(one.origin), one.split)
-            labels = (to_cell(one.label, typed=True), to_cell(one.suggested, typed=True))
-            writer.writerow([*names, *labels, f"{one.confidence:.3f}", "yes" if one.likely else "no", ""])
+        write_rows(file, COLUMNS, map(_row, errors), ids=("asset", "origin"))
+
+
+def _row(error: LabelError) -> list[str]:
+    names = [error.asset, error.origin, error.split, error.label, error.suggested]
+    return [*names, f"{error.confidence:.3f}", "yes" if error.likely else "no", ""]
 
 
 def read_new_labels(path: Path, *, classes: Sequence[str], origins: Mapping[str, str]) -> NewLabels:

@@ -19,6 +19,7 @@ from leeway.data.leakage import LEAK_COLUMNS, find_leaks
 from leeway.data.params import DataParams
 from leeway.data.shards import read_listing
 from leeway.data.split import SPLITS
+from leeway.data.spreadsheet import from_cell, write_rows
 from leeway.data.staging import read_table, replace_folder, staged
 from leeway.errors import DataError
 
@@ -188,9 +189,9 @@ def _digest(classes: Sequence[str], table: pa.Table) -> str:
 
 def _write_lines(path: Path, columns: Line, lines: Iterable[Line]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *lines])
+        write_rows(file, columns, lines)
 
 
 def _read_lines(path: Path) -> tuple[Line, ...]:
     with path.open(newline="", encoding="utf-8") as file:
-        return tuple(tuple(line) for line in csv.reader(file))[1:]
+        return tuple(tuple(map(from_cell, line)) for line in csv.reader(file))[1:]

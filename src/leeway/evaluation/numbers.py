@@ -1,6 +1,5 @@
 """Numbers: the files that DVC compares and plots."""
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from leeway.data.spreadsheet import write_rows
 from leeway.evaluation.metrics import NO_ANSWER, Report
 from leeway.evaluation.record import Evaluation
 
@@ -30,4 +30,4 @@ def write_plots(folder: Path, report: Report, *, truth: NDArray[Any], predicted:
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
+        write_rows(file, header, rows)

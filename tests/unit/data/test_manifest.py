@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from given_images import Given, Image
+from leeway.adapters.dataset_sql import query
 from leeway.data.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from leeway.data.params import DataParams
 from leeway.data.shards import FeedbackImage, gather_images, write_feedback_shard
@@ -197,6 +198,21 @@ def test_is_read_back_as_it_was_written(build, ground, tmp_path, picture) -> Non
     write_manifest(manifest, tmp_path / "dataset")
     assert read_manifest(tmp_path / "dataset") == manifest
     assert manifest.findings == (("cat/torn.png", "unreadable", "not of a known image format"),)
+
+
+def test_no_cell_of_the_lists_begins_a_formula_and_the_lists_are_read_back(build, ground, tmp_path) -> None:
+    folder = tmp_path / "dataset"
+    evil = [Image("=cmd()/a, b.png", "cat", b"torn"), Image("@evil.png", "dog", ground[0].content)]
+    manifest = build([*ground, *evil])
+    write_manifest(manifest, folder)
+    for name in ("findings", "conflicts"):
+        with (folder / f"{name}.csv").open(newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert [cell for cell in cells if cell.startswith(("=", "@"))] == []
+        assert [cell for cell in cells if cell.startswith(("'=", "'@"))] != []
+    assert read_manifest(folder) == manifest
+    files = {path.name: path for path in folder.iterdir()}
+    assert query("SELECT origin FROM findings", files).rows == [("=cmd()/a, b.png",)]
 
 
 def test_writes_the_lists_for_people_and_the_counts(build, ground, tmp_path) -> None:
