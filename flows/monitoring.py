@@ -9,8 +9,10 @@ quiet_prefect()  # before Prefect is imported, which is when it reads its settin
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from leeway.domain.records import Action, Decision
+from leeway.domain.records import Decision
+from leeway.morning import name_of, watches
 from leeway.steps import watch
+from leeway.steps.failures import Failures
 from leeway.wiring import Workspace, open_workspace
 
 close_labels = task(watch.close_labels, cache_policy=NO_CACHE)
@@ -26,25 +28,33 @@ request_retraining = task(watch.request_retraining, cache_policy=NO_CACHE)
 @flow(name="monitoring")
 def monitoring(as_of: datetime | None = None) -> list[Decision]:
     """For each watched model and each night that is over:  1 close the labels that are in  2 close the window
-    3 run the checks  4 decide, and store it.  Then:  5 plan labels, more after an alarm  6 tell people
-    7 ask for retraining.
+    3 run the checks  4 decide, and store it  5 plan labels, more after an alarm.  Then:  6 tell people
+    7 ask for retraining  8 draw the pages that are missing.
 
-    Gives the open requests.
+    Returns the open requests. What fails for one model stops no other one, and is raised at the end.
     """
-    now = as_of or datetime.now(UTC)
+    now, failures = as_of or datetime.now(UTC), Failures()
+    requests: list[Decision] = []
     with open_workspace() as workspace:
-        for at in workspace.watches(now):
-            watch.give_up_on_the_dead(at)
-            for night in watch.nights_due(at):
-                close_labels(at, night)
-                window = close_window(at, night)
-                results = run_checks(at, window)
-                decision = conclude(at, window, results)
-                draw_pages(workspace, at, window, alarm=decision.action is Action.MORE_LABELS)
-            for night in watch.nights_to_plan(at):
-                plan_labels(at, night)
-        deliver_alerts(workspace, now=now)
-        return request_retraining(workspace.store, workspace.model, workspace.trigger)
+        looked_at = watches(workspace, now, failures)
+        for at in looked_at:
+            with failures.kept(name_of(at)):
+                watch.give_up_on_the_dead(at)
+                for night in watch.nights_due(at):
+                    close_labels(at, night)
+                    window = close_window(at, night)
+                    conclude(at, window, run_checks(at, window))
+            with failures.kept(f"{name_of(at)}, its labels"):
+                for night in watch.nights_to_plan(at):
+                    plan_labels(at, night)
+        with failures.kept("alerts"):
+            deliver_alerts(workspace, now=now)
+        with failures.kept("retraining requests"):
+            requests = request_retraining(workspace.store, workspace.model, workspace.trigger)
+        for at in looked_at:
+            draw_pages(workspace, at)
+        failures.raise_first()
+        return requests
 
 
 if __name__ == "__main__":

@@ -90,27 +90,34 @@ def monitor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the screen.")] = False,
 ) -> None:
     """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
-    from leeway.domain.records import DecisionState
-    from leeway.morning import as_object, live_through, screen
+    from leeway.morning import as_object, live_through, pages_text, screen, watches
     from leeway.steps import watch
+    from leeway.steps.failures import Failures
     from leeway.wiring import open_workspace
 
-    told = []
+    mornings, failures = [], Failures()
     logging.getLogger("leeway.watch").setLevel(logging.WARNING)  # the screen says it
     with redirect_stdout(sys.stderr) if as_json else nullcontext(), open_workspace() as workspace:
         now = _moment(as_of)
-        for at in workspace.watches(now, model):
-            told.append(live_through(workspace, at))
-            if not as_json:
-                print(screen(told[-1]))
-        workspace.deliver_alerts(now=now)
-        for request in watch.request_retraining(workspace.store, workspace.model, workspace.trigger):
-            if workspace.trigger is None and request.state is DecisionState.OPEN:
-                print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
-                _retrain(workspace, request, now=now)
-    if as_json:
-        found = [as_object(one) for one in told]
+        looked_at = watches(workspace, now, failures, model)
+        for at in looked_at:
+            mornings.append(live_through(at, failures))
+            if mornings[-1] and not as_json:
+                print(screen(mornings[-1]))
+        with failures.kept("alerts"):
+            workspace.deliver_alerts(now=now)
+        requests = []
+        with failures.kept("retraining requests"):
+            requests = watch.request_retraining(workspace.store, workspace.model, workspace.trigger)
+        pages = [workspace.draw_pages(at) for at in looked_at]
+        print(*map(pages_text, filter(None, pages)), sep="\n", end="\n" if any(pages) else "")
+        for request in requests:
+            with failures.kept(request.key):
+                _retrain_without_server(workspace, request, now=now)
+    found = [as_object(one, drawn) for one, drawn in zip(mornings, pages, strict=True) if one]
+    if as_json and (found or model is None):
         print(json.dumps(found[-1] if model else {"models": found}, indent=1, ensure_ascii=False))
+    failures.raise_first()
 
 
 @app.command()
@@ -188,6 +195,15 @@ def predict(
             now=now,
         ):
             print(f"{said.id}  {said.predicted_class}  {said.confidence:.3f}  {path}")
+
+
+def _retrain_without_server(workspace: "Workspace", request: "Decision", *, now: datetime) -> None:
+    """A server takes requests by itself; without one they are run here."""
+    from leeway.domain.records import DecisionState
+
+    if workspace.trigger is None and request.state is DecisionState.OPEN:
+        print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
+        _retrain(workspace, request, now=now)
 
 
 def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> "Release | None":

@@ -20,6 +20,12 @@ class LeewayError(Exception):
     exit_code = 2  # a mistake in the input
 
 
+def in_one_line(error: Exception) -> str:
+    """Returns what an error says, without line breaks; one that is not ours is named, since its words may not be."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, LeewayError) and words else f"{type(error).__name__}: {words}".removesuffix(": ")
+
+
 class ParamsError(LeewayError):
     """A setting is missing, unknown or of the wrong kind."""
 

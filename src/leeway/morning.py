@@ -1,14 +1,15 @@
 """Morning: one model's nights from closing to label plan, and what came of it on a screen or as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from leeway.checks.windows import night_bounds
 from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
 from leeway.steps import watch
+from leeway.steps.failures import Failures
 from leeway.steps.watch import Watch
 from leeway.wiring import Workspace
 
@@ -33,23 +34,45 @@ class Morning:
     nights: tuple[Night, ...]  # decided now; the last one that was decided before, if none is due
     decided_now: bool
     labels_asked: Mapping[date, int]
-    pages: tuple[Path, ...]
 
 
-def live_through(workspace: Workspace, at: Watch) -> Morning:
-    """Closes, checks and decides every night that is due, and plans labels: the nightly flow's steps."""
-    watch.give_up_on_the_dead(at)
-    nights, pages, due = [], [], watch.nights_due(at)
-    for night in due:
-        watch.close_labels(at, night)
-        window = watch.close_window(at, night)
-        results = watch.run_checks(at, window)
-        decision = watch.conclude(at, window, results)
-        nights.append(Night(night, tuple(results), decision))
-        if decision.action is Action.MORE_LABELS or night == due[-1]:
-            pages += workspace.draw_pages(at, window, alarm=decision.action is Action.MORE_LABELS)
-    labels = {night: len(watch.plan_labels(at, night).draws) for night in watch.nights_to_plan(at)}
-    return Morning(at.champion, tuple(nights or _last(at)), bool(nights), labels, tuple(pages))
+def watches(workspace: Workspace, as_of: datetime, failures: Failures, model: str | None = None) -> list[Watch]:
+    """As the workspace's own; a model that cannot be looked at (its policy, its registry) stops no other one."""
+    names = workspace.models(model)
+    if len(names) == 1:
+        return workspace.watches(as_of, model)
+    found: list[Watch] = []
+    for name in names:
+        with failures.kept(name):
+            found += workspace.watches_of(name, as_of)
+    return found if found or failures.errors else workspace.watches(as_of, model)
+
+
+def live_through(at: Watch, failures: Failures) -> Morning | None:
+    """Closes, checks and decides every night that is due, and plans labels: the nightly flow's steps.
+
+    Labels are planned of the nights that could be decided, also where a later one fails; None if none was.
+    """
+    nights: list[Night] = []
+    labels: dict[date, int] = {}
+    before = len(failures.errors)
+    with failures.kept(name_of(at)):
+        watch.give_up_on_the_dead(at)
+        for night in watch.nights_due(at):
+            watch.close_labels(at, night)
+            window = watch.close_window(at, night)
+            results = watch.run_checks(at, window)
+            nights.append(Night(night, tuple(results), watch.conclude(at, window, results)))
+    with failures.kept(f"{name_of(at)}, its labels"):
+        for night in watch.nights_to_plan(at):
+            labels[night] = len(watch.plan_labels(at, night).draws)
+    if not nights and len(failures.errors) > before:
+        return None
+    return Morning(at.champion, tuple(nights or _last(at)), bool(nights), labels)
+
+
+def name_of(at: Watch) -> str:
+    return f"{at.champion.model} version {at.champion.version}"
 
 
 def screen(morning: Morning) -> str:
@@ -68,11 +91,18 @@ def screen(morning: Morning) -> str:
     asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
     if len(asked) > SHOWN:
         asked = [f"{sum(morning.labels_asked.values())} labels are asked for of {len(asked)} nights"]
-    return "\n".join([*lines, *asked, *(f"page {path}" for path in morning.pages)])
+    return "\n".join([*lines, *asked])
 
 
-def as_object(morning: Morning) -> dict[str, Any]:
-    """JSON: `checks` and `decision` of the last night, and all `nights` of this run."""
+def pages_text(pages: Sequence[Path]) -> str:
+    """Which pages of a model were drawn, as people read it; many as their number and their folder."""
+    if len(pages) > SHOWN:
+        return f"{len(pages)} pages in {pages[0].parent}"
+    return "\n".join(f"page {path}" for path in pages)
+
+
+def as_object(morning: Morning, pages: Sequence[Path]) -> dict[str, Any]:
+    """JSON: `checks` and `decision` of the last night, all `nights` of this run, the pages that it drew."""
     nights = [
         {
             "night": one.night.isoformat(),
@@ -93,7 +123,7 @@ def as_object(morning: Morning) -> dict[str, Any]:
         "decided_now": morning.decided_now,
         **last,
         "labels_asked": {night.isoformat(): count for night, count in morning.labels_asked.items()},
-        "pages": [str(path) for path in morning.pages],
+        "pages": [str(path) for path in pages],
         "nights": nights,
     }
 

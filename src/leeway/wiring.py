@@ -10,14 +10,14 @@ from pathlib import Path
 from leeway.checks.policy import Policy, load_policy
 from leeway.data.manifest import read_manifest
 from leeway.domain.ports import DataRepository, ImageStore, Notifier, PageWriter, Registry, RetrainTrigger, Store
-from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict, WindowCounts
-from leeway.errors import LeewayError, ParamsError
+from leeway.domain.records import Decision, LabelledDraw, ModelVersion, Release, Verdict
+from leeway.errors import ParamsError, in_one_line
 from leeway.evaluation.reads import GATE, LEDGER, record_read
 from leeway.settings import Settings, read_settings
 from leeway.steps import enrol, feedback, gate, release, retrain
-from leeway.steps.alerts import deliver_alerts
-from leeway.steps.page import night_page
-from leeway.steps.watch import Watch, draw_page
+from leeway.steps.alerts import NoNotifier, deliver_alerts
+from leeway.steps.pages_due import PageTools, draw_missing
+from leeway.steps.watch import Watch
 
 CHECKLIST = Path("reports/checklist.json")  # as the evaluate stage writes it
 log = logging.getLogger("leeway.wiring")
@@ -123,19 +123,19 @@ class Workspace:
 
     # What the adapters are for
 
-    def draw_pages(self, at: Watch, window: WindowCounts, *, alarm: bool) -> list[Path]:
-        """The night's page; Evidently's beside it where there was an alarm. One that cannot be drawn stops nothing."""
-        from leeway.adapters.night_page import write_night_page
+    def draw_pages(self, at: Watch) -> list[Path]:
+        """Draws what is missing of the last week's pages, alarm nights by Evidently too. Whatever fails stops nothing.
 
-        path = self.pages / f"{window.model}-{window.version}-{window.night}.html"
-        drawn = [path]
+        Returns the pages that were drawn.
+        """
         try:
-            write_night_page(path, night_page(at, window, self.images))
-        except LeewayError as error:
-            log.warning("no page for the night of %s: %s", window.night, error)
-            drawn = []
-        beside = draw_page(at, window, write=self.page_writer, folder=self.pages) if alarm else None
-        return [*drawn, *([beside] if beside else [])]
+            from leeway.adapters.night_page import write_night_page
+
+            tools = PageTools(self.pages, self.images, write_night_page, self.page_writer)
+            return draw_missing(at, tools)
+        except Exception as error:
+            log.warning("%s version %d: no pages: %s", at.champion.model, at.champion.version, in_one_line(error))
+            return []
 
     def bundle(self, version: int) -> Path:
         """The version's bundle as a local folder."""
@@ -158,15 +158,24 @@ class Workspace:
         With `model` that one alone. Raises ParamsError for a name that is not watched, RegistryError where there is
         nothing to look at yet.
         """
-        found = [one for name in self.watched if model in (None, name) for one in self._watches_of(name, as_of)]
-        if model not in (None, self.model) and model not in self.watched:
-            known = ", ".join([*([self.model] if self.trains else []), *self.watched]) or "none"
-            raise ParamsError(f"no model '{model}' is watched here; known: {known} (`leeway watch init {model} ...`)")
-        if self.trains and model in (None, self.model) and (not found or self.find_champion(as_of)):
-            found.insert(0, self.watch(as_of))
+        found = [one for name in self.models(model) for one in self.watches_of(name, as_of)]
+        if not found and self.trains and model in (None, self.model):
+            found.append(self.watch(as_of))  # which says why there is nothing to look at
         return found
 
-    def _watches_of(self, model: str, as_of: datetime) -> list[Watch]:
+    def models(self, model: str | None = None) -> list[str]:
+        """Names of all that is watched here, the workspace's own model first, or of `model` alone."""
+        own = [self.model] if self.trains else []
+        known = [*own, *(one for one in self.watched if one not in own)]
+        if model is not None and model not in known:
+            told = ", ".join(known) or "none"
+            raise ParamsError(f"no model '{model}' is watched here; known: {told} (`leeway watch init {model} ...`)")
+        return known if model is None else [model]
+
+    def watches_of(self, model: str, as_of: datetime) -> list[Watch]:
+        """Of one model; empty while it has no version to look at."""
+        if self.trains and model == self.model:
+            return [self.watch(as_of)] if self.find_champion(as_of) else []
         versions = [enrol.serving_since(self.store, one, now=as_of) for one in self.store.versions(model)]
         policy = self.policy_of(model)
         epochs = [Watch(self.store, policy, one, as_of).epoch for one in versions]
@@ -257,7 +266,13 @@ class Workspace:
             self.deliver_alerts(now=now)
 
     def deliver_alerts(self, *, now: datetime) -> list[str]:
-        return deliver_alerts(self.store, self.notifier, now=now)
+        """Returns what went wrong. Addresses that no notifier can be made of leave the alerts in the outbox too."""
+        try:
+            notifier = self.notifier
+        except Exception as error:
+            log.warning("alerts: %s", in_one_line(error))
+            notifier = NoNotifier(error)
+        return deliver_alerts(self.store, notifier, now=now)
 
     def reproduce(self) -> None:
         self.repository.reproduce()

@@ -1,5 +1,6 @@
 """The page of a night, drawn by Evidently."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,12 +24,17 @@ def predictions(count: int, mix: tuple[float, float, float]) -> list[Prediction]
     ]
 
 
-def page(path: Path, *, mix: tuple[float, float, float]) -> str:
-    reference = predictions(600, (0.4, 0.4, 0.2))
+def page(
+    path: Path, *, mix: tuple[float, float, float], without: tuple[str, ...] = (), share_without: float = 1.0
+) -> str:
+    """`without`: sides of which the first `share_without` have no confidence."""
+    sides = {"reference": predictions(600, (0.4, 0.4, 0.2)), "current": predictions(200, mix)}
+    for name in without:
+        cut = int(len(sides[name]) * share_without)
+        sides[name][:cut] = [replace(one, confidence=None) for one in sides[name][:cut]]
     write_page(
         path,
-        reference=reference,
-        current=predictions(200, mix),
+        **sides,
         classes=CLASSES,
         title="pets, night of 2026-03-01",
         alarm_under_p=7e-5,
@@ -44,6 +50,18 @@ def test_a_drifted_night_is_drawn_as_one_by_our_own_test(tmp_path: Path) -> None
 def test_an_unchanged_night_and_a_class_that_vanished_are_drawn(tmp_path: Path) -> None:
     assert "Data drift not detected. Drift detection method: exact" in page(tmp_path / "same.html", mix=(0.4, 0.4, 0.2))
     assert "Data drift detected. Drift detection method: exact" in page(tmp_path / "gone.html", mix=(0.6, 0.4, 0.0))
+
+
+@pytest.mark.parametrize("without", [("current",), ("reference",), ("current", "reference")], ids=" and ".join)
+def test_a_side_without_confidences_is_drawn_by_its_classes_alone(tmp_path: Path, without: tuple[str, ...]) -> None:
+    html = page(tmp_path / "page.html", mix=(0.1, 0.2, 0.7), without=without)
+    assert "Data drift detected. Drift detection method: exact two-sample chi-square (leeway)" in html
+    assert "K-S p_value" not in html
+
+
+def test_confidences_that_are_partly_missing_are_compared(tmp_path: Path) -> None:
+    html = page(tmp_path / "page.html", mix=(0.4, 0.4, 0.2), without=("current", "reference"), share_without=0.5)
+    assert "K-S p_value" in html
 
 
 def test_the_page_needs_no_network(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from leeway.adapters.sql import SqlStore, open_store
+from leeway.domain.records import Action
 from prediction_logs import answers, reference, write_log
 from tiny_bundle import square
 
@@ -163,6 +166,127 @@ def test_a_test_set_says_nothing_about_the_class_mix_of_production(leeway: Leewa
         last = told(leeway, tmp_path, "monitor", "--model", name, "--as-of", "2026-03-10T02:00:00", "--json")
         found[name] = {one["check"]: one["status"] for one in json.loads(last)["checks"]}["prediction_drift"]
     assert found == {"mix": "fired", "set": "quiet"}
+
+
+def opened(folder: Path) -> SqlStore:
+    return open_store(f"sqlite:///{folder / '.leeway' / 'leeway.db'}")
+
+
+def concluded(folder: Path, model: str) -> tuple[list[Action], int]:
+    """The actions on the model's decided nights, and how many labels are asked for."""
+    store = opened(folder)
+    found = [one.action for one in store.decisions(model)], len(store.label_queue(model))
+    store.close()
+    return found
+
+
+def alarm_night(leeway: Leeway, folder: Path, *, confidence: str | None = None, name: str = "p") -> None:
+    """Sends an eleventh night of another class mix to `pets`."""
+    rows = answers(300, first=10, mix=TILTED, accuracy=0.7, name=name)
+    write_log(
+        folder / "tilted.csv", rows if confidence is None else [{**one, "confidence": confidence} for one in rows]
+    )
+    told(leeway, folder, "ingest", "tilted.csv", "--model", "pets")
+
+
+MORNING = ("monitor", "--as-of", "2026-03-12T02:00:00")
+
+
+@pytest.fixture
+def unsure(leeway: Leeway, tmp_path: Path) -> Path:
+    """As `pets`, of a model that gives no confidences; its eleventh night will alarm."""
+    rows = [{**one, "confidence": ""} for one in answers(3000, first=-1, accuracy=0.95, labelled=True, name="ref")]
+    write_log(tmp_path / "reference.csv", rows)
+    told(leeway, tmp_path, "watch", "init", "pets", "--reference", "reference.csv", "--floor", "0.85")
+    write_log(tmp_path / "log.csv", [{**one, "confidence": ""} for one in answers(300, nights=10)])
+    told(leeway, tmp_path, "ingest", "log.csv", "--model", "pets")
+    alarm_night(leeway, tmp_path, confidence="")
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore")  # Evidently's own
+def test_the_alarm_night_of_a_model_without_confidences_ends_with_alert_labels_and_pages(
+    leeway: Leeway, unsure: Path
+) -> None:
+    screen = told(leeway, unsure, *MORNING)
+    actions, asked = concluded(unsure, "pets")
+    assert actions[-1] is Action.MORE_LABELS
+    assert asked > 100
+    assert "leeway: pets version 1: alarm" in screen
+    assert (unsure / "reports" / "nights" / "pets-1-2026-03-11.html").exists()
+    assert (unsure / "reports" / "nights" / "pets-1-2026-03-11-evidently.html").exists()
+
+
+def test_a_folder_of_pages_that_cannot_be_made_stops_no_decision_and_the_next_run_draws_them(
+    leeway: Leeway, pets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm_night(leeway, pets)
+    (pets / "reports").mkdir(exist_ok=True)
+    (pets / "reports" / "nights").write_text("no folder")
+    assert "leeway: pets version 1: alarm" in told(leeway, pets, *MORNING)
+    before = concluded(pets, "pets")
+    assert before[0][-1] is Action.MORE_LABELS
+    lines = [one.getMessage() for one in caplog.records if one.name == "leeway.page"]
+    assert len(lines) == 8  # seven nights, and Evidently's
+    assert lines[0].startswith("pets version 1, night of 2026-03-05: no page: ")
+    (pets / "reports" / "nights").unlink()
+    found = json.loads(told(leeway, pets, *MORNING, "--model", "pets", "--json"))
+    assert len(found["pages"]) == 8
+    assert all(Path(one).exists() for one in found["pages"])
+    assert concluded(pets, "pets") == before
+    assert json.loads(told(leeway, pets, *MORNING, "--model", "pets", "--json"))["pages"] == []
+
+
+def test_an_address_that_no_channel_knows_keeps_the_alert_and_stops_nothing(leeway: Leeway, pets: Path) -> None:
+    alarm_night(leeway, pets)
+    code, _, error = leeway(pets, *MORNING, LEEWAY_ALERT_URLS="pigeon://s3cret/loft")
+    assert (code, "s3cret" in error) == (0, False)
+    assert concluded(pets, "pets")[0][-1] is Action.MORE_LABELS
+    assert concluded(pets, "pets")[1] > 100
+    store = opened(pets)
+    assert ["LEEWAY_ALERT_URLS: address 1 of 1" in one.error for one in store.pending_alerts()] == [True]
+    store.close()
+
+
+def two_models(leeway: Leeway, folder: Path) -> None:
+    """`birds` beside `pets`, which will alarm: models are looked at in the order of their names."""
+    told(leeway, folder, "watch", "init", "birds", "--reference", "reference.csv")
+    write_log(folder / "birds.csv", answers(300, nights=2, first=9, name="b"))
+    told(leeway, folder, "ingest", "birds.csv", "--model", "birds")
+    alarm_night(leeway, folder)
+
+
+def test_a_model_whose_policy_is_broken_skips_no_other_one_and_the_command_ends_with_its_error(
+    leeway: Leeway, pets: Path
+) -> None:
+    two_models(leeway, pets)
+    (pets / "monitoring" / "watched" / "birds.yaml").write_text("acuracy: {}\n")
+    code, screen, error = leeway(pets, *MORNING)
+    assert code == 2
+    assert [line for line in error.splitlines() if line.startswith("leeway: ")] == [error.splitlines()[-1]]
+    assert "acuracy" in error.splitlines()[-1]
+    assert "leeway: pets version 1: alarm" in screen
+    assert concluded(pets, "pets")[0][-1] is Action.MORE_LABELS
+    assert concluded(pets, "pets")[1] > 100
+    code, out, _ = leeway(pets, *MORNING, "--json")
+    assert (code, [one["model"] for one in json.loads(out)["models"]]) == (2, ["pets"])
+    code, out, _ = leeway(pets, *MORNING, "--json", "--model", "birds")
+    assert (code, out) == (2, "")
+
+
+def test_an_unexpected_error_of_one_model_lets_the_others_finish_and_is_raised_then(
+    leeway: Leeway, pets: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    two_models(leeway, pets)
+    told(leeway, pets, "monitor", "--model", "birds", "--as-of", "2026-03-11T02:00:00")
+    with sqlite3.connect(pets / ".leeway" / "leeway.db") as database:
+        changed = database.execute("UPDATE check_results SET state = '7' WHERE model = 'birds'").rowcount
+    assert changed
+    with pytest.raises((TypeError, AttributeError)):
+        leeway(pets, *MORNING)
+    assert "leeway: pets version 1: alarm" in capfd.readouterr().out
+    assert concluded(pets, "pets")[0][-1] is Action.MORE_LABELS
+    assert concluded(pets, "pets")[1] > 100
 
 
 def test_the_only_model_need_not_be_named_and_of_several_one_must(leeway: Leeway, pets: Path) -> None:

@@ -27,6 +27,7 @@ def write_page(
 ) -> None:
     """One self-contained HTML file: drift of predicted class and confidence, current night against reference nights.
 
+    Confidence is left out unless both sides have some: Evidently refuses a column that only the night has.
     The p-value of the predicted classes comes from our own two-sample test: Evidently's chi-square takes the reference
     as exact, and alarms on half of all unchanged windows. Of the labels nothing is drawn: they are a biased sample, and
     a plain mean of it would mislead. Raises WorkspaceError if Evidently is not installed or a side is empty.
@@ -44,12 +45,13 @@ def write_page(
         except ImportError as error:
             raise WorkspaceError(f"pages need Evidently ({error}): pip install 'leeway[report]'") from None
         _register_test(classes)
-        columns = DataDefinition(categorical_columns=["predicted_class"], numerical_columns=["confidence"])
-        sides = [Dataset.from_pandas(_table(rows), data_definition=columns) for rows in (current, reference)]
-        drift = [
-            ValueDrift(column="predicted_class", method=TEST_NAME, threshold=alarm_under_p),
-            ValueDrift(column="confidence", method="ks", threshold=alarm_under_p),
-        ]
+        tables = [_table(rows) for rows in (current, reference)]
+        drift = [ValueDrift(column="predicted_class", method=TEST_NAME, threshold=alarm_under_p)]
+        numbers = ["confidence"] if all(one["confidence"].notna().any() for one in tables) else []
+        drift += [ValueDrift(column=name, method="ks", threshold=alarm_under_p) for name in numbers]
+        columns = DataDefinition(categorical_columns=["predicted_class"], numerical_columns=numbers)
+        shown = ["predicted_class", *numbers]
+        sides = [Dataset.from_pandas(one[shown], data_definition=columns) for one in tables]
         path.parent.mkdir(parents=True, exist_ok=True)
         Report([*drift, DataSummaryPreset()], metadata={"night": title}).run(*sides).save_html(str(path))
 
@@ -62,7 +64,7 @@ def _table(rows: Sequence[Prediction]) -> Any:
     return pd.DataFrame(
         {
             "predicted_class": pd.Series([one.predicted_class for one in shown], dtype="object"),
-            "confidence": [one.confidence for one in shown],
+            "confidence": pd.Series([one.confidence for one in shown], dtype="float64"),
         }
     )
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from leeway.checks.policy import Policy
 from leeway.domain.ports import Notifier, Store
 from leeway.domain.records import Action, Alert, CheckResult, Decision, Status
-from leeway.errors import AlertError
+from leeway.errors import in_one_line
 
 OCCASIONS = {
     Action.MORE_LABELS: "alarm",
@@ -60,16 +60,30 @@ def _findings(
     )
 
 
+class NoNotifier:
+    """`leeway.domain.ports.Notifier` where none could be made: refuses every alert, and says why."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def send(self, title: str, body: str) -> None:  # noqa: ARG002
+        raise self._error
+
+
 def deliver_alerts(store: Store, notifier: Notifier, *, now: datetime) -> list[str]:
-    """Sends what waits in the outbox; gives what went wrong. A failing channel fails nothing, and is tried again."""
+    """Sends what waits in the outbox; returns what went wrong.
+
+    Whatever a channel raises stays with the alert in the outbox: the others are sent, and this one is tried again.
+    """
     failures = []
     for alert in store.pending_alerts():
         try:
             notifier.send(alert.title, alert.body)
-        except AlertError as error:
-            store.mark_alert(alert.key, sent_at=None, error=str(error))
-            failures.append(str(error))
-            log.warning("%s; it stays in the outbox", error)
+        except Exception as error:
+            problem = in_one_line(error)
+            store.mark_alert(alert.key, sent_at=None, error=problem)
+            failures.append(problem)
+            log.warning("%s: not sent: %s; it stays in the outbox", alert.key, problem)
         else:
             store.mark_alert(alert.key, sent_at=now)
     return failures

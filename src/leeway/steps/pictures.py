@@ -9,7 +9,7 @@ from leeway.checks.windows import night_of
 from leeway.domain.page import Picture
 from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import LabelPlan, Prediction
-from leeway.errors import DataError
+from leeway.errors import in_one_line
 
 MOST_READ = 2000  # labelled predictions that are looked at one by one
 MOST_LABELS = 20_000  # of a model whose nights come labelled: more are not read for a few pictures
@@ -86,6 +86,6 @@ def _content(prediction: Prediction, images: ImageStore) -> bytes | None:
     """The encoded image; None, which the page shows, where it is not to be had."""
     try:
         return images.read(prediction.image) if prediction.image else None
-    except DataError as error:
-        log.info("%s: its image cannot be read: %s", prediction.id, error)
+    except Exception as error:  # of whatever image store: a page without one picture is still a page
+        log.info("%s: its image cannot be read: %s", prediction.id, in_one_line(error))
         return None

@@ -27,7 +27,6 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
-from leeway.errors import LeewayError
 from leeway.steps import alerts, feedback, plan
 from leeway.steps.plan import chance
 
@@ -188,8 +187,8 @@ def plan_labels(watch: Watch, night: date) -> LabelPlan:
     )
 
 
-def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: Path) -> Path | None:
-    """The night's page, beside its reference nights. A page that cannot be drawn is told, and stops nothing."""
+def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, path: Path) -> None:
+    """Draws a decided night beside its reference nights; raises whatever the writer raises."""
     drift = watch.policy.prediction_drift
     fired = alarmed(watch.results(), watch.policy)
     nights = drift_reference(
@@ -199,20 +198,14 @@ def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, folder: 
         min_predictions=drift.min_predictions,
     )
     found = [_some_predictions(watch, one) for one in (*nights, window)]
-    path = folder / f"{window.model}-{window.version}-{window.night}-evidently.html"
-    try:
-        write(
-            path,
-            reference=[one for night in found[:-1] for one in night],
-            current=found[-1],
-            classes=window.classes,
-            title=f"{window.model}, version {window.version}, night of {window.night}",
-            alarm_under_p=watch.policy.alpha(drift) / 365,
-        )
-    except LeewayError as error:
-        log.warning("no page for the night of %s: %s", window.night, error)
-        return None
-    return path
+    write(
+        path,
+        reference=[one for night in found[:-1] for one in night],
+        current=found[-1],
+        classes=window.classes,
+        title=f"{window.model}, version {window.version}, night of {window.night}",
+        alarm_under_p=watch.policy.alpha(drift) / 365,
+    )
 
 
 def _some_predictions(watch: Watch, window: WindowCounts) -> list[Prediction]:

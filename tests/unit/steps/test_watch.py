@@ -7,6 +7,7 @@ import pytest
 
 from leeway.adapters.sql import SqlStore
 from leeway.domain.records import Action, Alert, DecisionState, Status
+from leeway.errors import ParamsError
 from leeway.steps import alerts, watch
 from memory_ports import MemoryNotifier, MemoryTrigger
 from production import POLICY, VERSION, label_all, live_morning, morning, night, send
@@ -133,6 +134,31 @@ def test_a_failing_channel_fails_nothing_and_the_alert_is_sent_later(store: SqlS
     assert mended.sent == [("drift", "see there")]
 
 
+class BurningNotifier(MemoryNotifier):
+    """A channel whose library has a fault of its own for one of the alerts."""
+
+    def send(self, title: str, body: str) -> None:
+        if title == "burns":
+            raise RuntimeError("the library's\nown fault")
+        super().send(title, body)
+
+
+def test_a_channel_that_raises_anything_keeps_that_alert_and_sends_the_next(store: SqlStore) -> None:
+    for title in ("burns", "drift"):
+        store.queue_alert(Alert(title, title, "see there", morning(1)))
+    notifier = BurningNotifier()
+    assert alerts.deliver_alerts(store, notifier, now=morning(1)) == ["RuntimeError: the library's own fault"]
+    assert notifier.sent == [("drift", "see there")]
+    [kept] = store.pending_alerts()
+    assert (kept.key, kept.error) == ("burns", "RuntimeError: the library's own fault")
+
+
+def test_addresses_that_no_notifier_can_be_made_of_leave_the_alert_in_the_outbox(store: SqlStore) -> None:
+    store.queue_alert(Alert("one", "drift", "see there", morning(1)))
+    alerts.deliver_alerts(store, alerts.NoNotifier(ParamsError("address 1 of 1")), now=morning(1))
+    assert [one.error for one in store.pending_alerts()] == ["address 1 of 1"]
+
+
 def test_every_open_request_is_sent_again_until_it_is_claimed(store: SqlStore) -> None:
     live(store, range(1, 5))
     live(store, range(5, 8), mix=TILTED, wrong=8)
@@ -156,17 +182,6 @@ def test_a_retraining_whose_process_died_does_not_silence_the_monitor(store: Sql
     live(store, range(9, 16), mix=TILTED)
     later = [one.action for one in store.decisions("colours") if one.night > request.night]
     assert Action.MORE_LABELS in later
-
-
-def test_a_page_that_cannot_be_drawn_stops_nothing(store: SqlStore, tmp_path) -> None:
-    from leeway.errors import WorkspaceError
-
-    def torn(path, **given) -> None:
-        raise WorkspaceError("no paper")
-
-    send(store, 1)
-    at = watch.Watch(store, POLICY, VERSION, morning(1))
-    assert watch.draw_page(at, watch.close_window(at, night(1)), write=torn, folder=tmp_path) is None
 
 
 def test_a_finding_about_the_delivery_keeps_no_night_from_the_reference(store: SqlStore) -> None:
