@@ -141,7 +141,7 @@ def release() -> None:
 
     with open_workspace() as workspace:
         now = datetime.now(UTC)
-        challenger, champion = workspace.register(reason="released by hand"), workspace.find_champion(now)
+        challenger, champion = workspace.register(reason="released by hand"), workspace.serving_champion(now)
         made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
         workspace.deliver_alerts(now=now)
         _say_what_is_next(made)
@@ -155,7 +155,7 @@ def promote(version: Annotated[int, typer.Argument(help="The version that a pers
 
     with open_workspace() as workspace:
         now = datetime.now(UTC)
-        challenger, champion = workspace.version(version), workspace.find_champion(now)
+        challenger, champion = workspace.version(version), workspace.serving_champion(now)
         verdict = workspace.judge(challenger, champion)
         made = workspace.release(challenger, champion, verdict, now=now, approved_by="a person")
         workspace.deliver_alerts(now=now)

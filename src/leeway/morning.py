@@ -1,14 +1,14 @@
 """Morning: one model's nights from closing to label plan, and what came of it on a screen or as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from leeway.checks.windows import night_bounds
 from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
-from leeway.steps import watch
+from leeway.steps import release, watch
 from leeway.steps.failures import Failures
 from leeway.steps.watch import Watch
 from leeway.wiring import Workspace
@@ -37,15 +37,19 @@ class Morning:
 
 
 def watches(workspace: Workspace, as_of: datetime, failures: Failures, model: str | None = None) -> list[Watch]:
-    """As the workspace's own; a model that cannot be looked at (its policy, its registry) stops no other one."""
+    """As the workspace's own, with epochs begun; a model that cannot be looked at (its policy) stops no other one."""
     names = workspace.models(model)
     if len(names) == 1:
-        return workspace.watches(as_of, model)
+        return [_begun(at) for at in workspace.watches(as_of, model)]
     found: list[Watch] = []
     for name in names:
         with failures.kept(name):
-            found += workspace.watches_of(name, as_of)
+            found += [_begun(at) for at in workspace.watches_of(name, as_of)]
     return found if found or failures.errors else workspace.watches(as_of, model)
+
+
+def _begun(at: Watch) -> Watch:
+    return replace(at, champion=release.with_epoch(at.champion, at.store, now=at.as_of))
 
 
 def live_through(at: Watch, failures: Failures) -> Morning | None:

@@ -10,7 +10,7 @@ from leeway.wiring import Workspace
 def overview(workspace: Workspace, *, now: datetime) -> str:
     """Plain text: a line for each watched model, the worst first, and more of the workspace's own."""
     fleet = _fleet(workspace, now=now)
-    own = _own(workspace, now=now) if workspace.trains else ""
+    own = _own(workspace) if workspace.trains else ""
     return "\n\n".join(one for one in (fleet, own) if one)
 
 
@@ -45,17 +45,18 @@ def _line(at: Watch, *, labelled: int) -> tuple[int, str]:
     return 2, f"{about}  quiet, {night}"
 
 
-def _own(workspace: Workspace, *, now: datetime) -> str:
+def _own(workspace: Workspace) -> str:
     """At most about 30 lines. A workspace without a champion is told what to do next."""
     store, model = workspace.store, workspace.model
-    champion = workspace.find_champion(now)
+    champion = workspace.find_champion()
     if champion is None:
         return f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it"
     reference, aliases = champion.reference, sorted(workspace.registry.aliases(model).items())
+    since = f"{champion.serving_since:%Y-%m-%d %H:%M}" if champion.serving_since else "not yet recorded"
     queue, labelled = len(store.label_queue(model)), store.number_of_labels(model)
     lines = [
         f"model      {model}",
-        f"champion   version {champion.version}, serving since {champion.serving_since:%Y-%m-%d %H:%M}, "
+        f"champion   version {champion.version}, serving since {since}, "
         f"test accuracy {reference.correct / max(reference.total, 1):.1%} of {reference.total} images",
         f"aliases    {', '.join(f'{name} {version}' for name, version in aliases)}",
         *_last_night(workspace, champion.version),

@@ -143,24 +143,27 @@ class Workspace:
         return self.registry.fetch(self.model, version, folder)
 
     def champion(self, now: datetime) -> ModelVersion:
-        """Raises RegistryError if there is none yet."""
+        """For commands that write: its epoch begins now if it never did. Raises RegistryError if there is none yet."""
         return release.champion_of(self.model, registry=self.registry, store=self.store, fetch=self.bundle, now=now)
 
-    def find_champion(self, now: datetime) -> ModelVersion | None:
-        return release.find_champion(self.model, registry=self.registry, store=self.store, fetch=self.bundle, now=now)
+    def serving_champion(self, now: datetime) -> ModelVersion | None:
+        """The same; None if there is none yet."""
+        found = self.find_champion()
+        return None if found is None else release.with_epoch(found, self.store, now=now)
 
-    def watch(self, as_of: datetime) -> Watch:
-        return Watch(self.store, self.policy, self.champion(as_of), as_of)
+    def find_champion(self) -> ModelVersion | None:
+        """For readers: nothing is written. None if there is none yet."""
+        return release.find_champion(self.model, registry=self.registry, store=self.store, fetch=self.bundle)
 
     def watches(self, as_of: datetime, model: str | None = None) -> list[Watch]:
         """What there is to look at this morning: the champion, and every version of the models known from files.
 
-        With `model` that one alone. Raises ParamsError for a name that is not watched, RegistryError where there is
-        nothing to look at yet.
+        With `model` that one alone. Nothing is written: `morning.watches` begins the epoch of a champion that never
+        served. Raises ParamsError for a name that is not watched, RegistryError where there is nothing to look at yet.
         """
         found = [one for name in self.models(model) for one in self.watches_of(name, as_of)]
         if not found and self.trains and model in (None, self.model):
-            found.append(self.watch(as_of))  # which says why there is nothing to look at
+            self.champion(as_of)  # raises: it says why there is nothing to look at
         return found
 
     def models(self, model: str | None = None) -> list[str]:
@@ -175,7 +178,8 @@ class Workspace:
     def watches_of(self, model: str, as_of: datetime) -> list[Watch]:
         """Of one model; empty while it has no version to look at."""
         if self.trains and model == self.model:
-            return [self.watch(as_of)] if self.find_champion(as_of) else []
+            champion = self.find_champion()
+            return [Watch(self.store, self.policy, champion, as_of)] if champion else []
         versions = [enrol.serving_since(self.store, one, now=as_of) for one in self.store.versions(model)]
         policy = self.policy_of(model)
         epochs = [Watch(self.store, policy, one, as_of).epoch for one in versions]

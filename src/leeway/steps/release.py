@@ -43,40 +43,48 @@ def register(bundle: Path, *, model: str, registry: Registry, store: Store, reas
 
 
 def champion_of(model: str, *, registry: Registry, store: Store, fetch: Fetch, now: datetime) -> ModelVersion:
-    """The version in production, as the registry has it: also one that a person made champion in MLflow.
-
-    Raises RegistryError if there is none yet.
-    """
-    found = find_champion(model, registry=registry, store=store, fetch=fetch, now=now)
+    """Returns the version in production, its epoch begun. Raises RegistryError if there is none yet."""
+    found = find_champion(model, registry=registry, store=store, fetch=fetch)
     if found is None:
         raise RegistryError(
             f"'{model}' has no champion yet: `dvc repro` makes a bundle, `leeway release` registers and judges it, "
             "and `leeway promote VERSION` puts it into production"
         )
-    return found
+    return with_epoch(found, store, now=now)
 
 
-def find_champion(model: str, *, registry: Registry, store: Store, fetch: Fetch, now: datetime) -> ModelVersion | None:
-    """The same; None if there is none yet."""
+def find_champion(model: str, *, registry: Registry, store: Store, fetch: Fetch) -> ModelVersion | None:
+    """Returns the version in production, as the registry has it: also one that a person made champion in MLflow.
+
+    Writes nothing: one that never served has no `serving_since`. None if there is no champion yet.
+    """
     version = registry.aliases(model).get(CHAMPION)
-    if version is None:
-        return None
-    known = find_version(model, version, registry=registry, store=store, fetch=fetch)
-    if known.serving_since is None:
-        known = replace(known, serving_since=now)
-        store.record_model(known)
-    return known
+    return None if version is None else find_version(model, version, registry=registry, store=store, fetch=fetch)
 
 
 def find_version(model: str, version: int, *, registry: Registry, store: Store, fetch: Fetch) -> ModelVersion:
-    """A version of the registry, also one that was registered elsewhere. Raises RegistryError for an unknown one."""
+    """Returns a version of the registry, also one that was registered elsewhere. Writes nothing.
+
+    Raises RegistryError for an unknown one.
+    """
     digest = registry.tags(model, version)["bundle_digest"]
     known = store.model_version(model, version)
-    if known is None:
-        contents = read_contents(fetch(version))
-        known = ModelVersion(model, version, digest, contents.dataset_digest, contents.reference)
-        store.record_model(known)
-    return known
+    if known is not None:
+        return known
+    contents = read_contents(fetch(version))
+    return ModelVersion(model, version, digest, contents.dataset_digest, contents.reference)
+
+
+def with_epoch(version: ModelVersion, store: Store, *, now: datetime) -> ModelVersion:
+    """Returns the version that serves with its epoch, which begins now unless it has begun."""
+    return begin_epoch(version, store, now=now) if version.serving_since is None else version
+
+
+def begin_epoch(version: ModelVersion, store: Store, *, now: datetime) -> ModelVersion:
+    """Records that the version serves from now on: the only place where an epoch begins."""
+    begun = replace(version, serving_since=now)
+    store.record_model(begun)
+    return begun
 
 
 def release(
@@ -148,7 +156,7 @@ def _promote(
 
 def _begin_serving(version: ModelVersion, before: ModelVersion | None, store: Store, *, now: datetime) -> None:
     """A new epoch; nobody is asked any more about what the version before it said."""
-    store.record_model(replace(version, serving_since=now))
+    begin_epoch(version, store, now=now)
     if before is not None:
         for plan in store.plans(before.model, before.version):
             if plan.closed_at is None:

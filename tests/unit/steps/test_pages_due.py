@@ -1,13 +1,15 @@
 """Pages are drawn of the last week's decided nights, once each; whatever fails is logged and made up for later."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leeway.adapters.night_page import write_night_page
-from leeway.adapters.sql import SqlStore
+from leeway.adapters.sql import SqlStore, open_store
 from leeway.domain.page import NightPage
 from leeway.domain.records import Action
 from leeway.steps.pages_due import PageTools, draw_missing, pages_due
@@ -95,6 +97,18 @@ def test_a_page_that_a_kill_cut_short_is_made_whole_by_the_next_run(alarm: Watch
 def test_an_image_store_that_raises_leaves_a_page_without_pictures(alarm: Watch, tmp_path: Path) -> None:
     drawn = draw_missing(alarm, tools(tmp_path, images=BurningImages(), write=write_night_page))
     assert names(drawn) == ALL
+
+
+def test_pages_are_drawn_of_a_database_that_refuses_writes(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'leeway.db'}", lock_timeout_seconds=0.1)
+    store.record_model(VERSION)
+    send(store, 1)
+    live_morning(store, 1)
+    with closing(sqlite3.connect(tmp_path / "leeway.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        drawn = draw_missing(Watch(store, POLICY, VERSION, morning(1)), tools(tmp_path, write=write_night_page))
+    store.close()
+    assert names(drawn) == ["01.html"]
 
 
 def test_after_a_long_catch_up_only_the_last_week_and_alarms_get_a_page(store: SqlStore, tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def registered(registry: MemoryRegistry, store: SqlStore, folder: Path, *, tempe
 
 
 def in_production(registry: MemoryRegistry, store: SqlStore) -> ModelVersion | None:
-    return release.find_champion("tiny", registry=registry, store=store, fetch=registry.bundle, now=morning(9))
+    found = release.find_champion("tiny", registry=registry, store=store, fetch=registry.bundle)
+    return None if found is None else release.with_epoch(found, store, now=morning(9))
 
 
 @pytest.fixture
@@ -149,6 +150,34 @@ def test_a_champion_that_a_person_set_in_the_registry_is_followed(
     assert found is not None
     assert found.serving_since == morning(9)
     assert store.model_version("tiny", 1) == found
+
+
+def test_finding_a_champion_or_a_version_writes_nothing(
+    registry: MemoryRegistry, store: SqlStore, tmp_path: Path
+) -> None:
+    write_tiny_bundle(tmp_path / "foreign")
+    registry.register(tmp_path / "foreign", model="tiny", tags={})
+    registry.set_alias("tiny", "champion", 1)
+    found = release.find_champion("tiny", registry=registry, store=store, fetch=registry.bundle)
+    assert found is not None
+    assert found.serving_since is None
+    assert release.find_version("tiny", 1, registry=registry, store=store, fetch=registry.bundle) == found
+    assert store.versions("tiny") == []
+
+
+def test_a_champion_of_the_registry_alone_that_is_replaced_can_be_rolled_back_to(
+    registry: MemoryRegistry, store: SqlStore, tmp_path: Path
+) -> None:
+    write_tiny_bundle(tmp_path / "foreign")
+    registry.register(tmp_path / "foreign", model="tiny", tags={})
+    registry.set_alias("tiny", "champion", 1)
+    second = registered(registry, store, tmp_path / "second", temperature=0.1)
+    before = in_production(registry, store)
+    release.release(second, before, PASSED, registry=registry, store=store, policy=POLICY, now=morning(2))
+    serving = in_production(registry, store)
+    assert serving is not None
+    made = release.rollback(serving, registry=registry, store=store, policy=POLICY, now=morning(5))
+    assert (made.version, made.previous) == (1, 2)
 
 
 def test_without_a_champion_the_message_says_how_to_get_one(registry: MemoryRegistry, store: SqlStore) -> None:

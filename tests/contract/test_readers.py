@@ -1,0 +1,156 @@
+"""Commands that read change nothing: not the database, which refuses writes here, nor a file beside their own reports.
+
+Every command stands in one of two lists; one that is in neither fails.
+"""
+
+import hashlib
+import io
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+import yaml
+from PIL import Image
+
+from leeway import cli
+from leeway.adapters.mlflow_registry import open_registry
+from leeway.adapters.sql import open_store
+from leeway.adapters.workspace import init_workspace
+from leeway.stages import gather, prepare
+from prediction_logs import answers, reference, write_log
+from tiny_bundle import COLOURS, write_tiny_bundle
+
+READERS = {
+    "status": [],
+    "backtest": ["--policy", "monitoring/policy.yaml", "--model", "pets"],
+    "power": ["--predictions-per-night", "50", "--labels-per-night", "5", "--classes", "2"],
+    "labels export": ["tasks", "--model", "pets"],
+    "data audit": [],
+    "data sql": ["SELECT count(*) FROM images"],
+    "data label-errors": [],
+}
+WRITERS = {
+    "init", "watch init", "ingest", "predict", "monitor", "retrain", "release", "promote", "rollback",
+    "labels import", "data relabel",
+}  # fmt: skip
+OWN = ("reports/", "tasks/", ".leeway/cache/", ".leeway/bundles/")  # reports and copies that a reader may make
+
+
+def commands(group: Any, before: str = "") -> Iterator[str]:
+    """Every command that can be typed, such as `data sql`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
+
+
+def run(patch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> int:
+    patch.chdir(folder)
+    patch.setenv("LEEWAY_MODEL", "colours")
+    patch.setattr(sys, "argv", ["leeway", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+def coloured(name: str, seed: int) -> bytes:
+    noise = np.random.default_rng(seed).integers(-20, 21, (10, 12, 3))
+    stored = io.BytesIO()
+    Image.fromarray(np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)).save(stored, "PNG")
+    return stored.getvalue()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, a champion that a person set in the registry and that never served, and ten nights of `pets`."""
+    folder = tmp_path_factory.mktemp("readers") / "colours"
+    init_workspace(folder)
+    for number, name in enumerate(COLOURS):
+        (folder / "photos" / name).mkdir(parents=True)
+        for place in range(20):
+            (folder / "photos" / name / f"{place}.png").write_bytes(coloured(name, 100 * number + place))
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["data"]["source"] = {"kind": "folder", "path": "photos"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_tiny_bundle(folder / "models" / "bundle")
+    registry = open_registry(f"sqlite:///{folder / '.leeway' / 'mlflow.db'}")
+    registry.register(folder / "models" / "bundle", model="colours", tags={})
+    registry.set_alias("colours", "champion", 1)
+    reference(folder / "reference.csv")
+    write_log(folder / "log.csv", answers(300, nights=10))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["gather"])
+        assert (gather.main(), prepare.main()) == (0, 0)
+        for line in (
+            "watch init pets --reference reference.csv",
+            "ingest log.csv --model pets",
+            "monitor --model pets --as-of 2026-03-11T02:00:00",
+        ):
+            assert run(patch, folder, *line.split()) == 0
+    return folder
+
+
+@contextmanager
+def refusing_writes(database: Path) -> Iterator[None]:
+    """Whoever wants to write waits for this connection for ever; readers do not."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def rows(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return list(connection.iterdump())
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Digest of every file that is neither a database nor a reader's own report."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in found.items()
+        if not name.startswith(OWN) and ".db" not in path.name
+    }
+
+
+def test_every_command_is_known_to_read_or_to_write() -> None:
+    assert set(commands(typer.main.get_command(cli.app))) == READERS.keys() | WRITERS
+    assert not READERS.keys() & WRITERS
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_reader_changes_no_row_and_no_file_but_its_report(
+    workspace: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, lineage = workspace / ".leeway" / "leeway.db", workspace / ".leeway" / "mlflow.db"
+    before = rows(store), rows(lineage), files(workspace)
+    with refusing_writes(store):
+        code = run(monkeypatch, workspace, *command.split(), *READERS[command])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert (rows(store), rows(lineage), files(workspace)) == before
+    if command == "status":
+        assert "version 1, serving since not yet recorded" in said.out
+
+
+def test_the_first_writing_command_begins_the_epoch_and_status_then_shows_it(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(workspace, tmp_path / "colours", symlinks=True))
+    assert run(monkeypatch, copy, "monitor", "--as-of", "2026-03-11T02:00:00") == 0
+    store = open_store(f"sqlite:///{copy / '.leeway' / 'leeway.db'}")
+    [version] = store.versions("colours")
+    store.close()
+    assert f"{version.serving_since:%Y-%m-%d %H:%M}" == "2026-03-11 02:00"
+    capsys.readouterr()
+    assert run(monkeypatch, copy, "status") == 0
+    assert "serving since 2026-03-11 02:00" in capsys.readouterr().out
