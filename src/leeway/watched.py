@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from leeway import durable
 from leeway.checks.policy import Policy
 from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
@@ -35,7 +36,6 @@ def watched_policy(settings: Settings, model: str, *, source: Path | None, floor
 def write_watched_policy(settings: Settings, model: str, policy: Policy) -> Path:
     """Puts it where the monitor looks for it: from then on the model is watched, and shares the yearly budget."""
     path = settings.watched / f"{model}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=False)
-    path.write_text(WATCHED_HEADER.format(model=model) + content, encoding="utf-8")
+    durable.write_text(path, WATCHED_HEADER.format(model=model) + content)
     return path

@@ -70,6 +70,13 @@ def test_an_image_cut_short_by_a_crash_is_mended_when_it_is_put_again(images: Im
     assert images.get(DIGEST) == IMAGE
 
 
+def test_an_image_that_became_zeros_in_a_crash_is_mended_when_it_is_put_again(images: ImageStore, folder: Path) -> None:
+    images.put(IMAGE)
+    (folder / DIGEST[:2] / DIGEST).write_bytes(bytes(len(IMAGE)))
+    images.put(IMAGE)
+    assert images.get(DIGEST) == IMAGE
+
+
 @pytest.mark.parametrize("digest", ["", "../../secret", DIGEST.upper(), DIGEST[:-1], DIGEST + "\n", "g" * 64])
 def test_refuses_what_is_no_digest(images: ImageStore, digest: str) -> None:
     with pytest.raises(DataError, match="is no image digest; a digest is 64 characters"):

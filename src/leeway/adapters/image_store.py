@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-import tempfile
 from pathlib import Path
 
+from leeway import durable
 from leeway.bundle.resize import decode
 from leeway.data.image_files import read_image
 from leeway.errors import DataError
@@ -19,16 +19,15 @@ class FolderImageStore:
         self._folder = folder
 
     def put(self, content: bytes) -> str:
-        """The digest of the image. A file appears whole or not at all; one cut short by a crash is written again.
+        """The digest of the image. Its file is safely on disk; one that was damaged is written again.
 
         Raises DataError if the folder cannot be written.
         """
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
         try:
-            if not path.exists() or path.stat().st_size != len(content):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _replace(path, content)
+            if not path.exists() or path.read_bytes() != content:
+                durable.write_bytes(path, content)
         except OSError as error:
             raise DataError(f"{path}: the image cannot be written: {error.strerror}") from error
         return digest
@@ -65,13 +64,3 @@ class FolderImageStore:
         if not DIGEST.fullmatch(digest):  # a digest from outside must not lead out of the folder
             raise DataError(f"{digest!r} is no image digest; a digest is 64 characters of 0-9 and a-f")
         return self._folder / digest[:2] / digest
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
-        written = Path(file.name)
-    try:
-        written.write_bytes(content)
-        written.replace(path)
-    finally:
-        written.unlink(missing_ok=True)

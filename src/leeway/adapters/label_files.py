@@ -9,13 +9,13 @@ import difflib
 import hashlib
 import io
 import re
-import tempfile
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from leeway import durable
 from leeway.adapters.label_studio import HOW_TO, Question, Statement, read_export, write_project
 from leeway.data import spreadsheet
 from leeway.data.spreadsheet import to_cell, write_rows
@@ -105,19 +105,14 @@ def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str],
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise WorkspaceError(f"{folder} is not an empty folder; name a new one: leeway labels export DIR")
         folder = folder.resolve()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-            made = Path(scratch) / "tasks"
+        with durable.replacing_folder(folder) as made:
             _fill(made, list({task.prediction_id: task for task in tasks}.values()), classes, show_answer)
-            if folder.exists():
-                folder.rmdir()
-            made.rename(folder)
     except (OSError, UnicodeEncodeError) as error:
         raise WorkspaceError(f"{folder}: the label tasks cannot be written ({error}); name another folder") from error
 
 
 def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answer: bool) -> None:
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     questions = []
     for number, task in enumerate(tasks, 1):
         image = ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leeway import durable
 from leeway.adapters.mlflow_connection import BUNDLE_TAG, Connection, absence, connect
 from leeway.adapters.mlflow_tracking import open_tracker
 from leeway.bundle.contents import Contents, bundle_digest, verify_bundle
@@ -107,9 +108,7 @@ class MlflowRegistry:
             verify_bundle(fetched)
             if (found := bundle_digest(fetched)) != wanted:
                 raise RegistryError(f"version {version} of '{model}' holds bundle {found[:12]}, its tag says {wanted}")
-            if folder.exists():
-                folder.rename(Path(scratch) / "replaced")
-            fetched.rename(folder)
+            durable.replace_folder(fetched, folder)
         return folder
 
     def _download(self, model: str, version: int, folder: Path) -> Path:

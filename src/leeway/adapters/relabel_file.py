@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from leeway import durable
 from leeway.adapters.label_files import class_named, from_cell, unknown_class
 from leeway.data.label_errors import LabelError
 from leeway.data.spreadsheet import write_rows
@@ -26,8 +27,8 @@ class NewLabels:
 
 def write_label_errors(path: Path, errors: Sequence[LabelError]) -> None:
     """COLUMNS, most suspicious first, new_label empty. No cell is run or rewritten by a spreadsheet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # without the mark Excel misreads umlauts
+    # without the mark Excel misreads umlauts
+    with durable.replacing_file(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
         write_rows(file, COLUMNS, map(_row, errors), ids=("asset", "origin"))
 
 

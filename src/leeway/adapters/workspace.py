@@ -1,12 +1,12 @@
 """Makes a workspace: the template's files, a git and a DVC repository."""
 
 import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import leeway
+from leeway import durable
 from leeway.adapters.dvc_repo import run_dvc, run_git
 from leeway.errors import WorkspaceError
 
@@ -50,15 +50,9 @@ def init_workspace(folder: Path) -> list[str]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise WorkspaceError(f"{folder} is not an empty folder; a workspace is made in a new one: leeway init DIR")
     folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-        made = Path(scratch) / "workspace"
-        made.mkdir()
+    with durable.replacing_folder(folder) as made:
         _fill(made)
         _make_repositories(made)
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
     return sorted(path.name for path in folder.iterdir() if path.name != ".git")
 
 
@@ -67,8 +61,7 @@ def init_watching(folder: Path) -> Path:
     path = folder / "monitoring" / "policy.yaml"
     if not path.exists():
         shutil.copytree(_template() / "monitoring", path.parent, dirs_exist_ok=True)
-        (folder / ".leeway").mkdir(exist_ok=True)
-        (folder / ".leeway" / ".gitignore").write_text("*\n", encoding="utf-8")
+        durable.write_text(folder / ".leeway" / ".gitignore", "*\n")
     return path
 
 

@@ -10,10 +10,7 @@ golden/0.png ...     the golden images, as they were taken in
 import hashlib
 import io
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from PIL import Image
 
+from leeway import durable
 from leeway.bundle.resize import ResizeRule
 from leeway.domain.records import ReferenceCounts, reference_from
 from leeway.errors import BundleError
@@ -73,7 +71,7 @@ def write_bundle(
 
     `contents.files` is filled in here. Whatever goes wrong, `folder` is either as it was or complete.
     """
-    with _swapped_in(folder) as new:
+    with durable.replacing_folder(folder) as new:
         (new / GRAPH).write_bytes(graph)
         # safetensors writes the memory as it lies, so each array has to lie in order
         ordered = {name: np.asarray(array, order="C") for name, array in weights.items()}
@@ -137,26 +135,6 @@ def read_golden(folder: Path, contents: Contents) -> tuple[Golden, ...]:
             f"{', '.join(map(str, classes))}: the list was changed after the bundle was made"
         )
     return tuple(images)
-
-
-@contextmanager
-def _swapped_in(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder` that takes its place at the end; gone if anything is raised."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (folder.with_name(f".{folder.name}.{state}-{os.getpid()}") for state in ("new", "old"))
-    try:
-        new.mkdir()
-        yield new
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_golden(folder: Path, classes: Sequence[str], golden: Sequence[Golden]) -> None:

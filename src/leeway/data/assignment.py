@@ -11,9 +11,9 @@ import pyarrow as pa
 from leeway.data.candidates import FEEDBACK
 from leeway.data.feedback import read_feedback, read_feedback_thumbnails
 from leeway.data.near_duplicates import SIDE, leaders, near_pairs
+from leeway.data.parquet import read_table
 from leeway.data.parts import part_paths
 from leeway.data.split import HELD_OUT, SPLITS, TRAINVAL, SplitShares, split_of
-from leeway.data.staging import read_table
 
 RANK = {split: rank for rank, split in enumerate((HELD_OUT, *SPLITS))}  # where two contradict, the higher one stays
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from leeway.data.staging import read_table
+from leeway import durable
+from leeway.data.parquet import read_table, write_table
 from leeway.errors import DataError
 
 PREFIX = "corrections-"
@@ -41,10 +41,8 @@ def write_corrections(folder: Path, corrections: Sequence[Correction]) -> Path:
         return paths[-1]
     number = int(paths[-1].stem.removeprefix(PREFIX)) + 1 if paths else 1
     path = folder / f"{PREFIX}{number:05d}.parquet"
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(table, partial)
-    partial.replace(path)
+    durable.remove_abandoned(folder)  # DVC would take it for a part of the feedback
+    write_table(table, path)
     return path
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leeway import durable
 from leeway.bundle.resize import decode
 from leeway.data.corrections import is_corrections
 from leeway.data.near_duplicates import thumbnail
+from leeway.data.parquet import read_table, write_table
 from leeway.data.parts import PART_SCHEMA
-from leeway.data.staging import read_table
 from leeway.errors import DataError
 
 FEEDBACK_SCHEMA = pa.schema(
@@ -52,11 +53,9 @@ def write_feedback_shard(path: Path, items: Sequence[FeedbackImage]) -> None:
         if not read_table(path).equals(table):
             raise DataError(f"{path}: exists with other content; a feedback shard is never changed, name a new one")
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     number = 1 + max((number for number, _ in _feedback_paths(path.parent)), default=0)
-    partial = path.with_name(f".{path.name}.partial")
-    pq.write_table(table.replace_schema_metadata({NUMBER: str(number)}), partial)
-    partial.replace(path)
+    durable.remove_abandoned(path.parent)  # DVC would take it for a part of the feedback
+    write_table(table.replace_schema_metadata({NUMBER: str(number)}), path)
 
 
 def read_feedback(folder: Path) -> list[Row]:

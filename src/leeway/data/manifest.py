@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from leeway import durable
 from leeway.data.assignment import assign_splits, find_arrivals
 from leeway.data.candidates import CONFLICT_COLUMNS, FEEDBACK, ORIGINAL, Candidates, find_candidates
 from leeway.data.corrections import read_corrections
 from leeway.data.leakage import LEAK_COLUMNS, find_leaks
 from leeway.data.params import DataParams
+from leeway.data.parquet import read_table, write_table
 from leeway.data.shards import read_listing
 from leeway.data.split import SPLITS
 from leeway.data.spreadsheet import from_cell, write_rows
-from leeway.data.staging import read_table, replace_folder, staged
 from leeway.errors import DataError
 
 __all__ = [
@@ -126,12 +126,11 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         "held_out": pc.sum(manifest.table["held_out"]).as_py(),
         **{name: len(getattr(manifest, name)) for name in LISTS},
     }
-    with staged(folder) as staging:
-        pq.write_table(manifest.table, staging / "manifest.parquet")
-        (staging / "dataset.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    with durable.replacing_folder(folder) as staging:
+        write_table(manifest.table, staging / "manifest.parquet")
+        durable.write_text(staging / "dataset.json", json.dumps(summary, indent=2) + "\n")
         for name, columns in LISTS.items():
             _write_lines(staging / f"{name}.csv", columns, getattr(manifest, name))
-        replace_folder(staging, folder)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leeway import durable
 from leeway.data.inspection import Inspected
 from leeway.data.items import Item
-from leeway.data.staging import read_table
+from leeway.data.parquet import read_table, write_table
 
 PART_IMAGES = 4_000
 PART_BYTES = 256 * 2**20  # a part of photos is full sooner: it has to fit in memory when it is read
@@ -86,11 +87,9 @@ class Parts:
         if self.writer is None:
             return
         self.writer.close()
-        (self.staging / f".{part_name(self.number)}").replace(self.staging / part_name(self.number))
+        durable.move_file(self.staging / f".{part_name(self.number)}", self.staging / part_name(self.number))
         journal = self.staging / JOURNAL.replace("*", f"{self.number:05d}")
-        partial = journal.with_name(f".{journal.name}")
-        pq.write_table(pa.Table.from_pylist(self.seen[self.told :], SEEN_SCHEMA), partial)
-        partial.replace(journal)
+        write_table(pa.Table.from_pylist(self.seen[self.told :], SEEN_SCHEMA), journal)
         self.writer, self.number, self.rows, self.size, self.told = None, self.number + 1, 0, 0, len(self.seen)
 
     def _write(self) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import os
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leeway import durable
 from leeway.bundle.resize import Pixels, ResizeRule, decode
 from leeway.data.inspection import progress
 from leeway.data.manifest import Manifest
@@ -21,7 +21,6 @@ from leeway.errors import DataError
 
 KEPT = 5  # cached arrays: enough to go back and forth between a few sizes or dataset versions
 BATCH = 64  # images decoded at once
-ABANDONED_SECONDS = 24 * 3600  # a half-written file not touched for so long belongs to nobody
 
 
 def pixel_array(manifest: Manifest, data_folder: Path, rule: ResizeRule, cache: Path) -> np.memmap:
@@ -33,7 +32,6 @@ def pixel_array(manifest: Manifest, data_folder: Path, rule: ResizeRule, cache: 
     shape = (len(manifest.table), rule.height, rule.width, rule.channels)
     path = cache / f"pixels-{_key(manifest, rule)}.npy"
     if not _holds(path, shape):
-        cache.mkdir(parents=True, exist_ok=True)
         _write(path, shape, manifest, data_folder, rule)
     os.utime(path)  # used now: the least recently used go first
     _drop_old(cache)
@@ -64,18 +62,13 @@ def _holds(path: Path, shape: tuple[int, ...]) -> bool:
 
 def _write(path: Path, shape: tuple[int, ...], manifest: Manifest, data_folder: Path, rule: ResizeRule) -> None:
     """The .npy file by plain writes: a full disk is then an error, where a mapped file would kill the process."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            start = file.tell()
-            for row, pixels in _decoded(manifest, data_folder, rule):
-                file.seek(start + row * pixels.size)
-                file.write(pixels.tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with durable.replacing_file(path) as partial, partial.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        for row, pixels in _decoded(manifest, data_folder, rule):
+            file.seek(start + row * pixels.size)
+            file.write(pixels.tobytes())
 
 
 def _decoded(manifest: Manifest, data_folder: Path, rule: ResizeRule) -> Iterator[tuple[int, Pixels]]:
@@ -109,9 +102,9 @@ def _stored(manifest: Manifest, data_folder: Path, rows: Sequence[int] | np.ndar
 def _drop_old(cache: Path) -> None:
     """All but the arrays used last, and what killed runs left half written."""
     newest_first = sorted(cache.glob("pixels-*.npy"), key=_modified, reverse=True)
-    abandoned = [path for path in cache.glob("pixels-*.partial") if _modified(path) < time.time() - ABANDONED_SECONDS]
-    for path in [*newest_first[KEPT:], *abandoned]:
+    for path in newest_first[KEPT:]:
         path.unlink(missing_ok=True)
+    durable.remove_abandoned(cache)
 
 
 def _modified(path: Path) -> float:

@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from leeway import durable
 from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
 from leeway.data.inspection import inspect_all
 from leeway.data.items import ImageSource, Item
+from leeway.data.parquet import read_table, write_table
 from leeway.data.parts import (
     JOURNAL,
     PART_SCHEMA,
@@ -30,7 +32,6 @@ from leeway.data.parts import (
     part_paths,
     stored_in,
 )
-from leeway.data.staging import read_table, replace_folder, staging_folder
 from leeway.errors import DataError, LeewayError
 
 __all__ = [
@@ -40,7 +41,6 @@ __all__ = [
     "read_feedback",
     "read_listing",
     "read_table",
-    "replace_folder",
     "write_feedback_shard",
 ]
 
@@ -83,13 +83,13 @@ def gather_images(source: ImageSource, folder: Path) -> Gathered:
     """
     items = source.items()
     params = source.model_dump(mode="json")
-    staging = staging_folder(folder)
+    staging = durable.partial_folder(folder)
     fresh = _source_of(folder) != params or any(pq.read_schema(path) != PART_SCHEMA for path in part_paths(folder))
     _begin(staging, {"source": params, "base": [] if fresh else [path.name for path in part_paths(folder)]})
     try:
         found = _gather(items, source.place, folder, staging, fresh=fresh)
         if fresh:
-            (staging / SOURCE).write_text(json.dumps(params, sort_keys=True) + "\n", encoding="utf-8")
+            durable.write_text(staging / SOURCE, json.dumps(params, sort_keys=True) + "\n")
         _finish(staging, folder, fresh=fresh)
     except LeewayError:
         shutil.rmtree(staging, ignore_errors=True)
@@ -101,8 +101,7 @@ def _begin(staging: Path, run: Row) -> None:
     """Keeps what an earlier run staged if it was for the same; whatever ends a run but an error of ours leaves it."""
     if _json_in(staging / RUN) != run:
         shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        (staging / RUN).write_text(json.dumps(run), encoding="utf-8")
+        durable.write_text(staging / RUN, json.dumps(run))
     for half_written in staging.glob(".*"):
         half_written.unlink()
 
@@ -127,7 +126,7 @@ def _gather(items: Sequence[Item], place: str, folder: Path, staging: Path, *, f
     _refuse_unlearnable(listing, place)
     changed = not listing.equals(before)
     if changed:
-        pq.write_table(listing, staging / LISTING)
+        write_table(listing, staging / LISTING)
     return Gathered(
         files=len(items),
         inspected=sum(item.refusal is None for item in new),
@@ -178,11 +177,11 @@ def _finish(staging: Path, folder: Path, *, fresh: bool) -> None:
     for path in (staging / RUN, *staging.glob(JOURNAL)):
         path.unlink()
     if fresh:
-        replace_folder(staging, folder)
+        durable.replace_folder(staging, folder)
         return
     # new parts first, the listing last: a part without a listing is found again by its assets
     for path in sorted(staging.iterdir(), key=lambda path: (path.name == LISTING, path.name)):
-        path.replace(folder / path.name)
+        durable.move_file(path, folder / path.name)
     staging.rmdir()
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from leeway import durable
 from leeway.data.manifest import FEEDBACK, ORIGINAL
 from leeway.evaluation.page import environment, robustness_rows
 from leeway.evaluation.reads import told_reads
@@ -23,8 +24,7 @@ def write_card(path: Path, evaluation: Evaluation) -> None:
     made = environment(escaped=False)
     made.filters["cell"] = cell
     text = made.get_template("model_card.md").render(_content(evaluation))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(re.sub(r"\n{3,}", "\n\n", text).encode("utf-8", "replace"))
+    durable.write_bytes(path, re.sub(r"\n{3,}", "\n\n", text).encode("utf-8", "replace"))
 
 
 def cell(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from leeway import durable
 from leeway.bundle.contents import Contents
 from leeway.bundle.resize import ResizeRule
 from leeway.data.manifest import Manifest
@@ -69,8 +70,7 @@ class Published(Protocol):
 
 def write_checklist(checklist: Checklist, path: Path) -> None:
     """As JSON; the folder is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(checklist.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    durable.write_text(path, json.dumps(checklist.to_json(), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_checklist(path: Path) -> Checklist | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from leeway import durable
 from leeway.data.spreadsheet import write_rows
 from leeway.evaluation.metrics import NO_ANSWER, Report
 from leeway.evaluation.record import Evaluation
@@ -15,7 +16,7 @@ from leeway.evaluation.record import Evaluation
 def write_metrics(path: Path, evaluation: Evaluation) -> None:
     """The metrics of `dvc metrics show`, written last: a file of them is there once all else is."""
     told = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False)
-    path.write_text(f"{told}\n", encoding="utf-8")
+    durable.write_text(path, f"{told}\n")
 
 
 def write_plots(folder: Path, report: Report, *, truth: NDArray[Any], predicted: NDArray[Any]) -> None:
@@ -29,5 +30,5 @@ def write_plots(folder: Path, report: Report, *, truth: NDArray[Any], predicted:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with durable.replacing_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         write_rows(file, header, rows)

@@ -1,11 +1,11 @@
 """Pictures: every figure of an evaluation as a PNG."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from leeway import durable
 from leeway.evaluation.answers import Answered
 from leeway.evaluation.curves import confidence_figure, reliability_figure, risk_coverage_figure, training_figure
 from leeway.evaluation.mistakes import mistakes_figure
@@ -36,9 +36,7 @@ def draw_figures(evaluation: Evaluation, answered: Answered) -> dict[str, Figure
 
 def save_pictures(figures: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
     """Writes `name`.png for each into `folder`, in place of what it held."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    paths = {name: folder / f"{name}.png" for name in figures}
-    for name, figure in figures.items():
-        figure.savefig(paths[name], dpi=DOTS_PER_INCH)
-    return paths
+    with durable.replacing_folder(folder) as new:
+        for name, figure in figures.items():
+            figure.savefig(new / f"{name}.png", dpi=DOTS_PER_INCH)
+    return {name: folder / f"{name}.png" for name in figures}

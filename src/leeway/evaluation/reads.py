@@ -5,11 +5,12 @@ A test split that decided between models has stopped being one; so every look at
 
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+
+from leeway import durable
 
 LEDGER = Path(".leeway/test_reads.jsonl")  # in the workspace
 EVALUATE, GATE = "evaluate", "gate"
@@ -22,13 +23,7 @@ def record_read(ledger: Path, bundle_digest: str, *, by: str, at: datetime) -> t
     One line is appended in one write, so that two who read at once are both counted. A second evaluation of the same
     bundle is warned about.
     """
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({"bundle": bundle_digest, "by": by, "at": at.isoformat(timespec="seconds")})
-    file = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(file, f"{line}\n".encode())
-    finally:
-        os.close(file)
+    durable.append_line(ledger, json.dumps({"bundle": bundle_digest, "by": by, "at": at.isoformat(timespec="seconds")}))
     readers = readers_of(ledger, bundle_digest)
     if by == EVALUATE and readers.count(EVALUATE) > 1:
         told = "choose between models by their validation figures, or the test figures flatter the one chosen"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leeway import durable
 from leeway.errors import WorkspaceError
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def templates_of(package: str, *, filters: Filters, escaped: bool = True) -> "En
 def write_html(path: Path, environment: "Environment", template: str, content: Mapping[str, Any]) -> None:
     """Write one self-contained file; makes the folder. What is no UTF-8 in a name becomes a question mark."""
     html = environment.get_template(template).render(content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(html.encode("utf-8", "replace"))
+    durable.write_bytes(path, html.encode("utf-8", "replace"))
 
 
 def short_text(text: str, length: int = LONGEST) -> str:

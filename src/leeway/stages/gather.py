@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leeway import __version__
+from leeway import __version__, durable
 from leeway.data.params import DataParams
 from leeway.data.shards import gather_images
 from leeway.paramsfile import load_section
@@ -45,8 +45,7 @@ def record_version(path: Path) -> None:
     """A workspace without src depends on this file instead of on the code. Untouched if it says so already."""
     text = f"{__version__}\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        durable.write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from leeway.domain.records import ModelVersion, Prediction
 from leeway.errors import DataError, RefusedError
 
 FILES_AT_ONCE = 256
+WRITERS = 32  # images stored at once: most of the time each waits for the disk, which takes many in one go
 log = logging.getLogger("leeway.score")
 
 
@@ -49,6 +51,8 @@ def score(
     started = time.perf_counter()
     answers = predictor.predict([one.content for one in incoming])
     latency_ms = (time.perf_counter() - started) * 1000 / len(incoming)
+    with ThreadPoolExecutor(WRITERS) as pool:
+        digests = list(pool.map(images.put, [one.content for one in incoming]))
     classes = predictor.contents.classes
     found = [
         Prediction(
@@ -56,7 +60,7 @@ def score(
             model=champion.model,
             version=champion.version,
             occurred_at=one.occurred_at,
-            image=images.put(one.content),
+            image=digest,
             predicted_class=classes[index],
             confidence=max(probabilities),
             probabilities=tuple(probabilities),
@@ -65,8 +69,10 @@ def score(
             group=one.group or hashlib.sha256(one.content).hexdigest(),
             slice=one.slice,
         )
-        for one, index, probabilities, energy in zip(
-            *(incoming, answers.indices.tolist(), answers.probabilities.tolist(), answers.energy.tolist()), strict=True
+        for one, digest, index, probabilities, energy in zip(
+            *(incoming, digests),
+            *(answers.indices.tolist(), answers.probabilities.tolist(), answers.energy.tolist()),
+            strict=True,
         )
     ]
     store.record_predictions(found, received_at=received_at)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from leeway import durable
 from leeway.training.backbones import Network
 from leeway.training.datamodule import Pixels
 from leeway.training.optimization import rate_share
@@ -30,9 +31,9 @@ def cached_features(network: Network, data: Pixels, *, dataset: str, cache: Path
     path = cache / f"features-{hashlib.sha256(told.encode()).hexdigest()[:32]}.npy"
     rows = np.sort(np.concatenate([data.rows.original, data.rows.feedback, data.rows.val]))
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
         _write(path, network, data, rows=rows, device=device, bf16=bf16)
     os.utime(path)
+    durable.remove_abandoned(cache)
     for old in sorted(cache.glob("features-*.npy"), key=lambda one: one.stat().st_mtime, reverse=True)[KEPT:]:
         old.unlink(missing_ok=True)
     found: np.memmap = np.load(path, mmap_mode="r")
@@ -87,10 +88,9 @@ def _tensors(features: np.ndarray, rows: Rows, data: Pixels) -> tuple[Tensor, Te
 
 def _write(path: Path, network: Network, data: Pixels, *, rows: Rows, device: str, bf16: bool) -> None:
     """One pass over the images, smaller batches if memory is short; the file is complete or not there."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     network.to(device).eval()
 
-    def compute(parts: int) -> None:
+    def compute(parts: int, partial: Path) -> None:
         data.parts, size = parts, network.head.in_features
         array = np.lib.format.open_memmap(partial, "w+", np.float32, (len(data.labels), size))
         start = 0
@@ -103,11 +103,10 @@ def _write(path: Path, network: Network, data: Pixels, *, rows: Rows, device: st
         array.flush()
 
     try:
-        with_less_memory(compute, batch_size=data.params.batch_size)
-        partial.replace(path)
+        with durable.replacing_file(path) as partial:
+            with_less_memory(lambda parts: compute(parts, partial), batch_size=data.params.batch_size)
     finally:
         data.parts = 1
-        partial.unlink(missing_ok=True)
 
 
 def _digest(module: nn.Module) -> str:

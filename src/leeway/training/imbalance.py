@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leeway import durable
 from leeway.errors import DataError
 from leeway.training.params import TrainParams
 
@@ -45,8 +46,7 @@ def write_class_weights(folder: Path, weights: Mapping[str, float]) -> None:
     if not weights:
         path.unlink(missing_ok=True)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(sorted(weights.items())), indent=1) + "\n", encoding="utf-8")
+    durable.write_text(path, json.dumps(dict(sorted(weights.items())), indent=1) + "\n")
 
 
 def read_class_weights(folder: Path) -> dict[str, float]:

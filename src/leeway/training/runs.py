@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 import leeway
+from leeway import durable
 from leeway.training.params import TrainParams
 
 INDEX, LAST = "run.json", "last.ckpt"
@@ -30,9 +31,7 @@ class Run:
         """The same with these decisions, on disk too."""
         changed = replace(self, precision=precision or self.precision, parts=parts or self.parts)
         told = {"key": changed.key, "precision": changed.precision, "parts": changed.parts}
-        partial = self.folder / f"{INDEX}.partial"
-        partial.write_text(json.dumps(told), encoding="utf-8")
-        partial.replace(self.folder / INDEX)
+        durable.write_text(self.folder / INDEX, json.dumps(told))
         return changed
 
     @property

@@ -104,11 +104,11 @@ def test_the_entries_used_last_are_kept(manifest: Manifest, data: Path, tmp_path
 def test_what_a_killed_run_left_long_ago_is_cleared_away(manifest: Manifest, data: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     for name, age_days in (("old", 2), ("running", 0)):
-        path = tmp_path / "cache" / f"pixels-{name}.npy.1.partial"
+        path = tmp_path / "cache" / f".pixels-{name}.npy.1.partial"
         path.write_bytes(b"half")
         os.utime(path, (path.stat().st_mtime - 86_400 * age_days,) * 2)
     pixel_array(manifest, data, RULE, tmp_path / "cache")
-    assert [path.name for path in (tmp_path / "cache").glob("*.partial")] == ["pixels-running.npy.1.partial"]
+    assert [path.name for path in (tmp_path / "cache").glob("*.partial")] == [".pixels-running.npy.1.partial"]
 
 
 def test_cannot_be_changed_by_accident(manifest: Manifest, data: Path, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 from leeway.data.parts import PART_IMAGES
 from leeway.data.shards import Gathered, gather_images, read_listing
 from leeway.data.sources import DigitsSource, FolderSource, Item
-from leeway.data.staging import staged
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
@@ -210,14 +209,6 @@ def test_a_run_killed_while_the_folders_were_swapped_has_the_old_one_put_back(ph
     shards_of(root).rename(shards_of(root).with_name(".shards.replaced"))
     assert not gather(root).changed
     assert state(shards_of(root)) == before
-
-
-def test_what_an_earlier_run_left_beside_the_folder_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / ".shards.partial").mkdir()
-    (tmp_path / ".shards.partial" / "part-00000.parquet").write_bytes(b"half")
-    with staged(tmp_path / "shards") as staging:
-        assert list(staging.iterdir()) == []
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_part_ends_when_it_is_full(tmp_path: Path) -> None:
