@@ -45,15 +45,17 @@ def parse_section(content: Any, model: type[Section], *, where: str, prefix: str
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        told = [_explain(details, model, prefix) for details in error.errors()[:3]]
+        told = [explain(details, model, prefix) for details in error.errors()[:3]]
         raise ParamsError(f"{where}: {'; '.join(told)}") from None
 
 
-def _explain(details: Any, model: type[BaseModel], prefix: str | None) -> str:
-    """One validation error as `train.epochs: should be ..., got 'x'`."""
+def explain(details: Any, model: type[BaseModel] | None = None, prefix: str | None = None) -> str:
+    """One validation error as `train.epochs: should be ..., got 'x'`; `model` is what knows the allowed keys."""
     steps = [str(step) for step in details["loc"]]
     key = ".".join([prefix, *steps] if prefix else steps)
-    if details["type"] == "extra_forbidden":
+    if details["type"] == "unexpected_keyword_argument":
+        return f"{key}: unknown key"
+    if details["type"] == "extra_forbidden" and model is not None:
         known = _known_keys(model, details["loc"][:-1])
         near = difflib.get_close_matches(steps[-1], known, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
@@ -62,7 +64,7 @@ def _explain(details: Any, model: type[BaseModel], prefix: str | None) -> str:
         return f"{key}: is missing"
     message = details["msg"].removeprefix("Value error, ")
     where = f"{key}: " if key else ""  # no key: the sections contradict each other
-    return f"{where}{message}" + ("" if details["type"] == "value_error" else f", got {details['input']!r}")
+    return f"{where}{message}" + ("" if details["type"] == "value_error" else f", got {details['input']!r:.80}")
 
 
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

@@ -20,11 +20,13 @@ from leeway.domain.records import (
     LabelPlan,
     ModelVersion,
     Prediction,
+    ReferenceCounts,
     Release,
     Tally,
     WindowCounts,
-    reference_from,
 )
+from leeway.errors import StoreError
+from leeway.recordfile import parse_record
 
 Values = dict[str, Any]
 Columns = list[KeyedColumnElement[Any]]
@@ -89,7 +91,7 @@ def record_from(kind: type[Record], row: Row[Any], columns: Columns, **changed: 
 
 
 def model_from(row: Row[Any]) -> ModelVersion:
-    return record_from(ModelVersion, row, MODEL, reference=reference_from(row.reference))
+    return record_from(ModelVersion, row, MODEL, reference=_parsed(row.reference, ReferenceCounts, MODEL))
 
 
 def prediction_from(row: Row[Any]) -> Prediction:
@@ -102,7 +104,7 @@ def decision_values(decision: Decision) -> Values:
 
 def plan_from(row: Row[Any], draws: Sequence[Draw]) -> LabelPlan:
     parts = {name: tuple(part) for name, part in row.parts.items()}
-    given = tuple(Tally(**one) for one in row.given)
+    given = _parsed(row.given, tuple[Tally, ...], PLAN)
     return record_from(LabelPlan, row, PLAN, draws=tuple(draws), parts=parts, given=given)
 
 
@@ -113,15 +115,16 @@ def window_from(row: Row[Any], present: int | None) -> WindowCounts:
         row,
         WINDOW,
         classes=tuple(row.classes),
-        counts=_counts_from(row.counts),
+        counts=_parsed(row.counts, tuple[tuple[int, int, int], ...], WINDOW),
         histogram=tuple(row.histogram),
     )
     return counted if present is None else replace(counted, late=max(0, present - counted.total - counted.foreign))
 
 
-def _counts_from(kept: list[list[int]]) -> tuple[tuple[int, int, int], ...]:
-    """(K, 3)"""
-    return tuple((low, mid, high) for low, mid, high in kept)
+def _parsed(stored: Any, kind: type[Record], columns: Columns) -> Record:
+    """A JSON column of one of these tables as a record."""
+    hint = "restore the database from a backup, or update leeway"
+    return parse_record(stored, kind, where=f"table {columns[0].table.name}", error=StoreError, hint=hint)
 
 
 ALERT = columns_of(tables.alerts, Alert)

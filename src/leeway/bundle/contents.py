@@ -22,11 +22,13 @@ from PIL import Image
 
 from leeway import durable
 from leeway.bundle.resize import ResizeRule
-from leeway.domain.records import ReferenceCounts, reference_from
+from leeway.domain.records import ReferenceCounts
 from leeway.errors import BundleError
+from leeway.recordfile import parse_record, read_json, read_record
 
 FORMAT_VERSION = 1
 INDEX, GRAPH, WEIGHTS, GOLDEN = "bundle.json", "graph.onnx", "weights.safetensors", "golden.json"
+ANEW = "fetch the bundle again, or make it anew with `dvc repro`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,21 @@ class Golden:
     probabilities: tuple[float, ...]  # (K,)
 
 
+@dataclass(frozen=True, slots=True)
+class _GoldenAnswer:
+    file: str  # path in the bundle
+    predicted_class: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _GoldenAnswers:
+    """golden.json as a record."""
+
+    classes: tuple[str, ...]
+    images: tuple[_GoldenAnswer, ...]
+
+
 def write_bundle(
     folder: Path,
     contents: Contents,
@@ -85,13 +102,10 @@ def write_bundle(
 def read_contents(folder: Path) -> Contents:
     """bundle.json, without a look at the other files. Raises BundleError."""
     path = folder / INDEX
-    told = _read_json(path)
-    try:
-        if told.pop("format_version") != FORMAT_VERSION:
-            raise BundleError(f"{path}: of another format; this leeway reads format {FORMAT_VERSION}: update leeway")
-        contents = _from_json(told)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(f"{path}: not a bundle's index: {error!r}; make the bundle anew with `dvc repro`") from error
+    content = read_json(path, error=BundleError, hint="is this the folder of a bundle?")
+    if isinstance(content, dict) and content.pop("format_version", None) != FORMAT_VERSION:
+        raise BundleError(f"{path}: of another format; this leeway reads format {FORMAT_VERSION}: update leeway")
+    contents = parse_record(content, Contents, where=str(path), error=BundleError, hint=ANEW)
     if len(set(contents.classes)) < max(2, len(contents.classes)):
         raise BundleError(f"{path}: classes {', '.join(contents.classes)}: expected two or more, each once")
     return contents
@@ -122,19 +136,20 @@ def bundle_digest(folder: Path) -> str:
 
 def read_golden(folder: Path, contents: Contents) -> tuple[Golden, ...]:
     """The golden images and their answers. BundleError if they were made with another class list."""
-    told = _read_json(folder / GOLDEN)
-    try:
-        classes, images = tuple(told["classes"]), [_read_image(folder, row) for row in told["images"]]
-    except (KeyError, TypeError, OSError) as error:
-        raise BundleError(
-            f"{folder / GOLDEN}: not answers to golden images: {error!r}; make the bundle anew"
-        ) from error
-    if classes != contents.classes or any(len(image.probabilities) != len(classes) for image in images):
+    answers = read_record(folder / GOLDEN, _GoldenAnswers, error=BundleError, hint=ANEW)
+    classes = answers.classes
+    if classes != contents.classes or any(len(image.probabilities) != len(classes) for image in answers.images):
         raise BundleError(
             f"{folder / INDEX}: classes {', '.join(contents.classes)}; but the golden images were answered with "
-            f"{', '.join(map(str, classes))}: the list was changed after the bundle was made"
+            f"{', '.join(classes)}: the list was changed after the bundle was made"
         )
-    return tuple(images)
+    try:
+        return tuple(
+            Golden((folder / image.file).read_bytes(), image.predicted_class, image.probabilities)
+            for image in answers.images
+        )
+    except OSError as error:
+        raise BundleError(f"{error.filename}: {error.strerror}; {ANEW}") from error
 
 
 def _write_golden(folder: Path, classes: Sequence[str], golden: Sequence[Golden]) -> None:
@@ -146,10 +161,6 @@ def _write_golden(folder: Path, classes: Sequence[str], golden: Sequence[Golden]
         (folder / name).write_bytes(image.content)
         images.append({"file": name, "predicted_class": image.predicted_class, "probabilities": image.probabilities})
     (folder / GOLDEN).write_text(json.dumps({"classes": classes, "images": images}, indent=1), encoding="utf-8")
-
-
-def _read_image(folder: Path, row: Mapping[str, Any]) -> Golden:
-    return Golden((folder / row["file"]).read_bytes(), row["predicted_class"], tuple(row["probabilities"]))
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -165,26 +176,3 @@ def _sha256(path: Path) -> str:
 
 def _as_json(contents: Contents) -> str:
     return json.dumps({"format_version": FORMAT_VERSION, **asdict(contents)}, indent=1, ensure_ascii=False) + "\n"
-
-
-def _from_json(told: dict[str, Any]) -> Contents:
-    reference = told.pop("reference")
-    resize = ResizeRule(**told.pop("resize"))
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    return Contents(
-        **fields,
-        resize=resize,
-        reference=reference_from(reference),
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}; is this the folder of a bundle?") from error
-    except ValueError as error:
-        raise BundleError(f"{path}: not JSON: {error}; fetch or make the bundle anew") from error
-    if not isinstance(told, dict):
-        raise BundleError(f"{path}: expected an object, got {type(told).__name__}; fetch or make the bundle anew")
-    return told

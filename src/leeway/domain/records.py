@@ -37,15 +37,6 @@ class ReferenceCounts:
         return self.correct / self.total if self.total else 0.0
 
 
-def reference_from(kept: Mapping[str, Any]) -> ReferenceCounts:
-    """From JSON: lists become tuples; what an older Leeway did not count takes its default."""
-    return ReferenceCounts(**{name: _as_tuples(value) for name, value in kept.items()})
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
-
-
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
     """A bundle in the registry."""

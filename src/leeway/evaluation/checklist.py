@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from leeway import durable
 from leeway.bundle.contents import Contents
 from leeway.bundle.resize import ResizeRule
 from leeway.data.manifest import Manifest
+from leeway.errors import LeewayError
 from leeway.evaluation.must_pass import Required
+from leeway.recordfile import parse_record
 from leeway.stats.estimation import wilson_interval
 
 Outcome = Literal["pass", "fail", "unknown"]
@@ -77,18 +79,15 @@ def read_checklist(path: Path) -> Checklist | None:
     """What `write_checklist` put there; None if there is no such file, or it holds something else."""
     try:
         return checklist_from(path.read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 
 def checklist_from(text: str) -> Checklist | None:
     """The same from JSON text; None if it is none: the gate then cannot tell, and says how to get one."""
     try:
-        told = json.loads(text)
-        items = tuple(Item(one["name"], one["outcome"], one["reason"]) for one in told["items"])
-        known = all(item.outcome in get_args(Outcome) for item in items)
-        return Checklist(told["bundle_digest"], items) if known else None
-    except (ValueError, KeyError, TypeError):
+        return parse_record(json.loads(text), Checklist, where="checklist", error=LeewayError, hint="")
+    except (ValueError, LeewayError):
         return None
 
 

@@ -3,16 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from leeway import durable
 from leeway.errors import DataError
+from leeway.recordfile import read_record
 from leeway.training.params import TrainParams
 
 CLASS_WEIGHTS = "class_weights.json"  # beside the champion, in models/start
 Weights = NDArray[np.float64]
+PositiveWeight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def class_draws(params: TrainParams, labels: NDArray[np.int64], classes: int) -> Weights | None:
@@ -54,13 +58,7 @@ def read_class_weights(folder: Path) -> dict[str, float]:
     path = folder / CLASS_WEIGHTS
     if not path.exists():
         return {}
-    try:
-        weights = {str(name): float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not class weights: {error}; remove it, or retrain anew") from error
-    if not all(0 < value < np.inf for value in weights.values()):
-        raise DataError(f"{path}: weights are above 0; got {weights}; remove it, or retrain anew")
-    return weights
+    return read_record(path, dict[str, PositiveWeight], error=DataError, hint="remove the file, or retrain anew")
 
 
 def _inverse(labels: NDArray[np.int64], classes: int) -> Weights:
