@@ -125,9 +125,10 @@ def number_after(model: str, version: int, moment: datetime) -> Select[Any]:
 
 def first_given(model: str, version: int) -> Select[Any]:
     """When the earliest prediction occurred whose label was given with a draw probability and not taken yet."""
-    query = select(func.min(predictions.c.occurred_at)).join(labels, labels.c.prediction_id == predictions.c.id)
+    this = and_(predictions.c.id == labels.c.prediction_id, _is(predictions, model, version))
+    occurred_at = select(predictions.c.occurred_at).where(this).scalar_subquery()
     untaken = and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
-    return query.where(_is(predictions, model, version), untaken)
+    return select(func.min(occurred_at)).select_from(labels).where(untaken)
 
 
 def given_tallies(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
@@ -174,44 +175,43 @@ def open_draws(model: str) -> Select[Any]:
     return query.order_by(label_plans.c.night, label_plans.c.made_at, draws.c.plan_id, draws.c.position)
 
 
-def _earliest_labels() -> Any:
-    """One label a prediction: the first given; of two at one time, the labeler first in the alphabet."""
-    order = (labels.c.labelled_at, labels.c.labeler)
-    rank = func.row_number().over(partition_by=labels.c.prediction_id, order_by=order).label("rank")
-    ranked = select(*rows.LABEL, rank).subquery()
-    return select(ranked).where(ranked.c.rank == 1).subquery("earliest")
+def _is_earliest() -> ColumnElement[bool]:
+    """Of the labels of one prediction the first given; of two at one time, the labeler first in the alphabet."""
+    other = labels.alias("other")
+    before = tuple_(other.c.labelled_at, other.c.labeler) < tuple_(labels.c.labelled_at, labels.c.labeler)
+    return ~select(other.c.label).where(other.c.prediction_id == labels.c.prediction_id, before).exists()
 
 
 def answered_draws(plan_id: str) -> Select[Any]:
-    first = _earliest_labels()
     said = (predictions.c.predicted_class, predictions.c.group, predictions.c.image, predictions.c.slice)
-    query = select(*rows.DRAW, label_plans.c.night, *said, first.c.label).join_from(draws, label_plans)
+    query = select(*rows.DRAW, label_plans.c.night, *said, labels.c.label).join_from(draws, label_plans)
     query = query.join(predictions, predictions.c.id == draws.c.prediction_id)
-    query = query.join(first, first.c.prediction_id == draws.c.prediction_id)
-    return query.where(draws.c.plan_id == plan_id).order_by(draws.c.position)
+    query = query.join(labels, labels.c.prediction_id == draws.c.prediction_id)
+    return query.where(draws.c.plan_id == plan_id, _is_earliest()).order_by(draws.c.position)
+
+
+def _of_label() -> Any:
+    """The model that a label is for: looked up label by label, since a model has far more predictions than labels."""
+    labelled = predictions.alias("labelled")
+    return select(labelled.c.model).where(labelled.c.id == labels.c.prediction_id).scalar_subquery()
 
 
 def labels_of(model: str) -> Select[Any]:
-    first = _earliest_labels()
-    answers = [first.c[column.name] for column in rows.LABEL]
-    query = select(*answers, *rows.PREDICTION).join_from(first, predictions, first.c.prediction_id == predictions.c.id)
-    return query.where(predictions.c.model == model).order_by(first.c.labelled_at, predictions.c.id)
+    same = predictions.c.id == labels.c.prediction_id
+    query = select(*rows.LABEL, *rows.PREDICTION).join_from(labels, predictions, same)
+    query = query.where(_of_label() == model, _is_earliest())
+    return query.order_by(labels.c.labelled_at, predictions.c.id)
 
 
 def disagreements_of(model: str) -> Select[Any]:
     """Number of predictions that people have called different things."""
-    several = select(labels.c.prediction_id).join(predictions, predictions.c.id == labels.c.prediction_id)
-    several = several.where(predictions.c.model == model).group_by(labels.c.prediction_id)
-    return select(func.count()).select_from(several.having(func.count(labels.c.label.distinct()) > 1).subquery())
+    several = select(labels.c.prediction_id).group_by(labels.c.prediction_id)
+    several = several.having(func.count(labels.c.label.distinct()) > 1, _of_label() == model)
+    return select(func.count()).select_from(several.subquery())
 
 
 def number_of_labels(model: str) -> Select[Any]:
-    counted = func.count(labels.c.prediction_id.distinct())
-    return (
-        select(counted)
-        .join(predictions, predictions.c.id == labels.c.prediction_id)
-        .where(predictions.c.model == model)
-    )
+    return select(func.count(labels.c.prediction_id.distinct())).where(_of_label() == model)
 
 
 def results_of(model: str, version: int) -> Select[Any]:
