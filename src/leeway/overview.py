@@ -17,10 +17,11 @@ def overview(workspace: Workspace, *, now: datetime) -> str:
 def _fleet(workspace: Workspace, *, now: datetime) -> str:
     """A line for each model that is known from files; empty if there is none."""
     lines = []
+    labelled = workspace.store.numbers_of_labels() if workspace.watched else {}
     for model in workspace.watched:
         watches = workspace.watches(now, model)
         if watches:
-            lines.append(_line(watches[-1], labelled=workspace.store.number_of_labels(model)))
+            lines.append(_line(watches[-1], labelled=labelled.get(model, 0)))
         else:
             lines.append((1, f"{model:20} ? no reference here yet: leeway watch init {model} --reference FILE"))
     told = [text for _, text in sorted(lines)]
@@ -53,7 +54,7 @@ def _own(workspace: Workspace) -> str:
         return f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it"
     reference, aliases = champion.reference, sorted(workspace.registry.aliases(model).items())
     since = f"{champion.serving_since:%Y-%m-%d %H:%M}" if champion.serving_since else "not yet recorded"
-    queue, labelled = len(store.label_queue(model)), store.number_of_labels(model)
+    queue, labelled = len(store.label_queue(model)), store.numbers_of_labels().get(model, 0)
     lines = [
         f"model      {model}",
         f"champion   version {champion.version}, serving since {since}, "

@@ -281,7 +281,7 @@ def test_labels_that_come_after_their_night_was_measured_are_kept_and_measure_no
     take(pets, write_log(tmp_path / "rest.csv", rows[100:]))
     take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
     decide_all(morning(pets, 1))
-    assert pets.number_of_labels("pets") == 200
+    assert pets.numbers_of_labels() == {"pets": 200}
     assert sum(one.count for plan in pets.plans("pets", 1) for one in plan.given) == 100
 
 
@@ -319,7 +319,7 @@ def test_labels_without_a_draw_probability_measure_nothing(pets: SqlStore, tmp_p
     rows[0]["label"] = ""
     take(pets, write_log(tmp_path / "log.csv", rows))
     decide_all(morning(pets, 0))
-    assert pets.number_of_labels("pets") == 199
+    assert pets.numbers_of_labels() == {"pets": 199}
     [found] = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
     assert found.reason.startswith("no label has come in")
 

@@ -8,14 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Alias, Connection, create_engine, event, text
+from sqlalchemy import Alias, Connection, event, text
 from sqlalchemy.sql import visitors
 
 from leeway.adapters import queries, tables
-from leeway.adapters.database import parse_address
 from leeway.adapters.sql import open_store
 from leeway.domain.records import Pick, PredictionColumns
-from store_records import CLASSES, CLOSED, END, NIGHT, START, VERSION, label, plan
+from store_records import CLASSES, CLOSED, END, NIGHT, START, VERSION, label, plan, somebody_else
 
 NIGHTS, PREDICTIONS, DRAWN = 20, 1000, 10  # of each model; predictions and draws a night
 BOUNDED = re.compile(r"\bid\b|occurred_at")  # what an index is searched by, beside model and version
@@ -30,44 +29,41 @@ ARGUMENTS: dict[str, Any] = {
     "edges": (0.5, 0.9),
     "ids": ["pets-0-1", "pets-0-2"],
     "ranks": [3, 5],
+    "most": 10,
     "picks": [Pick("dog", 1, "door", 2), Pick("cat", 0, None, 0)],
     "plan_id": "pets-plan-3",
     "key": "pets/1/2025-03-01",
 }
 ALLOWED = {
     "first_prediction_at": "min() of the index's next column: both databases read its first entry",
+    "first_of_many_given": "asked only where thousands of labels wait: it stops at the first of them",
 }
 COUNTS = ("cells", "number_in", "number_after", "first_prediction_at")  # of a night; from the index alone
 
 
 def test_no_query_looks_at_every_prediction_of_a_model(database_url: str) -> None:
     fill(database_url)
-    engine = create_engine(parse_address(database_url))
-    with closing(engine.connect()) as connection:
-        if engine.dialect.name == "sqlite":
+    with somebody_else(database_url) as connection:
+        if connection.dialect.name == "sqlite":
             assert wide_accesses(connection) == {}
         connection.execute(text("ANALYZE"))
         assert wide_accesses(connection) == {}
-    engine.dispose()
 
 
 def test_sees_a_query_that_looks_at_every_prediction(database_url: str) -> None:
     """Else the test above would pass whatever it is shown."""
     fill(database_url)
-    engine = create_engine(parse_address(database_url))
-    with closing(engine.connect()) as connection:
+    with somebody_else(database_url) as connection:
         connection.execute(text("ANALYZE"))
         of_model = queries.select(queries.predictions.c.image).where(queries.predictions.c.model == "pets")
         everything = queries.select(queries.predictions.alias("renamed").c.image)
         assert [len(accesses(connection, query)) for query in (of_model, everything)] == [1, 1]
-    engine.dispose()
 
 
 def test_counts_a_night_from_the_index_alone(tmp_path: Path) -> None:
     """On SQLite; PostgreSQL does it where a table was vacuumed."""
     fill(url := f"sqlite:///{tmp_path / 'leeway.db'}")
-    engine = create_engine(url)
-    with closing(engine.connect()) as connection:
+    with somebody_else(url) as connection:
         for name in COUNTS:
             make = all_queries()[name]
             plan = explained(connection, make(**arguments_of(make)))[0]
@@ -75,7 +71,6 @@ def test_counts_a_night_from_the_index_alone(tmp_path: Path) -> None:
             assert [line.partition(" (")[0] for line in used] == [
                 "SEARCH predictions USING COVERING INDEX predictions_of_night"
             ]
-    engine.dispose()
 
 
 def wide_accesses(connection: Connection) -> dict[str, list[str]]:

@@ -1,14 +1,15 @@
 """Every store: label plans, labels, releases and alerts."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from leeway.adapters import queries
 from leeway.adapters.sql import SqlStore
-from leeway.domain.records import LabelledDraw, Release
+from leeway.domain.records import LabelledDraw, PredictionColumns, Release
 from leeway.errors import StoreError
-from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded
+from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded, somebody_else
 
 # Labels
 
@@ -69,6 +70,45 @@ def test_the_earliest_label_counts_and_at_one_time_the_labeler_first_in_the_alph
         (label("b", "cat", labeler="Zoe", minute=1), b),
         (label("a", "cat", labeler="bob", minute=2), a),
     ]
+
+
+def test_counts_the_labelled_predictions_of_each_model(store: SqlStore) -> None:
+    recorded(store, "a", "b", "nobody's")
+    recorded(store, "c", model="birds")
+    store.record_labels([label("a"), label("a", "cat", labeler="bob"), label("b"), label("c")])
+    assert store.numbers_of_labels() == {"pets": 2, "birds": 1}
+
+
+def test_finds_the_first_label_that_came_with_a_draw_probability(store: SqlStore, database_url: str) -> None:
+    """Both ways: where few wait, and where many do."""
+    assert first_given(store, database_url) == [None, None, None]
+    record_given(store, "birds", ["bird"], "2025-02-01 00:00:00.000000")
+    record_given(store, "pets", ["x", "y", "z"], "2025-03-01 04:00:00.000000")
+    record_given(store, "pets", ["earliest"], "2025-03-01 03:00:00.000000")
+    recorded(store, "no chance", occurred_at=START)
+    store.record_labels([label("no chance")])
+    assert first_given(store, database_url) == [START + timedelta(hours=3)] * 3
+    taken = replace(plan("x", []), id="pets/1/given")
+    store.record_given(taken, start=START, end=START + timedelta(hours=4))
+    assert first_given(store, database_url) == [START + timedelta(hours=4)] * 3
+
+
+def first_given(store: SqlStore, url: str) -> list[datetime | None]:
+    ways = (queries.first_given("pets", 1), queries.first_of_many_given("pets", 1))
+    with somebody_else(url) as connection:
+        return [store.first_given("pets", 1), *(connection.scalar(query) for query in ways)]
+
+
+def test_stops_counting_labels_that_no_plan_has_taken(store: SqlStore, database_url: str) -> None:
+    record_given(store, "pets", ["x", "y", "z"], "2025-03-01 04:00:00.000000")
+    with somebody_else(database_url) as connection:
+        assert [connection.scalar(queries.number_untaken(most=most)) for most in (2, 3, 4)] == [2, 3, 3]
+
+
+def record_given(store: SqlStore, model: str, names: list[str], occurred_at: str) -> None:
+    number = len(names)
+    columns = PredictionColumns(names, [occurred_at] * number, ["dog"] * number, ["cat"] * number, [1.0] * number)
+    store.record_columns(model, [(1, columns)], received_at=CLOSED)
 
 
 def test_queues_each_unlabelled_prediction_of_open_plans_once(store: SqlStore) -> None:

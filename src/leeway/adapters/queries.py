@@ -123,26 +123,42 @@ def number_after(model: str, version: int, moment: datetime) -> Select[Any]:
     return select(func.count()).select_from(predictions).where(_is(predictions, model, version), later)
 
 
+def _untaken() -> ColumnElement[bool]:
+    """Labels that came with a draw probability and that no plan has taken."""
+    return and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
+
+
+def number_untaken(*, most: int) -> Select[Any]:
+    """Number of untaken labels, of all models; stops at `most`."""
+    some = select(labels.c.plan_id).where(_untaken()).limit(most)
+    return select(func.count()).select_from(some.subquery())
+
+
 def first_given(model: str, version: int) -> Select[Any]:
-    """When the earliest prediction occurred whose label was given with a draw probability and not taken yet."""
+    """When the earliest prediction with an untaken label occurred: looks up the prediction of each untaken label."""
     this = and_(predictions.c.id == labels.c.prediction_id, _is(predictions, model, version))
     occurred_at = select(predictions.c.occurred_at).where(this).scalar_subquery()
-    untaken = and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
-    return select(func.min(occurred_at)).select_from(labels).where(untaken)
+    return select(func.min(occurred_at)).select_from(labels).where(_untaken())
+
+
+def first_of_many_given(model: str, version: int) -> Select[Any]:
+    """The same: goes through the predictions in order of time, and stops at the first that has an untaken label."""
+    labelled = select(labels.c.label).where(labels.c.prediction_id == predictions.c.id, _untaken()).exists()
+    query = select(predictions.c.occurred_at).where(_is(predictions, model, version), labelled)
+    return query.order_by(predictions.c.occurred_at).limit(1)
 
 
 def given_tallies(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
     """(class, label, slice, draw probability, count) of the labels of a window that were given with one."""
     key = (predictions.c.predicted_class, labels.c.label, predictions.c.slice, labels.c.draw_probability)
     query = select(*key, func.count().label("count")).join_from(labels, predictions)
-    query = query.where(_in_window(model, version, start, end), labels.c.draw_probability.is_not(None))
-    return query.where(labels.c.plan_id.is_(None)).group_by(*key).order_by(*key)
+    query = query.where(_in_window(model, version, start, end), _untaken())
+    return query.group_by(*key).order_by(*key)
 
 
 def take_given(model: str, version: int, start: datetime, end: datetime, *, plan_id: str) -> Update:
     inside = select(predictions.c.id).where(_in_window(model, version, start, end))
-    untaken = and_(labels.c.draw_probability.is_not(None), labels.c.plan_id.is_(None))
-    return update(labels).where(untaken, labels.c.prediction_id.in_(inside)).values(plan_id=plan_id)
+    return update(labels).where(_untaken(), labels.c.prediction_id.in_(inside)).values(plan_id=plan_id)
 
 
 def closed_windows(model: str, version: int) -> Select[Any]:
@@ -210,8 +226,10 @@ def disagreements_of(model: str) -> Select[Any]:
     return select(func.count()).select_from(several.subquery())
 
 
-def number_of_labels(model: str) -> Select[Any]:
-    return select(func.count(labels.c.prediction_id.distinct())).where(_of_label() == model)
+def numbers_of_labels() -> Select[Any]:
+    """(model, number of its predictions that have a label)"""
+    model = _of_label().label("model")
+    return select(model, func.count(labels.c.prediction_id.distinct())).group_by(model)
 
 
 def results_of(model: str, version: int) -> Select[Any]:

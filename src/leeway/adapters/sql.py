@@ -37,6 +37,7 @@ from leeway.errors import ConflictError, StoreError
 
 T = TypeVar("T", str, int)
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
+MANY_GIVEN = 50_000  # labels that no plan has taken: from here on the first is sought among the predictions instead
 IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
 
 
@@ -247,7 +248,9 @@ class SqlStore:
 
     def first_given(self, model: str, version: int) -> datetime | None:
         with self._transaction() as connection:
-            first: datetime | None = connection.scalar(queries.first_given(model, version))
+            many = connection.scalar(queries.number_untaken(most=MANY_GIVEN)) == MANY_GIVEN
+            ask = queries.first_of_many_given if many else queries.first_given
+            first: datetime | None = connection.scalar(ask(model, version))
         return first
 
     def given_tallies(self, model: str, version: int, start: datetime, end: datetime) -> list[Tally]:
@@ -295,9 +298,8 @@ class SqlStore:
         found = self._all(queries.labels_of(model))
         return [(rows.record_from(Label, row, rows.LABEL), rows.prediction_from(row)) for row in found]
 
-    def number_of_labels(self, model: str) -> int:
-        with self._transaction() as connection:
-            return int(connection.scalar(queries.number_of_labels(model)) or 0)
+    def numbers_of_labels(self) -> dict[str, int]:
+        return dict(map(tuple, self._all(queries.numbers_of_labels())))
 
     def disagreements(self, model: str) -> int:
         with self._transaction() as connection:

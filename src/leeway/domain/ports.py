@@ -154,8 +154,8 @@ class Store(Protocol):
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
         """Earliest label of every labelled prediction of the model."""
 
-    def number_of_labels(self, model: str) -> int:
-        """Predictions of the model that have a label."""
+    def numbers_of_labels(self) -> dict[str, int]:
+        """Model -> how many of its predictions have a label; models without one are left out."""
 
     def disagreements(self, model: str) -> int:
         """Predictions that people have called different things; the earliest label counts."""

@@ -47,7 +47,7 @@ def labelled_of(store: Store, plans: Sequence[LabelPlan], zone: ZoneInfo) -> tup
     ids = sorted(answered, key=lambda one: (not answered[one].wrong, one))[:MOST_READ]
     found, labels = store.predictions_by_id(ids), {one: answered[one].label for one in ids}
     given = {plan.night: plan for plan in plans if plan.given}
-    if not given or store.number_of_labels(plans[0].model) > MOST_LABELS:
+    if not given or store.numbers_of_labels().get(plans[0].model, 0) > MOST_LABELS:
         return found, labels
     for label, prediction in store.labels(plans[0].model):
         plan = given.get(night_of(prediction.occurred_at, zone))
