@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from leeway.checks.accuracy import Accuracy
 from leeway.domain.records import Action, Decision, DecisionState, Status
 from leeway.steps.watch import Watch
 from leeway.wiring import Workspace
@@ -35,7 +36,7 @@ def _line(at: Watch, *, labelled: int) -> tuple[int, str]:
     last = [one for night, one in found if night == found[-1][0]]
     fired = [one for one in last if one.status is Status.FIRED]
     silent = [one for one in last if one.status is Status.NO_VERDICT and at.policy.checks[one.check].budget_share]
-    accuracy = next((one for one in last if one.check == "accuracy" and one.effect is not None), None)
+    accuracy = next((one for one in last if one.check == Accuracy.name and one.effect is not None), None)
     seen = f"accuracy {accuracy.effect:.1%}" if accuracy and accuracy.effect is not None else "accuracy unknown"
     about = f"{at.champion.model:20} version {at.champion.version}  {seen:17} {labelled:,} labelled  "
     night = f"night of {found[-1][0]}" if found else "no night yet"

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from leeway import durable
+from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
 from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
@@ -29,7 +30,7 @@ def watched_policy(settings: Settings, model: str, *, source: Path | None, floor
     given = source or (own if own.exists() else settings.policy_path)
     content = read_yaml(given)
     if floor is not None:
-        content["accuracy"] = {**(content.get("accuracy") or {}), "floor": floor}
+        content[Accuracy.name] = {**(content.get(Accuracy.name) or {}), "floor": floor}
     return parse_section(content, Policy, where=given.name)
 
 

@@ -2,18 +2,22 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
+from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
-from leeway.checks.registry import CHECKS, Evidence
+from leeway.checks.registry import CHECKS, Evidence, details_of
+from leeway.checks.windows import count_window
 from leeway.domain.records import (
+    Cell,
     CheckResult,
     Draw,
     LabelledDraw,
+    ModelVersion,
     NightLabels,
     ReferenceCounts,
     Status,
@@ -51,6 +55,20 @@ def evidence(tonight: WindowCounts, *, nights=(), classes=CLASSES) -> Evidence:
     ]
     reference = ReferenceCounts(tuple(classes), (0.5, 0.9), counts, 140, 144)
     return Evidence(tonight, reference, earlier=earlier, closed=nights, recent=nights)
+
+
+def two_months() -> Evidence:
+    """Enough for a verdict of every check."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 2000)
+    confidence = rng.beta(30, 1, 2000)
+    said = np.where(rng.random(2000) < confidence, truth, (truth + 1) % 4)
+    reference = count_answers(CLASSES, said, truth=truth, confidence=confidence)
+    version = ModelVersion("m", 1, "bundle", "dataset", reference)
+    cells = [Cell(CLASSES[said], place, f"camera-{said}", count) for _, said, place, count in reference.cells]
+    nights = [count_window(version, FIRST + timedelta(days=number), cells) for number in range(56)]
+    plans = [labels(number) for number in range(56)]
+    return Evidence(nights[-1], reference, earlier=nights[:-1], closed=plans[-1:], recent=plans[-7:], months=plans)
 
 
 def run(name: str, given: Evidence, previous: CheckResult | None = None, alpha: float = 0.02) -> CheckResult:
@@ -131,6 +149,24 @@ def test_its_result_goes_through_json_and_back_without_a_change(name):
     )
     later = evidence(window(10), nights=[labels(9)])
     assert run(name, later, stored) == run(name, later, first)
+
+
+@every_check
+def test_its_details_are_read_back_as_its_own_type_whatever_a_newer_version_adds(name):
+    result = run(name, two_months())
+    assert result.status is not Status.NO_VERDICT
+    stored = json.loads(json.dumps(result.details, allow_nan=False))
+    details = details_of(replace(result, details=stored | {"of a newer version": 1}), CHECKS.kind(name).details)
+    assert json.loads(json.dumps(asdict(details))) == stored
+
+
+@every_check
+@pytest.mark.parametrize("details", [{}, {"of another version": 1}, {"shares": "many", "p": "small", "slices": 3}])
+def test_details_that_are_not_there_or_cannot_be_read_break_nothing(name, details):
+    kind = CHECKS.kind(name).details
+    read = details_of(CheckResult(name, Status.QUIET, "", details=details), kind)
+    assert read is None or read == kind()
+    assert details_of(None, kind) is None
 
 
 @every_check

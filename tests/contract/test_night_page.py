@@ -64,6 +64,7 @@ def page(**changed: object) -> NightPage:
             CheckResult("label_free", Status.QUIET, "promised", details={"calibrated": 0.97, "thresholded": 0.98}),
             CheckResult("attribution", Status.QUIET, "images look different"),
         ),
+        never_fire=frozenset({"label_free", "attribution"}),
         actions={NIGHT: Action.MORE_LABELS},
         evidence=tuple(EvidencePath(name, path) for name in CHECKS),
         accuracies=tuple(AccuracyPoint(night, estimate if at else None, 0.9) for at, night in enumerate(nights)),

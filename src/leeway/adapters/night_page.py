@@ -16,6 +16,10 @@ from leeway.adapters.night_charts import (
     number_text,
 )
 from leeway.bundle.resize import decode
+from leeway.checks.accuracy import Accuracy, LabelFree, LabelFreeDetails
+from leeway.checks.attribution import AttributionOfShift
+from leeway.checks.class_accuracy import ClassAccuracy
+from leeway.checks.registry import details_of
 from leeway.domain.page import ClassRow, Confusion, Interval, NightPage, Picture
 from leeway.domain.records import Action
 from leeway.errors import DataError
@@ -24,7 +28,6 @@ from leeway.pages.layout import Filters, short_text, templates_of, write_html
 SIDE = 96  # pixels of a thumbnail's longer side
 MOST_ROWS = 50  # classes in the table
 MISLEADS = 0.02  # the plain mean is shown, struck out, where it is further than this from the estimate
-NEVER_FIRE = ("attribution", "label_free")  # shown for what they say; their quiet clears nothing
 ACTIONS = {
     Action.NOTHING: "nothing to do",
     Action.MORE_LABELS: "more labels are asked for",
@@ -85,7 +88,10 @@ def _content(page: NightPage) -> dict[str, Any]:
         "confidence": confidence_chart(page.confidence) if page.confidence else None,
         "rows": page.class_rows[:MOST_ROWS],
         "more_rows": len(page.class_rows) - MOST_ROWS,
-        "never_fire": NEVER_FIRE,
+        "by_labels": page.result(Accuracy.name),
+        "by_class": page.result(ClassAccuracy.name),
+        "label_free": page.result(LabelFree.name),
+        "attribution": page.result(AttributionOfShift.name),
         "standing": standing,
         "heat": _heat(page.confusion) if page.confusion else (),
         "mix_top": max((max(one.reference, one.current) for one in page.mix.shares), default=1) if page.mix else 1,
@@ -127,11 +133,14 @@ def _heat(confusion: Confusion) -> list[list[float]]:
 
 def _promises(page: NightPage, estimate: Interval | None) -> list[tuple[str, float, Interval | None]]:
     """(what it is, accuracy, its interval) of the label-free estimates, between the reference and the labels."""
-    result = page.result("label_free")
-    names = {"reference": "on the reference", "calibrated": "calibrated confidence", "thresholded": "ATC"}
-    details = result.details if result else {}
+    details = details_of(page.result(LabelFree.name), LabelFreeDetails) or LabelFreeDetails()
+    promises = {
+        "on the reference": details.reference,
+        "calibrated confidence": details.calibrated,
+        "ATC": details.thresholded,
+    }
     found: list[tuple[str, float, Interval | None]] = [
-        (text, details[name], None) for name, text in names.items() if details.get(name) is not None
+        (text, share, None) for text, share in promises.items() if share is not None
     ]
     labelled = f"labels of {nights_text(page.labelled_nights)}"
     return [*found, (labelled, estimate.value, estimate)] if found and estimate else found

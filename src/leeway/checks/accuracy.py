@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import Field
 
-from leeway.checks.estimates import accuracy_estimate, as_details, draws_of, interval
-from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
+from leeway.checks.estimates import accuracy_estimate, draws_of, interval
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import bin_truth, histogram
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
 from leeway.paramsfile import ParamsModel
@@ -24,9 +24,41 @@ MONTH = 28  # nights
 LOOKS_PER_YEAR = 13
 
 
-@CHECKS.add("accuracy")
+@dataclass(frozen=True, slots=True)
+class AccuracyDetails:
+    """What the bets were against, and the accuracy beside them."""
+
+    floor: float
+    labels_tonight: int = 0
+    accuracy: Estimate | None = None  # over the recent nights
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyDropDetails:
+    """Accuracy of the two months."""
+
+    before: Estimate
+    after: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFreeDetails:
+    """Accuracy that the confidences promise, and that of the reference."""
+
+    calibrated: float | None = None
+    thresholded: float | None = None
+    reference: float | None = None
+
+
+@CHECKS.add
 class Accuracy(ParamsModel):
     """Has the accuracy of served predictions fallen under its floor? A betting e-detector (STATISTICS.md, check 3)."""
+
+    name: ClassVar[str] = "accuracy"
+    order: ClassVar[int] = 40
+    needs_labels: ClassVar[bool] = True
+    on_page: ClassVar[Place] = Place.EVIDENCE
+    details: ClassVar[type[Any]] = AccuracyDetails
 
     floor: Annotated[float, Field(gt=0, lt=1)] = 0.90
     allowed_drop: Share = 0.03
@@ -44,25 +76,25 @@ class Accuracy(ParamsModel):
         tonight = sum(night.labels for night in evidence.closed)
         impossible = self.impossible_floor(evidence.model_reference)
         if impossible:
-            return no_verdict("accuracy", impossible, n=tonight)
+            return no_verdict(self.name, impossible, n=tonight)
         if not state["labels"] and not tonight:
-            return no_verdict("accuracy", "no label has come in yet since this check started", n=0)
+            return no_verdict(self.name, "no label has come in yet since this check started", n=0)
         try:
             product = sum(night_product(night, error_limit=1 - floor) for night in evidence.closed)
             estimate = accuracy_estimate(evidence.recent)
         except ValueError as unusable:
-            return no_verdict("accuracy", f"labels cannot be used: {unusable}", n=tonight, state=state)
+            return no_verdict(self.name, f"labels cannot be used: {unusable}", n=tonight, state=state)
         wealth = edetector.update(_log_wealth(state), np.asarray(product, dtype=float))
         e_value, threshold = edetector.e_value(wealth), edetector.threshold(alpha) if alpha > 0 else math.inf
         return CheckResult(
-            check="accuracy",
+            check=self.name,
             status=Status.FIRED if e_value >= threshold else Status.QUIET,
             reason=_sentence(evidence, estimate, floor=floor, e_value=e_value, threshold=threshold),
             statistic=e_value,
             threshold=threshold if alpha > 0 else None,
             effect=None if estimate is None else estimate.value,
             n=sum(night.labels for night in evidence.recent),
-            details={"floor": floor, "labels_tonight": tonight, "accuracy": as_details(estimate)},
+            details=asdict(AccuracyDetails(floor, tonight, estimate)),
             state={
                 "log_wealth": [float(one) for one in wealth],
                 "error_limit": 1 - floor,
@@ -87,13 +119,19 @@ class Accuracy(ParamsModel):
         )
 
 
-@CHECKS.add("monthly_drop")
+@CHECKS.add
 class MonthlyDrop(ParamsModel):
     """Has accuracy dropped from one month to the next? Alerts, never retrains (STATISTICS.md, check 5).
 
     It looks every 28 nights, 13 times a year, at two disjoint windows of 28 nights: its false alerts have a budget of
     their own, 5 % a year.
     """
+
+    name: ClassVar[str] = "monthly_drop"
+    order: ClassVar[int] = 60
+    needs_labels: ClassVar[bool] = True
+    on_page: ClassVar[Place] = Place.ROW
+    details: ClassVar[type[Any]] = MonthlyDropDetails
 
     min_drop: Share = 0.05
     budget_share: ClassVar[float] = 0.0
@@ -104,32 +142,38 @@ class MonthlyDrop(ParamsModel):
         tonight, nights = evidence.window.night, len(evidence.earlier) + 1
         if not compares_months(nights):
             due = max(-(-(nights + 1) // MONTH), 2) * MONTH - nights
-            return no_verdict("monthly_drop", f"compares two months next in {due} nights", n=0)
+            return no_verdict(self.name, f"compares two months next in {due} nights", n=0)
         middle = tonight - timedelta(days=MONTH)
         level = 1 - 2 * 0.05 / LOOKS_PER_YEAR
         try:
             before, after = (accuracy_estimate(one, level=level) for one in _split(evidence.months, middle))
         except ValueError as unusable:
-            return no_verdict("monthly_drop", f"labels cannot be used: {unusable}", n=0)
+            return no_verdict(self.name, f"labels cannot be used: {unusable}", n=0)
         labels = sum(one.labels for one in evidence.months)
         if before is None or after is None:
-            return no_verdict("monthly_drop", f"{labels} labels in two months; {FEWEST} in each are needed", n=labels)
+            return no_verdict(self.name, f"{labels} labels in two months; {FEWEST} in each are needed", n=labels)
         drop, shown = before.value - after.value, drop_lower_limit(before, after)
         return CheckResult(
-            "monthly_drop",
+            self.name,
             Status.FIRED if drop >= self.min_drop and shown > 0 else Status.QUIET,
             f"accuracy {before.value:.1%} in the month before, {after.value:.1%} in this one: a drop of "
             f"{100 * drop:.1f} points, of which {100 * max(shown, 0):.1f} are shown ({self.min_drop:.0%} is news)",
             statistic=shown,
             effect=drop,
             n=labels,
-            details={"before": as_details(before), "after": as_details(after)},
+            details=asdict(MonthlyDropDetails(before, after)),
         )
 
 
-@CHECKS.add("label_free")
+@CHECKS.add
 class LabelFree(ParamsModel):
     """What the confidences promise about accuracy, with what that takes for granted (STATISTICS.md, check 8)."""
+
+    name: ClassVar[str] = "label_free"
+    order: ClassVar[int] = 70
+    needs_labels: ClassVar[bool] = False
+    on_page: ClassVar[Place] = Place.NEVER_FIRES
+    details: ClassVar[type[Any]] = LabelFreeDetails
 
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
@@ -139,19 +183,19 @@ class LabelFree(ParamsModel):
         reference, window = evidence.model_reference, evidence.window
         known, now = histogram(reference), np.array(window.histogram, dtype=np.int64)
         if not now.sum() or len(now) != len(known) or not known.sum():
-            return no_verdict("label_free", f"{int(now.sum())} predictions have a confidence", n=0)
+            return no_verdict(self.name, f"{int(now.sum())} predictions have a confidence", n=0)
         if not reference.with_confidence or not reference.total:
-            return no_verdict("label_free", f"{reference.total} reference labels beside confidences", n=window.total)
+            return no_verdict(self.name, f"{reference.total} reference labels beside confidences", n=window.total)
         promised = calibrated_accuracy(now, isotonic_guesses(*bin_truth(reference)))
         over = thresholded_accuracy(now, known, accuracy=reference.accuracy)
         return CheckResult(
-            "label_free",
+            self.name,
             Status.QUIET,
             f"confidences promise {promised:.1%} (calibrated) or {over:.1%} (ATC), if an answer of some confidence is "
             "as often right as it was on the reference; nothing is cleared by it",
             effect=promised,
             n=int(now.sum()),
-            details={"calibrated": promised, "thresholded": over, "reference": reference.accuracy},
+            details=asdict(LabelFreeDetails(promised, over, reference.accuracy)),
         )
 
 
@@ -195,9 +239,7 @@ def _log_wealth(state: Mapping[str, Any]) -> np.ndarray:
 def _sentence(evidence: Evidence, estimate: Estimate | None, *, floor: float, e_value: float, threshold: float) -> str:
     labels = sum(one.labels for one in evidence.recent)
     nights = len({one.night for one in evidence.recent if one.draws})
-    seen = (
-        f"accuracy {interval(asdict(estimate))}" if estimate else f"no estimate of the accuracy below {FEWEST} labels:"
-    )
+    seen = f"accuracy {interval(estimate)}" if estimate else f"no estimate of the accuracy below {FEWEST} labels:"
     verdict = "over its" if e_value >= threshold else "under its"
     tonight = "" if any(one.draws for one in evidence.closed) else "; no new labels tonight"
     return (

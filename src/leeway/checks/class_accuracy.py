@@ -2,21 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from leeway.checks.estimates import Draws, class_estimates, draws_of, interval, slice_estimates
-from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
+from leeway.checks.estimates import ClassEstimates, Draws, class_estimates, draws_of, interval, slice_estimates
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
 from leeway.paramsfile import ParamsModel
 from leeway.stats import edetector
 from leeway.stats.allocation import limited
-from leeway.stats.estimation import FEWEST, wilson_interval, wilson_lower
+from leeway.stats.estimation import FEWEST, Estimate, wilson_interval, wilson_lower
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Floats = NDArray[np.float64]
@@ -24,7 +25,19 @@ LOWEST_FLOOR, HIGHEST_FLOOR = 0.05, 0.98
 SUSPECTS = 10  # detectors with the most evidence: the label plan leans to them
 
 
-@CHECKS.add("class_accuracy")
+@dataclass(frozen=True, slots=True)
+class ClassAccuracyDetails:
+    """Every class and slice, and which of them the evidence is against."""
+
+    per_class: Mapping[str, ClassEstimates] = field(default_factory=dict)
+    per_slice: Mapping[str, Estimate | None] = field(default_factory=dict)
+    labels_outside_classes: int = 0
+    leading: str = ""  # the detector with the most evidence
+    suspects: Mapping[str, float] = field(default_factory=dict)  # share of the evidence of the leading detectors
+    floors: Mapping[str, float] = field(default_factory=dict)  # of each detector: `recall cat`, `slice door`
+
+
+@CHECKS.add
 class ClassAccuracy(ParamsModel):
     """Has a class, as answered (precision) or as it is (recall), or a slice fallen under its floor? (Check 4.)
 
@@ -32,6 +45,12 @@ class ClassAccuracy(ParamsModel):
     slices, of which new ones may appear (weights only shrink, so the mean still grows by at most 1 a night). It fires
     when the mean reaches 365/alpha, and names the largest.
     """
+
+    name: ClassVar[str] = "class_accuracy"
+    order: ClassVar[int] = 50
+    needs_labels: ClassVar[bool] = True
+    on_page: ClassVar[Place] = Place.EVIDENCE
+    details: ClassVar[type[Any]] = ClassAccuracyDetails
 
     floor: Annotated[float, Field(gt=0, lt=1)] = 0.80
     allowed_drop: Share = 0.05
@@ -43,7 +62,7 @@ class ClassAccuracy(ParamsModel):
         """Statistic: mean M against 365/alpha; effect: the lowest recall; n: labels of the recent nights.
 
         State: log M of the four bets of each detector, nights so far, and the floors they bet on. It starts anew after
-        365 nights, and when a floor is changed. details["suspects"]: share of the evidence of the leading detectors.
+        365 nights, and when a floor is changed.
         """
         classes = evidence.window.classes
         labels = sum(one.labels for one in evidence.recent)
@@ -55,32 +74,34 @@ class ClassAccuracy(ParamsModel):
             per_slice = slice_estimates(evidence.recent)
         except ValueError as unusable:
             kept = dict(previous.state) if previous else {}
-            return no_verdict("class_accuracy", f"labels cannot be used: {unusable}", n=labels, state=kept)
+            return no_verdict(self.name, f"labels cannot be used: {unusable}", n=labels, state=kept)
         if not state["labels"] and not any(one.draws for one in evidence.closed):
-            return no_verdict("class_accuracy", f"{labels} labels since this check started", n=labels)
+            return no_verdict(self.name, f"{labels} labels since this check started", n=labels)
         log_m = mean_evidence(wealth)
         threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
         fired = log_m >= math.log(threshold)
         evident = {name: float(edetector.log_mixture(np.array(one))) for name, one in wealth.items()}
         leading = max(sorted(evident), key=lambda name: evident[name]) if evident else ""
-        known = {name: one["recall"]["value"] for name, one in per_class.items() if one["recall"]}
+        known = {name: one.recall.value for name, one in per_class.items() if one.recall}
         unknown = sum(one.count for night in evidence.recent for one in night.draws if one.label not in per_class)
         return CheckResult(
-            "class_accuracy",
+            self.name,
             Status.FIRED if fired else Status.QUIET,
             _sentence(per_class, per_slice, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"]),
             statistic=math.exp(min(log_m, 700.0)),
             threshold=threshold if alpha > 0 else None,
             effect=min(known.values()) if known else None,
             n=labels,
-            details={
-                "per_class": per_class,
-                "per_slice": per_slice,
-                "labels_outside_classes": unknown,
-                "leading": leading,
-                "suspects": _suspects(evident),
-                "floors": {name: 1 - limit for name, limit in state["limits"].items()},
-            },
+            details=asdict(
+                ClassAccuracyDetails(
+                    per_class=per_class,
+                    per_slice=per_slice,
+                    labels_outside_classes=unknown,
+                    leading=leading,
+                    suspects=_suspects(evident),
+                    floors={name: 1 - limit for name, limit in state["limits"].items()},
+                )
+            ),
             state={
                 "log_wealth": {name: [float(x) for x in one] for name, one in wealth.items()},
                 "limits": state["limits"],
@@ -195,8 +216,8 @@ def _suspects(evident: Mapping[str, float]) -> dict[str, float]:
 
 
 def _sentence(
-    per_class: Mapping[str, Mapping[str, Any]],
-    per_slice: Mapping[str, Any],
+    per_class: Mapping[str, ClassEstimates],
+    per_slice: Mapping[str, Estimate | None],
     evident: Mapping[str, float],
     leading: str,
     *,
@@ -205,9 +226,9 @@ def _sentence(
     limits: Mapping[str, float],
 ) -> str:
     way, _, name = leading.partition(" ")
-    estimate = per_slice.get(name) if way == "slice" else per_class.get(name, {}).get(way)
-    now = f", now {interval(estimate)} from {estimate['labels']} labels" if estimate else ""
-    known = sum(one["recall"] is not None for one in per_class.values())
+    estimate = per_slice.get(name) if way == "slice" else getattr(per_class.get(name), way, None)
+    now = f", now {interval(estimate)} from {estimate.labels} labels" if estimate else ""
+    known = sum(one.recall is not None for one in per_class.values())
     verdict = "over" if log_m >= math.log(threshold) else "under"
     return (
         f"most evidence against {leading} (floor {1 - limits[leading]:.0%}{now}): mean e-value of {len(evident)} "

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from leeway.checks.attribution import AttributionDetails, AttributionOfShift
 from leeway.checks.estimates import accuracy_estimate
 from leeway.checks.policy import Policy, policy_digest
+from leeway.checks.registry import details_of
 from leeway.domain.records import (
     Action,
     CheckResult,
@@ -17,7 +19,6 @@ from leeway.domain.records import (
 )
 
 UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
-LABELLED = ("accuracy", "class_accuracy")  # checks whose alarm is about labels: it needs no more of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def _finding(
 ) -> tuple[bool, str]:
     """Whether a retraining is warranted, and why."""
     since = [one for night, one in by_night if night >= alarm.night]
-    fired = [one for one in since if one.check in LABELLED and one.status is Status.FIRED]
+    labelled = {name for name, check in policy.checks.items() if check.needs_labels and check.budget_share}
+    fired = [one for one in since if one.check in labelled and one.status is Status.FIRED]
     if fired:
         return True, f"{fired[-1].check} fired: {fired[-1].reason}"
     reference = version.reference.accuracy
@@ -166,9 +168,10 @@ def _may_retrain(alarm: Decision, by_night: Sequence[tuple[date, CheckResult]], 
 
 def _offer(since: Sequence[CheckResult]) -> str:
     """A changed class mix needs no new model: correcting the priors comes first."""
-    found = [one for one in since if one.check == "attribution" and one.details.get("verdict") == "class mix"]
+    ours = [one for one in since if one.check == AttributionOfShift.name]
+    found = [one for one in ours if (why := details_of(one, AttributionDetails)) and why.verdict == "class mix"]
     mix_moved = found and found[-1].effect is not None and found[-1].effect >= 0.05
-    return f"; attribution: {found[-1].reason}" if mix_moved else ""
+    return f"; {AttributionOfShift.name}: {found[-1].reason}" if mix_moved else ""
 
 
 def _held_back(

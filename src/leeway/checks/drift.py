@@ -1,8 +1,8 @@
-"""Checks of the answers alone: have their shares moved, and is it the class mix or the images?"""
+"""Check of the answers alone: have their shares moved?"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,20 +10,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from leeway.checks.registry import CHECKS, Evidence, Then, no_verdict
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.windows import drift_reference
-from leeway.checks.yardstick import band_counts, class_counts, class_truth, joint_bands
+from leeway.checks.yardstick import band_counts, class_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
 from leeway.paramsfile import ParamsModel
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
 from leeway.stats.multinomial import day_tolerance, log_detector, share_box
-from leeway.stats.shift import attribute, prior_corrected_accuracy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ints = NDArray[np.int64]
-MIX_MOVED, MIX_SIGMAS = 0.05, 3.0  # a class mix has moved from here on, or beyond what so few answers vary by
-MOST_CLASSES = 100  # of an attribution: its memory grows with their square
 LARGEST = 700.0  # e to this is still a number in JSON
 
 
@@ -36,7 +33,32 @@ class _Standing:
     name: str
 
 
-@CHECKS.add("prediction_drift")
+@dataclass(frozen=True, slots=True)
+class PredictedShare:
+    """Share of the answers that name a class, 0 to 1."""
+
+    reference: float  # of what tonight is held against
+    current: float
+    model_reference: float = 0.0  # of what the version answered where the truth was known
+
+
+@dataclass(frozen=True, slots=True)
+class DriftDetails:
+    """The chi-square report (STATISTICS.md, check 1), and both e-values."""
+
+    p: float
+    alarm_under_p: float  # of the chi_square trigger
+    method: str
+    total_variation: float
+    psi: float
+    cramers_v: float
+    design_effect: float | None = None
+    reference_predictions: int = 0
+    shares: Mapping[str, PredictedShare] = field(default_factory=dict)
+    log_e_values: Mapping[str, float] = field(default_factory=dict)
+
+
+@CHECKS.add
 class PredictionDrift(ParamsModel):
     """Have the shares of predicted classes left those of the reference, by more than chance and tolerance?
 
@@ -44,6 +66,12 @@ class PredictionDrift(ParamsModel):
     (STATISTICS.md, check 2). `trigger: chi_square` fires on tonight's exact p under alpha/365 instead, with total
     variation of at least `tv_floor` (rule 5). The chi-square report is in the details either way (check 1).
     """
+
+    name: ClassVar[str] = "prediction_drift"
+    order: ClassVar[int] = 20
+    needs_labels: ClassVar[bool] = False
+    on_page: ClassVar[Place] = Place.EVIDENCE
+    details: ClassVar[type[Any]] = DriftDetails
 
     trigger: Literal["e_detector", "chi_square"] = "e_detector"
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.015
@@ -58,7 +86,7 @@ class PredictionDrift(ParamsModel):
         window = evidence.window
         standing = self._standing(evidence)
         if isinstance(standing, str):
-            return no_verdict("prediction_drift", standing, n=window.total)
+            return no_verdict(self.name, standing, n=window.total)
         nights = _nights_after(standing, evidence, self)
         e_values = {"classes": self._log_m(nights, standing.days, class_counts)}
         if _has_bands(evidence, nights):
@@ -75,14 +103,14 @@ class PredictionDrift(ParamsModel):
         threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
         fired = found.tv >= self.tv_floor and found.p < nightly if by_chi_square else log_m >= math.log(threshold)
         return CheckResult(
-            check="prediction_drift",
+            check=self.name,
             status=Status.FIRED if fired else Status.QUIET,
             reason=self._sentence(found, log_m=log_m, threshold=threshold, nightly=nightly, against=standing.name),
             statistic=found.statistic if by_chi_square else math.exp(min(log_m, LARGEST)),
             threshold=None if by_chi_square or alpha <= 0 else threshold,
             effect=found.tv,
             n=window.total,
-            details=_details(found, standing, evidence, nightly=nightly) | {"log_e_values": e_values},
+            details=asdict(_details(found, standing, evidence, nightly=nightly, log_e_values=e_values)),
         )
 
     def _standing(self, evidence: Evidence) -> "_Standing | str":
@@ -122,79 +150,6 @@ class PredictionDrift(ParamsModel):
         return f"{moved}, p {p}; e-value {math.exp(min(log_m, LARGEST)):,.3g} {verdict} its threshold {threshold:,.0f}"
 
 
-@CHECKS.add("attribution")
-class AttributionOfShift(ParamsModel):
-    """Has only the mix of classes changed, or do images look different? (STATISTICS.md, check 7.) It never fires."""
-
-    min_predictions: Annotated[int, Field(ge=1)] = 300
-    budget_share: ClassVar[float] = 0.0
-    then: ClassVar[Then] = "alert"
-
-    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
-        """Statistic: X2; effect: total variation of the fitted class mix; n: predictions; details: mix, p, accuracy."""
-        window, reference = evidence.window, evidence.model_reference
-        why = self._why_not(evidence)
-        if why:
-            return no_verdict("attribution", why, n=window.total)
-        nights = [window]
-        for one in reversed(evidence.earlier):
-            if sum(night.total for night in nights) >= self.min_predictions:
-                break
-            nights.append(one)
-        counts = np.sum([band_counts(one, reference.classes) for one in nights], axis=0)
-        found = attribute(counts, joint_bands(reference), rng=rng)
-        right, true, _ = class_truth(reference)
-        before, accuracy = true / true.sum(), prior_corrected_accuracy(found.shares, right, true)
-        moved = float(0.5 * np.abs(found.shares - before).sum())
-        noise = MIX_SIGMAS * math.sqrt(len(before) / (2 * math.pi * int(counts.sum())))  # of total variation, about
-        mix_moved = not found.images_differ and moved >= max(MIX_MOVED, noise)
-        verdict = "images look different" if found.images_differ else _mix_sentence(moved, accuracy, shown=mix_moved)
-        mix = {
-            name: {"reference": float(was), "fitted": float(now)}
-            for name, was, now in zip(reference.classes, before, found.shares, strict=True)
-        }
-        return CheckResult(
-            "attribution",
-            Status.QUIET,
-            f"{verdict} (p {found.p:.2g} that a changed class mix explains {int(counts.sum()):,} answers); "
-            "errors made with confidence leave no trace here",
-            statistic=found.statistic,
-            effect=moved,
-            n=int(counts.sum()),
-            details={
-                "p": found.p,
-                "verdict": "images look different" if found.images_differ else "class mix" if mix_moved else "neither",
-                "class_mix": mix,
-                "prior_corrected_accuracy": accuracy,
-                "df": found.df,
-            },
-        )
-
-    def _why_not(self, evidence: Evidence) -> str:
-        window, reference = evidence.window, evidence.model_reference
-        if not window.total:
-            return "0 predictions tonight"
-        if not reference.cells or not reference.total:
-            return f"the truth of {reference.total} reference answers is known by class; none of them can be compared"
-        if not reference.with_confidence or window.without_confidence:
-            missing = window.without_confidence or "all"
-            return f"{missing} predictions have no confidence: a changed mix and changed images look alike"
-        if len(reference.classes) > MOST_CLASSES:
-            return f"{len(reference.classes)} classes; {MOST_CLASSES} can be told apart in reasonable time"
-        if len(reference.classes) < 2 or set(window.classes) != set(reference.classes):
-            return f"{len(reference.classes)} classes in the reference, {len(window.classes)} tonight: not the same"
-        return ""
-
-
-def _mix_sentence(moved: float, accuracy: float, *, shown: bool) -> str:
-    if not shown:
-        return f"neither a changed class mix ({moved:.1%} moved) nor different images are seen"
-    return (
-        f"explained by a changed class mix ({moved:.1%} moved): with it the accuracy would be {accuracy:.1%}; "
-        "correct the priors first"
-    )
-
-
 def _nights_after(standing: _Standing, evidence: Evidence, check: PredictionDrift) -> list[WindowCounts]:
     """Nights of this year of the epoch that are not reference, tonight last."""
     everything = [*evidence.earlier, evidence.window]
@@ -220,28 +175,31 @@ def _has_bands(evidence: Evidence, nights: Sequence[WindowCounts]) -> bool:
     return reference.with_confidence and not any(one.without_confidence for one in nights)
 
 
-def _details(found: Homogeneity, standing: _Standing, evidence: Evidence, *, nightly: float) -> dict[str, Any]:
+def _details(
+    found: Homogeneity, standing: _Standing, evidence: Evidence, *, nightly: float, log_e_values: Mapping[str, float]
+) -> DriftDetails:
     effect = design_effect(standing.days)
     reference, current = standing.days.sum(axis=0), evidence.window.per_class()
     trained = {
         name: sum(bands)
         for name, bands in zip(evidence.model_reference.classes, evidence.model_reference.counts, strict=True)
     }
-    return {
-        "p": found.p,
-        "alarm_under_p": nightly,
-        "method": found.method,
-        "total_variation": found.tv,
-        "psi": found.psi,
-        "cramers_v": found.cramers_v,
-        "design_effect": None if math.isnan(effect) else effect,
-        "reference_predictions": found.n_ref,
-        "shares": {
-            name: {
-                "reference": float(before) / found.n_ref,
-                "current": now / found.n,
-                "model_reference": trained.get(name, 0) / max(sum(trained.values()), 1),
-            }
+    return DriftDetails(
+        p=found.p,
+        alarm_under_p=nightly,
+        method=found.method,
+        total_variation=found.tv,
+        psi=found.psi,
+        cramers_v=found.cramers_v,
+        design_effect=None if math.isnan(effect) else effect,
+        reference_predictions=found.n_ref,
+        shares={
+            name: PredictedShare(
+                reference=float(before) / found.n_ref,
+                current=now / found.n,
+                model_reference=trained.get(name, 0) / max(sum(trained.values()), 1),
+            )
             for name, before, now in zip(evidence.window.classes, reference, current, strict=True)
         },
-    }
+        log_e_values=log_e_values,
+    )

@@ -1,8 +1,7 @@
 """Estimates for people: accuracy, recall and precision of served predictions, from the labels of some nights."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,16 @@ class Draws:
 
     def __len__(self) -> int:
         return int(self.count.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassEstimates:
+    """How one class fares, with 95 % intervals; None below 10 labels."""
+
+    recall: Estimate | None
+    precision: Estimate | None
+    false_positive_rate: Estimate | None = None
+    labels: int
 
 
 def draws_of(nights: Sequence[NightLabels]) -> Draws:
@@ -92,36 +101,36 @@ def _right(error: Estimate | None) -> Estimate | None:
     return None if error is None else Estimate(1 - error.value, 1 - error.high, 1 - error.low, error.labels)
 
 
-def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Recall, precision and false-positive rate of each class with 95 % intervals, None below 10 labels; JSON-able.
+def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> dict[str, ClassEstimates]:
+    """Recall, precision and false-positive rate of each class.
 
     Raises ValueError for a draw without a usable probability or guess.
     """
     draws = draws_of(nights)
 
-    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> dict[str, Any] | None:
-        return as_details(weighted_share(hits[among], weights=draws.weights[among], multiplicity=draws.count[among]))
+    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate | None:
+        return weighted_share(hits[among], weights=draws.weights[among], multiplicity=draws.count[among])
 
     found = {}
     for name in classes:
         is_class, says_class = draws.truth == name, draws.answer == name
-        found[name] = {
-            "recall": share(~draws.wrong, is_class),
-            "precision": share(~draws.wrong, says_class),
-            "false_positive_rate": share(says_class, ~is_class),
-            "labels": int(draws.count[is_class].sum()),
-        }
+        found[name] = ClassEstimates(
+            recall=share(~draws.wrong, is_class),
+            precision=share(~draws.wrong, says_class),
+            false_positive_rate=share(says_class, ~is_class),
+            labels=int(draws.count[is_class].sum()),
+        )
     return found
 
 
-def slice_estimates(nights: Sequence[NightLabels]) -> dict[str, dict[str, Any] | None]:
-    """Accuracy of each slice that is labelled, with its interval, None below 10 labels; JSON-able, in order of name."""
+def slice_estimates(nights: Sequence[NightLabels]) -> dict[str, Estimate | None]:
+    """Accuracy of each slice that is labelled, with its interval, None below 10 labels; in order of name."""
     draws = draws_of(nights)
     found = {}
     for name in sorted({one for one in draws.slice.tolist() if one is not None}):
         inside = draws.slice == name
-        found[name] = as_details(
-            weighted_share(~draws.wrong[inside], weights=draws.weights[inside], multiplicity=draws.count[inside])
+        found[name] = weighted_share(
+            ~draws.wrong[inside], weights=draws.weights[inside], multiplicity=draws.count[inside]
         )
     return found
 
@@ -150,14 +159,9 @@ def class_weights(nights: Sequence[NightLabels], reference: ReferenceCounts) -> 
     return {name: round(float(one), 3) for name, one in zip(reference.classes, 1 / (shares * len(mix)), strict=True)}
 
 
-def as_details(estimate: Estimate | None) -> dict[str, Any] | None:
-    """The estimate as JSON."""
-    return None if estimate is None else asdict(estimate)
-
-
-def interval(details: dict[str, Any]) -> str:
-    """In a sentence."""
-    return f"{details['value']:.0%} ({details['low']:.0%} to {details['high']:.0%})"
+def interval(estimate: Estimate) -> str:
+    """The estimate in a sentence."""
+    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
 
 
 def usable_draws(nights: Sequence[NightLabels]) -> list[tuple[int, LabelledDraw]]:

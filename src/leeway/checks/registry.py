@@ -1,12 +1,15 @@
 """Registry of checks: what a check is given, what it must offer, and where it is found by name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, Protocol, TypeVar
+from enum import Enum
+from functools import cache
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from numpy.random import Generator
+from pydantic import TypeAdapter, ValidationError
 
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status, WindowCounts
 from leeway.errors import ParamsError
@@ -28,8 +31,22 @@ class Evidence:
     ahead: int = 0  # predictions whose time has not come yet
 
 
+class Place(Enum):
+    """What the page of a night shows of a check, beside its row in the table of results."""
+
+    ROW = "row"  # nothing more
+    EVIDENCE = "evidence"  # its statistic against its threshold, night by night
+    NEVER_FIRES = "never fires"  # nothing more, and the row says that its quiet clears nothing
+
+
 class Check(Protocol):
-    """Numbers in, one of three answers out. Its fields are its settings."""
+    """Numbers in, one of three answers out. Its fields are its settings; its class attributes say the rest of it."""
+
+    name: ClassVar[str]  # of its results, its policy section and its runbook paragraph
+    order: ClassVar[int]  # in the policy, the results and the page: the lowest first
+    needs_labels: ClassVar[bool]  # whether it judges labels of production: its alarm needs no more of them
+    on_page: ClassVar[Place]
+    details: ClassVar[type[Any]]  # dataclass of what its results have in `details`, as JSON; read by `details_of`
 
     @property
     def budget_share(self) -> float:
@@ -43,40 +60,62 @@ class Check(Protocol):
         """`previous` is its last result for this version; `alpha` its false-alarm probability in a year."""
 
 
-C = TypeVar("C", bound=type[Any])
+ATTRIBUTES = ("name", "order", "needs_labels", "on_page", "details")
+K = TypeVar("K", bound=type[Check])
+D = TypeVar("D", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class Checks:
     """Check classes by name."""
 
-    _classes: dict[str, Callable[..., Check]] = field(default_factory=dict)
+    _classes: dict[str, type[Check]] = field(default_factory=dict)
 
-    def add(self, name: str) -> Callable[[C], C]:
-        """Class decorator. The name is that of the check's results, of its policy section and its runbook paragraph."""
-
-        def register(kind: C) -> C:
-            self._classes[name] = kind
-            return kind
-
-        return register
+    def add(self, kind: K) -> K:
+        """Class decorator. Raises ParamsError for a class that leaves out an attribute, or whose name is taken."""
+        missing = [name for name in ATTRIBUTES if not hasattr(kind, name)]
+        if missing:
+            raise ParamsError(f"check {kind.__name__} ({kind.__module__}) lacks class attributes: {', '.join(missing)}")
+        known = self._classes.setdefault(kind.name, kind)
+        if known is not kind:
+            raise ParamsError(f"two checks are called '{kind.name}', in {known.__module__} and {kind.__module__}")
+        return kind
 
     def names(self) -> tuple[str, ...]:
-        return tuple(self._classes)
+        return tuple(sorted(self._classes, key=lambda name: (self._classes[name].order, name)))
+
+    def kind(self, name: str) -> type[Check]:
+        """The class of this name. Raises ParamsError for an unknown one."""
+        if name not in self._classes:
+            raise ParamsError(f"no check is called '{name}'; known: {', '.join(self.names())} (monitoring/policy.yaml)")
+        return self._classes[name]
 
     def build(self, name: str, **settings: Any) -> Check:
         """The check with these settings, else its defaults. Raises ParamsError for an unknown name."""
-        if name not in self._classes:
-            raise ParamsError(
-                f"no check is called '{name}'; known: {', '.join(self._classes)} (monitoring/policy.yaml)"
-            )
-        return self._classes[name](**settings)
+        return self.kind(name)(**settings)
 
 
 CHECKS = Checks()
 
 
-def no_verdict(
-    check: str, reason: str, *, n: int, details: Mapping[str, Any] | None = None, state: Mapping[str, Any] | None = None
-) -> CheckResult:
-    return CheckResult(check, Status.NO_VERDICT, reason, n=n, details=details or {}, state=state or {})
+def no_verdict(check: str, reason: str, *, n: int, state: Mapping[str, Any] | None = None) -> CheckResult:
+    return CheckResult(check, Status.NO_VERDICT, reason, n=n, state=state or {})
+
+
+def details_of(result: CheckResult | None, kind: type[D]) -> D | None:
+    """The result's details as a record of `kind`; None without a verdict, or where they cannot be read as such.
+
+    Results of other versions of Leeway can be read: unknown keys are left out, missing ones take their default.
+    """
+    if result is None or not result.details:
+        return None
+    try:
+        details: D = _reader(kind).validate_python(result.details)
+    except ValidationError:
+        return None
+    return details
+
+
+@cache
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

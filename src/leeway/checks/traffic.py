@@ -1,24 +1,44 @@
 """Check of the delivery itself: are the predictions there, and are they what they should be?"""
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from pydantic import Field
 
-from leeway.checks.registry import CHECKS, Evidence, Then
+from leeway.checks.registry import CHECKS, Evidence, Place, Then
 from leeway.domain.records import CheckResult, Status
 from leeway.paramsfile import ParamsModel
 
 USUAL_NIGHTS = 28
 
 
-@CHECKS.add("traffic")
+@dataclass(frozen=True, slots=True)
+class TrafficDetails:
+    """The delivery in numbers of predictions."""
+
+    usual: float | None = None  # median of the last 28 nights that had any
+    foreign: int = 0  # of a class outside the model's list
+    without_confidence: int = 0
+    ahead: int = 0  # whose time has not come yet
+    late: int = 0  # that came after their night was closed
+    slices: Mapping[str, int] = field(default_factory=dict)
+
+
+@CHECKS.add
 class Traffic(ParamsModel):
     """Facts, not statistics: no traffic, too little of it, foreign classes, missing confidences, times in the future.
 
     A night without predictions is a finding of its own: what is missing cannot drift.
     """
+
+    name: ClassVar[str] = "traffic"
+    order: ClassVar[int] = 10
+    needs_labels: ClassVar[bool] = False
+    on_page: ClassVar[Place] = Place.ROW
+    details: ClassVar[type[Any]] = TrafficDetails
 
     min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     budget_share: ClassVar[float] = 0.0
@@ -43,17 +63,19 @@ class Traffic(ParamsModel):
             findings.append(f"{evidence.ahead:,} predictions carry a time in the future")
         usual_told = "" if usual is None else f", usually {usual:,.0f}"
         return CheckResult(
-            "traffic",
+            self.name,
             Status.FIRED if findings else Status.QUIET,
             "; ".join(findings) or f"{received:,} predictions{usual_told}; all name a known class",
             effect=received / usual if usual else None,
             n=received,
-            details={
-                "usual": usual,
-                "foreign": window.foreign,
-                "without_confidence": window.without_confidence,
-                "ahead": evidence.ahead,
-                "late": sum(one.late for one in evidence.earlier),
-                "slices": dict(window.slices),
-            },
+            details=asdict(
+                TrafficDetails(
+                    usual=usual,
+                    foreign=window.foreign,
+                    without_confidence=window.without_confidence,
+                    ahead=evidence.ahead,
+                    late=sum(one.late for one in evidence.earlier),
+                    slices=dict(window.slices),
+                )
+            ),
         )

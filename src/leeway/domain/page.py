@@ -40,8 +40,8 @@ class AccuracyPoint:
     """The accuracy of served predictions as it was known after one night."""
 
     night: date
-    accuracy: Interval | None
-    floor: float | None
+    accuracy: Interval | None = None
+    floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,7 @@ class NightPage:
     predictions: int
     decision: Decision | None  # None: not decided yet
     results: tuple[CheckResult, ...]
+    never_fire: frozenset[str]  # checks that are shown for what they say; their quiet clears nothing
     actions: Mapping[date, Action]  # nights of the epoch on which something was decided
     evidence: tuple[EvidencePath, ...]
     accuracies: tuple[AccuracyPoint, ...]

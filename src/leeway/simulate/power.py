@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from leeway.checks.accuracy import Accuracy
+from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.simulate.production import Production, classifier
 from leeway.simulate.years import Limits, simulate_years
@@ -115,20 +117,20 @@ class _Night:
             return Delay(what, None, None, 0.0, f"stays over the floor of {self.floor:.0%}: no alarm is meant")
         return self._delay(
             what,
-            "accuracy",
+            Accuracy.name,
             classifier(predictions=self.predictions, accuracy=self.accuracy - points, classes=self.classes),
             labels=labels,
         )
 
     def drift(self, moved: float) -> Delay:
         after = classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes, gain=moved)
-        return self._delay(f"one class gains {moved:.0%} of the predictions", "prediction_drift", after, labels=1)
+        return self._delay(f"one class gains {moved:.0%} of the predictions", PredictionDrift.name, after, labels=1)
 
     def _delay(self, what: str, check: str, after: Production, *, labels: int) -> Delay:
         outcome = simulate_years(
             classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes),
             self.policy,
-            years=RUNS if check == "accuracy" else RUNS // 4,
+            years=RUNS if check == Accuracy.name else RUNS // 4,
             rng=self.rng,
             after=after,
             change=BEFORE,

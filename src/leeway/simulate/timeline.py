@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leeway.checks.accuracy import Accuracy, AccuracyDetails
+from leeway.checks.drift import PredictionDrift
+from leeway.checks.registry import details_of
 from leeway.domain.records import CheckResult
 from leeway.simulate.story import Story
 
@@ -44,7 +47,8 @@ def _draw_accuracy(axes: "Axes", story: Story) -> None:
     nights = [night.number for night in story.lived]
     true = [night.accuracy * 100 for night in story.lived]
     axes.plot(nights, true, color=TRUE, linewidth=1.8, label="true accuracy, which the monitor cannot see")
-    floors = [result.details["floor"] for _, result in _of(story, "accuracy") if "floor" in result.details]
+    details = [details_of(result, AccuracyDetails) for _, result in _of(story, Accuracy.name)]
+    floors = [one.floor for one in details if one]
     if floors:
         axes.axhline(floors[0] * 100, color=GREY, linestyle="--", linewidth=1, label="accuracy floor of version 1")
     axes.set_ylabel("accuracy, %")
@@ -54,9 +58,9 @@ def _draw_accuracy(axes: "Axes", story: Story) -> None:
 def _draw_drift(axes: "Axes", story: Story) -> None:
     axes.bar([0], [0], color=DRIFT, label="drift check quiet")
     axes.bar([0], [0], color=ALARM, label="fired: the e-value is over its threshold")
-    for number, result in _of(story, "prediction_drift"):
+    for number, result in _of(story, PredictionDrift.name):
         if result.effect is not None:
-            fired = "prediction_drift" in story.fired(number)
+            fired = PredictionDrift.name in story.fired(number)
             axes.bar(number, result.effect * 100, color=ALARM if fired else DRIFT, width=0.75)
     axes.set_ylabel("classes moved\n(total variation), %")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.45)  # room for the legend
@@ -93,11 +97,11 @@ def _of(story: Story, check: str) -> list[tuple[int, CheckResult]]:
 def _estimates(story: Story) -> list[tuple[int, int, float, float, float]]:
     """(version, night, value, low, high), in percent."""
     versions = {night.number: night.version for night in story.lived}
-    seen = [(number, result.details.get("accuracy")) for number, result in _of(story, "accuracy")]
+    seen = [(number, details_of(result, AccuracyDetails)) for number, result in _of(story, Accuracy.name)]
     return [
-        (versions[number], number, one["value"] * 100, one["low"] * 100, one["high"] * 100)
-        for number, one in seen
-        if one
+        (versions[number], number, known.value * 100, known.low * 100, known.high * 100)
+        for number, details in seen
+        if details and (known := details.accuracy)
     ]
 
 

@@ -13,6 +13,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from leeway.checks.accuracy import Accuracy
+from leeway.checks.class_accuracy import ClassAccuracy
+from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.simulate.production import Floats, Ints, Production
 from leeway.stats import edetector
@@ -23,7 +26,7 @@ DayShares = Callable[[int, Floats, int, Generator], Floats]
 
 NIGHTS = 365
 NEVER = -1
-WATCHED = ("prediction_drift", "accuracy", "class_accuracy")
+WATCHED = (PredictionDrift.name, Accuracy.name, ClassAccuracy.name)  # those that are simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +291,7 @@ def _by_class(cells: Ints) -> Ints:
 
 
 MAKERS: Mapping[str, Callable[[int, Production, Policy, Limits], _Watcher]] = {
-    "accuracy": _Accuracy,
-    "class_accuracy": _Classes,
-    "prediction_drift": _Drift,
+    Accuracy.name: _Accuracy,
+    ClassAccuracy.name: _Classes,
+    PredictionDrift.name: _Drift,
 }

@@ -2,12 +2,16 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
+from leeway.checks.accuracy import Accuracy, AccuracyDetails
+from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
+from leeway.checks.drift import DriftDetails, PredictionDrift
+from leeway.checks.registry import Place, details_of
 from leeway.checks.windows import drift_reference, night_bounds
 from leeway.checks.yardstick import histogram
 from leeway.domain.page import (
@@ -35,6 +39,7 @@ from leeway.domain.records import (
     ReferenceCounts,
     WindowCounts,
 )
+from leeway.stats.estimation import Estimate
 from leeway.steps.feedback import alarm_before, night_labels
 from leeway.steps.pictures import Candidates, labelled_of, pictures_of
 from leeway.steps.plan import chance
@@ -42,7 +47,6 @@ from leeway.steps.watch import RECENT_NIGHTS, Watch
 
 SAMPLE = 2000  # predictions of the night that are looked at one by one
 MOST_CONFUSED, MOST_MOVED = 20, 30  # classes shown
-DETECTORS = ("prediction_drift", "accuracy", "class_accuracy")
 Results = Sequence[tuple[date, CheckResult]]
 
 
@@ -54,6 +58,7 @@ def night_page(watch: Watch, window: WindowCounts, images: ImageStore) -> NightP
     """
     results = [(night, one) for night, one in watch.results() if night <= window.night]
     tonight = {one.check: one for night, one in results if night == window.night}
+    checks = watch.policy.checks.items()
     decisions = [one for one in watch.decisions() if one.version == window.version and one.night <= window.night]
     decision = next((one for one in decisions if one.nightly and one.night == window.night), None)
     closed = closed_plans(watch, decision)
@@ -70,14 +75,15 @@ def night_page(watch: Watch, window: WindowCounts, images: ImageStore) -> NightP
         predictions=window.total + window.foreign,
         decision=decision,
         results=tuple(tonight.values()),
+        never_fire=frozenset(name for name, check in checks if check.on_page is Place.NEVER_FIRES),
         actions={one.night: one.action for one in decisions if one.action is not Action.NOTHING},
-        evidence=tuple(evidence_path(name, results) for name in DETECTORS),
-        accuracies=tuple(accuracy_point(night, one) for night, one in results if one.check == "accuracy"),
+        evidence=tuple(evidence_path(name, results) for name, check in checks if check.on_page is Place.EVIDENCE),
+        accuracies=tuple(accuracy_point(night, one) for night, one in results if one.check == Accuracy.name),
         labelled_nights=tuple(sorted({one.night for one in labels if one.draws})),
         plain_mean=plain_mean(labels),
-        class_rows=class_rows(_details(tonight, "class_accuracy")),
+        class_rows=class_rows(details_of(tonight.get(ClassAccuracy.name), ClassAccuracyDetails)),
         confusion=confusion(labels, window.classes),
-        mix=class_mix(watch, window, _details(tonight, "prediction_drift")),
+        mix=class_mix(watch, window, details_of(tonight.get(PredictionDrift.name), DriftDetails)),
         confidence=confidence_bins(window, watch.champion.reference),
         latency=latency(sample),
         errors=errors,
@@ -156,23 +162,25 @@ def evidence_path(check: str, results: Results) -> EvidencePath:
 
 
 def accuracy_point(night: date, result: CheckResult) -> AccuracyPoint:
-    return AccuracyPoint(night, _interval(result.details.get("accuracy")), result.details.get("floor"))
+    details = details_of(result, AccuracyDetails)
+    return AccuracyPoint(night, _interval(details.accuracy), details.floor) if details else AccuracyPoint(night)
 
 
-def class_rows(details: Mapping[str, Any]) -> tuple[ClassRow, ...]:
+def class_rows(details: ClassAccuracyDetails | None) -> tuple[ClassRow, ...]:
     """Worst first: by how far recall or precision lies under its floor; classes without an estimate come last."""
-    floors = details.get("floors", {})
+    if details is None:
+        return ()
     rows = [
         ClassRow(
             name=name,
-            labels=one["labels"],
-            recall=_interval(one["recall"]),
-            precision=_interval(one["precision"]),
-            false_positive_rate=_interval(one.get("false_positive_rate")),
-            recall_floor=floors.get(f"recall {name}"),
-            precision_floor=floors.get(f"precision {name}"),
+            labels=one.labels,
+            recall=_interval(one.recall),
+            precision=_interval(one.precision),
+            false_positive_rate=_interval(one.false_positive_rate),
+            recall_floor=details.floors.get(f"recall {name}"),
+            precision_floor=details.floors.get(f"precision {name}"),
         )
-        for name, one in details.get("per_class", {}).items()
+        for name, one in details.per_class.items()
     ]
     return tuple(sorted(rows, key=lambda row: (_margin(row), -row.labels)))
 
@@ -182,12 +190,8 @@ def _margin(row: ClassRow) -> float:
     return min((one.value - (floor or 0.0) for one, floor in pairs if one), default=math.inf)
 
 
-def _details(results: Mapping[str, CheckResult], check: str) -> Mapping[str, Any]:
-    return results[check].details if check in results else {}
-
-
-def _interval(details: Mapping[str, Any] | None) -> Interval | None:
-    return Interval(**details) if details else None
+def _interval(estimate: Estimate | None) -> Interval | None:
+    return Interval(**asdict(estimate)) if estimate else None
 
 
 def _finite(number: float | None) -> float | None:
@@ -197,17 +201,17 @@ def _finite(number: float | None) -> float | None:
 # Predictions
 
 
-def class_mix(watch: Watch, window: WindowCounts, details: Mapping[str, Any]) -> ClassMix | None:
+def class_mix(watch: Watch, window: WindowCounts, details: DriftDetails | None) -> ClassMix | None:
     """As the drift check saw it; before it has its reference, against the nights so far, or what the model came with.
 
     None for a night without predictions.
     """
     if not window.total:
         return None
-    if "shares" in details:
+    if details and details.shares:
         production = watch.champion.reference.production
         against = "the reference file" if production else "the nights that drift is held against"
-        before = {name: one["reference"] for name, one in details["shares"].items()}
+        before = {name: one.reference for name, one in details.shares.items()}
     else:
         against, before = _earlier_shares(watch, window)
     shares = [

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 
 from leeway.checks.accuracy import MONTH
 from leeway.checks.policy import Policy
-from leeway.checks.registry import Evidence
+from leeway.checks.registry import Evidence, details_of
+from leeway.checks.traffic import Traffic, TrafficDetails
 from leeway.domain.ports import Store
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
 from leeway.errors import ParamsError
@@ -128,7 +129,10 @@ def epochs_of(store: Store, model: str, policy: Policy, *, now: datetime) -> lis
 
 def _read(watch: Watch) -> _History:
     windows = [one for one in watch.windows() if watch.until is None or one.night < watch.until]
-    ahead = {night: one.details.get("ahead", 0) for night, one in watch.results() if one.check == "traffic"}
+    delivered = [
+        (night, details_of(one, TrafficDetails)) for night, one in watch.results() if one.check == Traffic.name
+    ]
+    ahead = {night: details.ahead for night, details in delivered if details}
     return _History(watch.champion, watch.policy.time_zone, windows, _closed_plans(watch, windows), ahead)
 
 

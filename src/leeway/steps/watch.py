@@ -8,10 +8,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from leeway.checks.accuracy import MONTH, compares_months
+from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
 from leeway.checks.decide import History, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
-from leeway.checks.registry import Evidence
+from leeway.checks.registry import Evidence, details_of
 from leeway.checks.windows import count_window, drift_reference, due_nights, night_bounds, night_of
 from leeway.domain.ports import PageWriter, RetrainTrigger, Store
 from leeway.domain.records import (
@@ -175,7 +176,7 @@ def conclude(watch: Watch, window: WindowCounts, results: Sequence[CheckResult])
 def plan_labels(watch: Watch, night: date) -> LabelPlan:
     """Draws what people are asked to label of this night; more of it while an alarm is open."""
     alarm = watch.alarm(night)
-    found = [result for at, result in watch.results() if at <= night and result.check == "class_accuracy"]
+    found = [result for at, result in watch.results() if at <= night and result.check == ClassAccuracy.name]
     return plan.plan_labels(
         watch.store,
         watch.champion,
@@ -257,7 +258,8 @@ def _suspicion(result: CheckResult) -> plan.Suspicion:
     """How far the evidence against classes and slices has come, in logs, and against which."""
     statistic, threshold = result.statistic or 0.0, result.threshold or math.inf
     strength = math.log(statistic) / math.log(threshold) if statistic > 1 else 0.0
-    return plan.Suspicion(result.details.get("suspects", {}), min(max(strength, 0.0), 1.0))
+    details = details_of(result, ClassAccuracyDetails)
+    return plan.Suspicion(details.suspects if details else {}, min(max(strength, 0.0), 1.0))
 
 
 def _labels(watch: Watch, plans: Sequence[LabelPlan]) -> list[NightLabels]:

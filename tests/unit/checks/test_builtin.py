@@ -8,7 +8,7 @@ import pytest
 
 from leeway.bundle.reference import count_answers
 from leeway.checks.builtin import Accuracy, ClassAccuracy, PredictionDrift
-from leeway.checks.registry import CHECKS, Evidence
+from leeway.checks.registry import CHECKS, Checks, Evidence
 from leeway.checks.windows import count_window
 from leeway.domain.records import Cell, CheckResult, ModelVersion, Status
 from leeway.errors import ParamsError
@@ -365,6 +365,16 @@ def test_attribution_tells_a_changed_class_mix_from_changed_images(mix, blurred,
     assert found.status is Status.QUIET
     if not blurred:
         assert found.details["class_mix"]["cat"]["fitted"] == pytest.approx(0.6, abs=0.05)
+
+
+def test_two_checks_of_one_name_are_refused():
+    with pytest.raises(ParamsError, match=r"called 'accuracy', in leeway.checks.accuracy and "):
+        CHECKS.add(type("Another", (Accuracy,), {"__module__": __name__}))
+
+
+def test_a_check_that_leaves_out_what_others_need_to_know_is_refused():
+    with pytest.raises(ParamsError, match=r"check Bare \(.*\) lacks class attributes: order, needs_labels, on_page"):
+        Checks().add(type("Bare", (), {"name": "bare"}))
 
 
 def test_an_unknown_check_is_refused_with_the_known_ones():

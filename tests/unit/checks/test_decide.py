@@ -1,10 +1,11 @@
 """Decisions: from an alarm over a burst of labels to a retraining, or to standing down."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from leeway.checks.attribution import AttributionDetails
 from leeway.checks.decide import History, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
@@ -204,12 +205,17 @@ def test_a_retraining_carries_new_class_weights_and_says_so():
 
 
 def test_a_changed_class_mix_is_offered_as_the_explanation():
-    mix = CheckResult(
-        "attribution", Status.QUIET, "explained by a changed class mix", effect=0.3, details={"verdict": "class mix"}
-    )
+    details = asdict(AttributionDetails(p=0.4, verdict="class mix"))
+    mix = CheckResult("attribution", Status.QUIET, "explained by a changed class mix", effect=0.3, details=details)
     past = [*fired_on(20, [*DRIFT, mix]), *fired_on(21, QUIET)]
     found = conclude(22, QUIET, decisions=[ALARM], past=past, closed=BURST_BAD)
     assert "explained by a changed class mix" in found.reason
+
+
+def test_a_monthly_drop_that_was_found_since_the_alarm_is_news_and_no_ground_for_a_retraining():
+    drop = CheckResult("monthly_drop", Status.FIRED, "a drop of 6 points")
+    past = [*fired_on(20, DRIFT), *fired_on(21, [*QUIET, drop])]
+    assert conclude(22, QUIET, decisions=[ALARM], past=past, closed=BURST_GOOD).action is Action.STAND_DOWN
 
 
 def test_class_weights_follow_the_labelled_mix_and_only_where_it_has_moved():

@@ -9,7 +9,8 @@ import pytest
 from leeway.adapters.image_store import FolderImageStore
 from leeway.adapters.night_page import write_night_page
 from leeway.adapters.sql import SqlStore
-from leeway.checks.estimates import accuracy_estimate
+from leeway.checks.class_accuracy import ClassAccuracyDetails
+from leeway.checks.estimates import ClassEstimates, accuracy_estimate
 from leeway.domain.page import ClassMix, Interval
 from leeway.domain.records import (
     Action,
@@ -24,6 +25,7 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
+from leeway.stats.estimation import Estimate
 from leeway.steps import page as steps
 from leeway.steps.page import class_rows, confusion, evidence_path, latency, night_page, plain_mean
 from leeway.steps.watch import Watch
@@ -264,19 +266,19 @@ def test_a_label_outside_the_class_list_has_a_row_of_its_own() -> None:
 
 
 def test_classes_are_sorted_by_how_far_they_lie_under_their_floor() -> None:
-    def told(recall: float | None) -> dict[str, object]:
-        interval = None if recall is None else {"value": recall, "low": 0.0, "high": 1.0, "labels": 12}
-        return {"recall": interval, "precision": None, "false_positive_rate": None, "labels": 12}
+    def recall(value: float | None) -> ClassEstimates:
+        estimate = None if value is None else Estimate(value, 0.0, 1.0, 12)
+        return ClassEstimates(recall=estimate, precision=None, labels=12)
 
-    details = {
-        "per_class": {"cat": told(0.7), "dog": told(None), "ship": told(0.9)},
-        "floors": {"recall cat": 0.6, "recall dog": 0.9, "recall ship": 0.95},
-    }
+    details = ClassAccuracyDetails(
+        per_class={"cat": recall(0.7), "dog": recall(None), "ship": recall(0.9)},
+        floors={"recall cat": 0.6, "recall dog": 0.9, "recall ship": 0.95},
+    )
     rows = class_rows(details)
     assert [one.name for one in rows] == ["ship", "cat", "dog"]
     assert rows[0].recall == Interval(0.9, 0.0, 1.0, 12)
     assert rows[0].recall_floor == 0.95
-    assert class_rows({}) == ()
+    assert class_rows(None) == ()
 
 
 def test_a_statistic_that_is_no_number_leaves_a_gap() -> None:
