@@ -43,6 +43,7 @@ def watch_init(
 ) -> None:
     """Watch a model that is known from files: its reference says what it answers, and how often it is right."""
     from leeway.adapters.workspace import init_watching
+    from leeway.checks.accuracy import Accuracy
     from leeway.settings import Settings, read_settings
     from leeway.steps.enrol import enrol, read_reference
     from leeway.watched import watched_policy, write_watched_policy
@@ -61,7 +62,7 @@ def watch_init(
     if made.version > 1:
         print(f"version {made.version - 1} ends where its predictions begin: a new epoch, with evidence of its own")
     print(f"classes    {_some(found.classes)}")
-    print(f"policy     {path} (accuracy.floor {wanted.accuracy.floor:g})")
+    print(f"policy     {path} (accuracy.floor {wanted.check(Accuracy).floor:g})")
     print(f"Next: leeway ingest FILE... --model {name}, then leeway monitor --model {name}")
 
 

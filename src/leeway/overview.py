@@ -35,7 +35,8 @@ def _line(at: Watch, *, labelled: int) -> tuple[int, str]:
     found = at.results()
     last = [one for night, one in found if night == found[-1][0]]
     fired = [one for one in last if one.status is Status.FIRED]
-    silent = [one for one in last if one.status is Status.NO_VERDICT and at.policy.checks[one.check].budget_share]
+    watching = {name for name, check in at.policy.checks.items() if check.budget_share}
+    silent = [one for one in last if one.status is Status.NO_VERDICT and one.check in watching]
     accuracy = next((one for one in last if one.check == Accuracy.name and one.effect is not None), None)
     seen = f"accuracy {accuracy.effect:.1%}" if accuracy and accuracy.effect is not None else "accuracy unknown"
     about = f"{at.champion.model:20} version {at.champion.version}  {seen:17} {labelled:,} labelled  "

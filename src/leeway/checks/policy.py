@@ -5,18 +5,19 @@ import json
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
-from leeway.checks.builtin import Accuracy, AttributionOfShift, ClassAccuracy, MonthlyDrop, PredictionDrift, Traffic
+import leeway.checks.builtin  # noqa: F401 registers the checks
 from leeway.checks.registry import CHECKS, Check
 from leeway.paramsfile import ParamsModel, load_section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Occasion = Literal["alarm", "alert", "retrain", "stand_down", "no_verdict", "release"]
+C = TypeVar("C", bound=Check)
 
 
 class LabelPlanning(ParamsModel):
@@ -59,17 +60,28 @@ class Alerting(ParamsModel):
     about: tuple[Occasion, ...] = ("alarm", "alert", "retrain", "stand_down", "release")
 
 
-class Policy(ParamsModel):
-    """The whole file. A check's section is the check itself and bears its name."""
+class _Promise(ParamsModel):
+    """What holds for all checks together."""
 
     time_zone: str = "UTC"
     false_alarm_probability_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    traffic: Traffic = Traffic()
-    prediction_drift: PredictionDrift = PredictionDrift()
-    attribution: AttributionOfShift = AttributionOfShift()
-    accuracy: Accuracy = Accuracy()
-    class_accuracy: ClassAccuracy = ClassAccuracy()
-    monthly_drop: MonthlyDrop = MonthlyDrop()
+
+
+def _sections() -> dict[str, Any]:
+    """Type and default of each check's section: the check itself. A check without settings has none."""
+    kinds: dict[str, Any] = {name: CHECKS.kind(name) for name in CHECKS.names()}
+    return {name: (kind, kind()) for name, kind in kinds.items() if kind.model_fields}
+
+
+if TYPE_CHECKING:
+    _Checked = _Promise
+else:
+    _Checked = create_model("_Checked", __base__=_Promise, **_sections())
+
+
+class Policy(_Checked):
+    """The whole file. Between the promise and the labels stands a section of each check, by its name."""
+
     labels: LabelPlanning = LabelPlanning()
     retrain: Retraining = Retraining()
     promotion: Promotion = Promotion()
@@ -102,10 +114,13 @@ class Policy(ParamsModel):
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """Every registered check by name, in the file's order; one without a section here has its defaults."""
-        own = [name for name in type(self).model_fields if name in CHECKS.names()]
-        others = [name for name in CHECKS.names() if name not in own]
-        return {name: getattr(self, name, None) or CHECKS.build(name) for name in [*own, *others]}
+        """Every registered check by name, in their order; one without a section here has its defaults."""
+        own = type(self).model_fields
+        return {name: getattr(self, name) if name in own else CHECKS.build(name) for name in CHECKS.names()}
+
+    def check(self, kind: type[C]) -> C:
+        """The check of this class, with the settings it has here."""
+        return cast(C, self.checks[kind.name])
 
     def alpha(self, check: Check) -> float:
         """Probability that this check alarms falsely within 365 nights."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from leeway.checks.accuracy import Accuracy
+from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.simulate.production import Production, classifier
@@ -63,8 +64,9 @@ def foresee(
     """
     rng = np.random.default_rng(seed)
     wanted = policy.labels.wanted(predictions) if labels is None else labels
-    usual = accuracy or min(policy.accuracy.floor + policy.accuracy.allowed_drop, 0.999)
-    floor = max(policy.accuracy.floor, usual - policy.accuracy.allowed_drop)
+    check = policy.check(Accuracy)
+    usual = accuracy or min(check.floor + check.allowed_drop, 0.999)
+    floor = max(check.floor, usual - check.allowed_drop)
     night = _Night(policy, predictions, classes, usual, floor, rng, progress)
     quiet = night.quiet(wanted)
     return Power(
@@ -98,13 +100,14 @@ class _Night:
 
     def quiet(self, labels: int) -> int:
         """Years with an alarm among those in which nothing happens."""
+        classes = 1 - self.policy.check(ClassAccuracy).floor
         outcome = simulate_years(
             classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes),
             self.policy,
             years=QUIET_YEARS,
             rng=self.rng,
             labels=labels,
-            limits=Limits(accuracy=1 - self.floor, classes=1 - self.policy.class_accuracy.floor),
+            limits=Limits(accuracy=1 - self.floor, classes=classes),
             progress=self.progress,
         )
         return int(outcome.any_alarm.sum())

@@ -258,7 +258,8 @@ class _Drift:
     """Check 2 in every year, over classes, and over class and band; its first nights are its reference."""
 
     def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:  # noqa: ARG002
-        self.drift, self.nights = policy.prediction_drift, np.zeros((years, 0, 3 * production.classes), dtype=np.int64)
+        self.drift = policy.check(PredictionDrift)
+        self.nights = np.zeros((years, 0, 3 * production.classes), dtype=np.int64)
         self.reference: Ints | None = None
 
     def see(self, night: Night) -> Floats:

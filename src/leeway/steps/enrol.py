@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeway.bundle.reference import count_answers
+from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
 from leeway.domain.ports import Store
 from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
@@ -57,7 +58,7 @@ def enrol(
     `name`: what the logs call it in `model_version`. Raises ParamsError for floors that the model did not reach on its
     own reference, and DataError where the model is one that Leeway trained.
     """
-    impossible = policy.accuracy.impossible_floor(reference)
+    impossible = policy.check(Accuracy).impossible_floor(reference)
     if impossible:
         raise ParamsError(f"{model}: {impossible}")
     digest = f"{WATCHED}{name or hashlib.sha256(repr(reference).encode()).hexdigest()[:16]}"

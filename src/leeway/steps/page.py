@@ -224,7 +224,7 @@ def class_mix(watch: Watch, window: WindowCounts, details: DriftDetails | None) 
 
 
 def _earlier_shares(watch: Watch, window: WindowCounts) -> tuple[str, dict[str, float]]:
-    drift = watch.policy.prediction_drift
+    drift = watch.policy.check(PredictionDrift)
     earlier = [one for one in watch.windows() if one.night < window.night]
     nights = drift_reference(earlier, (), nights=drift.reference_nights, min_predictions=1)
     name = f"the first {len(nights)} nights of this epoch" if len(nights) > 1 else "the first night of this epoch"

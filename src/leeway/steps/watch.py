@@ -10,6 +10,7 @@ from pathlib import Path
 from leeway.checks.accuracy import MONTH, compares_months
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
 from leeway.checks.decide import History, decide
+from leeway.checks.drift import PredictionDrift
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
@@ -190,7 +191,7 @@ def plan_labels(watch: Watch, night: date) -> LabelPlan:
 
 def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, path: Path) -> None:
     """Draws a decided night beside its reference nights; raises whatever the writer raises."""
-    drift = watch.policy.prediction_drift
+    drift = watch.policy.check(PredictionDrift)
     fired = alarmed(watch.results(), watch.policy)
     nights = drift_reference(
         [one for one in watch.windows() if one.night < window.night],

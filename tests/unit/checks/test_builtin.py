@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from leeway.bundle.reference import count_answers
-from leeway.checks.builtin import Accuracy, ClassAccuracy, PredictionDrift
+from leeway.checks.accuracy import Accuracy
+from leeway.checks.class_accuracy import ClassAccuracy
+from leeway.checks.drift import PredictionDrift
 from leeway.checks.registry import CHECKS, Checks, Evidence
 from leeway.checks.windows import count_window
 from leeway.domain.records import Cell, CheckResult, ModelVersion, Status

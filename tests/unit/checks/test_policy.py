@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from leeway.checks.accuracy import Accuracy, LabelFree
 from leeway.checks.policy import LabelPlanning, Policy, load_policy, policy_digest
 from leeway.checks.registry import CHECKS
 from leeway.errors import ParamsError
@@ -38,7 +39,24 @@ def test_the_checks_share_the_yearly_budget():
     policy = Policy()
     assert sum(policy.alpha(check) for check in policy.checks.values()) == pytest.approx(0.05)
     assert set(policy.checks) == set(CHECKS.names())
-    assert policy.checks["accuracy"] is policy.accuracy
+
+
+def test_a_check_is_asked_for_by_its_class():
+    policy = Policy.model_validate({"accuracy": {"floor": 0.8}})
+    assert policy.check(Accuracy) is policy.checks["accuracy"]
+    assert policy.check(Accuracy).floor == 0.8
+    assert policy.check(LabelFree) == LabelFree()  # it has no settings, and so no section
+
+
+def test_the_checks_stand_in_the_order_of_the_shipped_file():
+    sections = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    assert list(Policy().model_dump()) == list(sections)
+    assert [name for name in sections if name in CHECKS.names()] == [name for name in CHECKS.names() if name in sections]
+
+
+def test_the_digest_of_the_shipped_policy_is_that_of_decisions_in_the_database():
+    known = "886800d662b99c061861519565d205be474bfe2d9f6e46ed5295048c70a4c4a4"
+    assert policy_digest(load_policy(SHIPPED)) == known
 
 
 def test_budget_shares_over_one_are_refused(tmp_path):
@@ -82,4 +100,4 @@ def test_labels_may_be_asked_for_as_a_number_or_as_a_share():
 
 def test_models_share_the_yearly_budget():
     alone, shared = Policy(), Policy().shared_by(20)
-    assert shared.alpha(shared.accuracy) == pytest.approx(alone.alpha(alone.accuracy) / 20)
+    assert shared.alpha(shared.check(Accuracy)) == pytest.approx(alone.alpha(alone.check(Accuracy)) / 20)
