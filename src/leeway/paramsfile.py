@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leeway.errors import ParamsError
 
@@ -17,6 +17,11 @@ class ParamsModel(BaseModel):
     """Settings of one station: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def setting(what: str, change: str = "", **limits: Any) -> Any:
+    """Describes a field for the generated table of keys: what it is, and when to change it."""
+    return Field(description=what, json_schema_extra={"change": change}, **limits)
 
 
 def load_section(path: Path, section: str | None, model: type[Section]) -> Section:

@@ -21,6 +21,7 @@ from leeway.evaluation.params import EvaluateParams
 from leeway.settings import Settings
 from leeway.training.params import TrainParams
 from leeway.training.profiles import AugmentationParams
+from policy_table import policy_rows, policy_table, table_in
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,10 +61,9 @@ def test_the_readme_describes_every_param(key: str) -> None:
     assert f"`{key}`" in README
 
 
-@pytest.mark.parametrize("key", POLICY)
-def test_readme_and_runbook_describe_every_key_of_the_policy(key: str) -> None:
-    assert f"`{key}`" in README
-    assert f"| `{key}` |" in RUNBOOK
+def test_the_runbooks_table_of_keys_is_the_one_that_the_policy_gives() -> None:
+    assert table_in(RUNBOOK) == policy_table(), "python tests/policy_table.py writes it anew"
+    assert [key for key, what, _ in policy_rows() if not what] == []
 
 
 def test_the_files_spell_out_every_key_with_its_reason() -> None:

@@ -14,7 +14,7 @@ from leeway.checks.estimates import accuracy_estimate, draws_of, interval
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import bin_truth, histogram
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 from leeway.stats import edetector
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
 from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
@@ -60,10 +60,22 @@ class Accuracy(ParamsModel):
     on_page: ClassVar[Place] = Place.EVIDENCE
     details: ClassVar[type[Any]] = AccuracyDetails
 
-    floor: Annotated[float, Field(gt=0, lt=1)] = 0.90
-    allowed_drop: Share = 0.03
-    then: Then = "retrain"
-    budget_share: Share = 0.4
+    floor: Annotated[
+        float, setting("lowest accuracy of served predictions, 0 to 1", "what the use can bear", gt=0, lt=1)
+    ] = 0.90
+    allowed_drop: Annotated[
+        Share,
+        setting(
+            "share under the reference accuracy that is already an alarm",
+            "larger where production is harder than the test split",
+        ),
+    ] = 0.03
+    then: Annotated[
+        Then, setting("alert, labels or retrain", "`labels` where people decide about every retraining")
+    ] = "retrain"
+    budget_share: Annotated[
+        Share, setting("part of the yearly false-alarm probability", "raise what matters most; the sum is at most 1")
+    ] = 0.4
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Statistic: the e-value M, against 365/alpha; effect: accuracy over `recent`; n: its labels.
@@ -133,7 +145,7 @@ class MonthlyDrop(ParamsModel):
     on_page: ClassVar[Place] = Place.ROW
     details: ClassVar[type[Any]] = MonthlyDropDetails
 
-    min_drop: Share = 0.05
+    min_drop: Annotated[Share, setting("drop between two months that is told, 0 to 1")] = 0.05
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
 

@@ -7,12 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import Field
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import band_counts, class_truth, joint_bands
 from leeway.domain.records import CheckResult, Status
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 from leeway.stats.shift import attribute, prior_corrected_accuracy
 
 MIX_MOVED, MIX_SIGMAS = 0.05, 3.0  # a class mix has moved from here on, or beyond what so few answers vary by
@@ -48,7 +47,9 @@ class AttributionOfShift(ParamsModel):
     on_page: ClassVar[Place] = Place.NEVER_FIRES
     details: ClassVar[type[Any]] = AttributionDetails
 
-    min_predictions: Annotated[int, Field(ge=1)] = 300
+    min_predictions: Annotated[
+        int, setting("predictions it looks at, going back nights until there are so many", ge=1)
+    ] = 300
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
 

@@ -14,7 +14,7 @@ from leeway.checks.estimates import ClassEstimates, Draws, class_estimates, draw
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 from leeway.stats import edetector
 from leeway.stats.allocation import limited
 from leeway.stats.estimation import FEWEST, Estimate, wilson_interval, wilson_lower
@@ -52,11 +52,18 @@ class ClassAccuracy(ParamsModel):
     on_page: ClassVar[Place] = Place.EVIDENCE
     details: ClassVar[type[Any]] = ClassAccuracyDetails
 
-    floor: Annotated[float, Field(gt=0, lt=1)] = 0.80
-    allowed_drop: Share = 0.05
-    floors: Mapping[str, Annotated[float, Field(gt=0, lt=1)]] = {}
-    then: Then = "retrain"
-    budget_share: Share = 0.2
+    floor: Annotated[
+        float, setting("lowest precision, recall and slice accuracy, 0 to 1", "what the use can bear", gt=0, lt=1)
+    ] = 0.80
+    allowed_drop: Annotated[Share, setting("share under a class's own reference that is already an alarm")] = 0.05
+    floors: Annotated[
+        Mapping[str, Annotated[float, Field(gt=0, lt=1)]],
+        setting("floors of single classes by name", "classes whose misses are dear"),
+    ] = {}
+    then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"
+    budget_share: Annotated[
+        Share, setting("part of the yearly false-alarm probability", "raise it with rare classes that matter")
+    ] = 0.2
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Statistic: mean M against 365/alpha; effect: the lowest recall; n: labels of the recent nights.

@@ -14,7 +14,7 @@ from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import band_counts, class_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
 from leeway.stats.multinomial import day_tolerance, log_detector, share_box
@@ -73,13 +73,31 @@ class PredictionDrift(ParamsModel):
     on_page: ClassVar[Place] = Place.EVIDENCE
     details: ClassVar[type[Any]] = DriftDetails
 
-    trigger: Literal["e_detector", "chi_square"] = "e_detector"
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.015
-    tv_floor: Share = 0.05
-    reference_nights: Annotated[int, Field(ge=1)] = 7
-    min_predictions: Annotated[int, Field(ge=1)] = 100
-    then: Then = "retrain"
-    budget_share: Share = 0.4
+    trigger: Annotated[
+        Literal["e_detector", "chi_square"],
+        setting("`e_detector`, or `chi_square` of single nights", "chi_square where a rule has to be the textbook's"),
+    ] = "e_detector"
+    tolerance: Annotated[
+        float,
+        setting(
+            "how far a class's share may move without being news, 0 to 1",
+            "above what the class mix does by itself",
+            gt=0,
+            lt=1,
+        ),
+    ] = 0.015
+    tv_floor: Annotated[Share, setting("total variation under which the chi_square trigger stays quiet")] = 0.05
+    reference_nights: Annotated[int, setting("nights that form the reference", "whole weeks", ge=1)] = 7
+    min_predictions: Annotated[
+        int,
+        setting(
+            "a smaller night has no verdict and is no reference",
+            "low-volume services: lower, with a wider tolerance",
+            ge=1,
+        ),
+    ] = 100
+    then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"
+    budget_share: Annotated[Share, setting("part of the yearly false-alarm probability", "0: shown, never fires")] = 0.4
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Statistic: M against 365/alpha (or X2); effect: total variation; n: tonight's predictions. No state."""

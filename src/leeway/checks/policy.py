@@ -12,7 +12,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 import leeway.checks.builtin  # noqa: F401 registers the checks
 from leeway.checks.registry import CHECKS, Check
-from leeway.paramsfile import ParamsModel, load_section
+from leeway.paramsfile import ParamsModel, load_section, setting
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -23,11 +23,27 @@ C = TypeVar("C", bound=Check)
 class LabelPlanning(ParamsModel):
     """How many labels are asked for, and how they are drawn."""
 
-    per_night: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] = 20
-    uniform_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    lean: Annotated[float, Field(ge=0, lt=1)] = 0.6
-    burst_on_alarm: Count = 150
-    burst_nights: Count = 2
+    per_night: Annotated[
+        Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)],
+        setting(
+            "labels asked for each night: a number, or a share of the predictions such as 0.05",
+            "70 instead of 20 halves the delay of an alarm",
+        ),
+    ] = 20
+    uniform_share: Annotated[
+        float, setting("part drawn whatever the model thinks", "higher where confident mistakes are feared", gt=0, le=1)
+    ] = 0.2
+    lean: Annotated[
+        float, setting("most of the non-uniform draws that follow suspicion", "0: every night alike", ge=0, lt=1)
+    ] = 0.6
+    burst_on_alarm: Annotated[
+        Count,
+        setting(
+            "labels asked for after an alarm, in all, on top of the nightly ones; half are for the gate",
+            "what people can label in the burst's nights",
+        ),
+    ] = 150
+    burst_nights: Annotated[Count, setting("nights over which the burst is spread, and waited for")] = 2
 
     def wanted(self, predictions: int) -> int:
         """Labels asked for of a night with so many predictions."""
@@ -37,34 +53,68 @@ class LabelPlanning(ParamsModel):
 class Retraining(ParamsModel):
     """When an alarm may become a retraining."""
 
-    cooldown_days: Annotated[float, Field(ge=0)] = 7
-    min_new_labels: Count = 50
-    label_nights: Annotated[int, Field(ge=0)] = 7
-    tolerated_drop: Share = 0.02
+    cooldown_days: Annotated[float, setting("days before the next retraining, or the same alarm", ge=0)] = 7
+    min_new_labels: Annotated[Count, setting("new training labels without which a retraining waits")] = 50
+    label_nights: Annotated[
+        int,
+        setting(
+            "nights before the alarm whose labels train too; all older ones wait for the calendar retraining",
+            "shorter where the world changes fast",
+            ge=0,
+        ),
+    ] = 7
+    tolerated_drop: Annotated[Share, setting("drop in accuracy that labels must exclude to stand down, 0 to 1")] = 0.02
 
 
 class Promotion(ParamsModel):
     """What a challenger has to show, and who has the last word."""
 
-    mode: Literal["auto", "review"] = "review"
-    margin_points: Annotated[float, Field(gt=0, le=20)] = 1.0
-    harm_points: Annotated[float, Field(ge=0, le=100)] = 5.0
-    gate_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    min_accuracy: Share = 0.90
-    min_class_recall: Share = 0.75
+    mode: Annotated[
+        Literal["auto", "review"],
+        setting("`review`: a person approves; `auto`: passing the gate is enough", "auto once the gate is trusted"),
+    ] = "review"
+    margin_points: Annotated[
+        float,
+        setting(
+            "points of original test accuracy that may be at risk",
+            "small test splits can only show a wide margin",
+            gt=0,
+            le=20,
+        ),
+    ] = 1.0
+    harm_points: Annotated[float, setting("points a class may lose", ge=0, le=100)] = 5.0
+    gate_share: Annotated[
+        float, setting("share of groups labelled for the gate only", "larger where few groups are served", ge=0, lt=1)
+    ] = 0.01
+    min_accuracy: Annotated[Share, setting("floor of a first model, 0 to 1")] = 0.90
+    min_class_recall: Annotated[
+        Share, setting("floor of each class of a first model, and of one that the champion does not know, 0 to 1")
+    ] = 0.75
 
 
 class Alerting(ParamsModel):
     """What people are told about."""
 
-    about: tuple[Occasion, ...] = ("alarm", "alert", "retrain", "stand_down", "release")
+    about: Annotated[
+        tuple[Occasion, ...], setting("what people are told: alarm, alert, retrain, stand_down, no_verdict, release")
+    ] = ("alarm", "alert", "retrain", "stand_down", "release")
 
 
 class _Promise(ParamsModel):
     """What holds for all checks together."""
 
-    time_zone: str = "UTC"
-    false_alarm_probability_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    time_zone: Annotated[
+        str, setting("nights are local calendar days here", "set it to where the images come from")
+    ] = "UTC"
+    false_alarm_probability_per_year: Annotated[
+        float,
+        setting(
+            "chance of any false alarm in 365 nights, of all models together",
+            "lower it with many models; detection takes a little longer",
+            gt=0,
+            lt=1,
+        ),
+    ] = 0.05
 
 
 def _sections() -> dict[str, Any]:

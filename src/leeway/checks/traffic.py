@@ -6,11 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import Field
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then
 from leeway.domain.records import CheckResult, Status
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 USUAL_NIGHTS = 28
 
@@ -40,7 +39,15 @@ class Traffic(ParamsModel):
     on_page: ClassVar[Place] = Place.ROW
     details: ClassVar[type[Any]] = TrafficDetails
 
-    min_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_share: Annotated[
+        float,
+        setting(
+            "share of the usual predictions under which a night is told",
+            "lower where weekends are nearly empty",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.5
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
 
