@@ -1,8 +1,8 @@
 """How fast do prediction logs go into the store?  nice python benchmarks/ingest.py --out docs/nightly.md
 
-A million rows as CSV, Parquet and JSON lines through `leeway.steps.ingest`, into SQLite in a fresh folder, and the same
-file once more; beside a bare executemany of the same rows, all columns, into the same schema. They alternate. Takes
-about 10 minutes and 2 GB of disk for a while.
+A million rows as CSV, Parquet and JSON lines through `leeway.predictions.ingest`, into SQLite in a fresh folder, and
+the same file once more; beside a bare executemany of the same rows, all columns, into the same schema. They alternate.
+Takes about 10 minutes and 2 GB of disk for a while.
 """
 
 import argparse
@@ -29,11 +29,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from leeway.adapters.database import sqlite_pragmas
-from leeway.adapters.sql import SqlStore, open_store
 from leeway.checks.policy import Policy
-from leeway.steps.enrol import enrol, read_reference
-from leeway.steps.ingest import ingest
+from leeway.monitor.enrol import enrol, read_reference
+from leeway.predictions.ingest import ingest
+from leeway.stores.database import sqlite_pragmas
+from leeway.stores.sql import SqlStore, open_store
 
 MODEL = "birds"
 CLASSES = tuple(f"species_{number}" for number in range(10))

@@ -102,7 +102,7 @@ def timed(task: Callable[[], Any]) -> tuple[Pair, Any]:
 
 def group_by(folder: Path, night: Told) -> Work:
     """The count alone, through a connection with the store's settings."""
-    from leeway.adapters.database import sqlite_pragmas
+    from leeway.stores.database import sqlite_pragmas
 
     query = cells_query("predictions", night["edges"], INSIDE)
 
@@ -146,8 +146,8 @@ def digest_of(cells: Sequence[Sequence[Any]]) -> str:
 
 def watch_night(folder: Path, night: Told) -> Work:
     """A store, a watch and a night that nobody has looked at, each time."""
-    from leeway.adapters.sql import open_store
-    from leeway.steps import watch
+    from leeway.monitor import night as watch
+    from leeway.stores.sql import open_store
 
     tonight, database = date.fromisoformat(night["start"]), folder / "leeway.db"
     rounds = count()
@@ -174,8 +174,8 @@ def watch_night(folder: Path, night: Told) -> Work:
 def fresh_watch(store: Any, model: str, night: date) -> Any:
     """As of the morning after."""
     from leeway.checks.policy import Policy
-    from leeway.steps.enrol import serving_since
-    from leeway.steps.watch import Watch
+    from leeway.monitor.enrol import serving_since
+    from leeway.monitor.night import Watch
 
     as_of = datetime(night.year, night.month, night.day, 6, tzinfo=UTC) + timedelta(days=1)
     return Watch(store, Policy(), serving_since(store, store.versions(model)[-1], now=as_of), as_of)
@@ -303,7 +303,7 @@ def ingest_night(folder: Path, table: Any) -> str:
     """By `leeway ingest` if it is done in time, else directly."""
     from ingest import MODEL, NIGHT, RECEIVED, enrolled_store
 
-    from leeway.steps.ingest import ingest
+    from leeway.predictions.ingest import ingest
 
     done, started = [0], time.monotonic()
 
@@ -346,7 +346,7 @@ def describe(folder: Path, night: date, *, predictions: int) -> None:
     """What the workers have to know."""
     from ingest import CLASSES, MODEL
 
-    from leeway.adapters.sql import open_store
+    from leeway.stores.sql import open_store
 
     with closing(open_store(f"sqlite:///{folder / 'leeway.db'}")) as store:
         edges = store.versions(MODEL)[-1].reference.bin_edges
@@ -359,8 +359,8 @@ def make_history(folder: Path, predictions: int, nights: int) -> None:
     """As many closed nights, and one that is not."""
     from ingest import MODEL, NIGHT, night_table
 
-    from leeway.adapters.sql import open_store
-    from leeway.steps import watch
+    from leeway.monitor import night as watch
+    from leeway.stores.sql import open_store
 
     days = [NIGHT + timedelta(days=place) for place in range(nights + 1)]
     fill(folder, [night_table(predictions, seed=10 + place, night=day) for place, day in enumerate(days)])

@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from leeway.adapters.workspace import init_workspace
+from leeway.jobs.init import init_workspace
 
 Numbers = dict[str, Any]
 

@@ -37,11 +37,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from sqlalchemy import Engine, event
 
-from leeway.adapters.sql import SqlStore, open_store
 from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
 from leeway.domain.records import Label, ModelVersion, PredictionColumns
-from leeway.steps.enrol import enrol
+from leeway.monitor.enrol import enrol
+from leeway.stores.sql import SqlStore, open_store
 
 MODEL = "birds"
 FIRST = date(2025, 3, 1)
@@ -59,8 +59,8 @@ OWN_NIGHT = {"windows": "night", "decisions": "night", "check_results": "night",
 
 def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) -> list[str]:
     """Everything that the monitor does of this night on the morning after; the predictions people shall label."""
-    from leeway.steps import watch
-    from leeway.steps.enrol import serving_since
+    from leeway.monitor import night as watch
+    from leeway.monitor.enrol import serving_since
 
     as_of = morning_after(night)
     version = serving_since(store, store.versions(MODEL)[-1], now=as_of)
@@ -72,9 +72,9 @@ def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) ->
     window = watch.close_window(at, night)
     watch.conclude(at, window, watch.run_checks(at, window))
     if page:
-        from leeway.adapters.image_store import FolderImageStore
-        from leeway.adapters.night_page import write_night_page
-        from leeway.steps.page import night_page
+        from leeway.monitor.night_facts import night_page
+        from leeway.pages.night import write_night_page
+        from leeway.stores.images import FolderImageStore
 
         write_night_page(page / "night.html", night_page(at, window, FolderImageStore(page / "images")))
     plans = [watch.plan_labels(at, one) for one in watch.nights_to_plan(at)]
@@ -83,9 +83,9 @@ def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) ->
 
 def look_at_fleet(folder: Path) -> str:
     """What `leeway status` prints, in this process."""
-    from leeway.overview import overview
+    from leeway.monitor.overview import overview
     from leeway.settings import Settings
-    from leeway.wiring import open_workspace
+    from leeway.workspace import open_workspace
 
     with open_workspace(Settings(workspace=folder).resolved()) as workspace:
         return overview(workspace, now=datetime.now(UTC))
@@ -320,9 +320,9 @@ def show_profile(work: Callable[[], Any]) -> None:
 
 def make_fleet(folder: Path, *, models: int, nights: int, predictions: int) -> Path:
     """A workspace that watches so many models, each with copies of the seventh night of one."""
-    from leeway.adapters.workspace import init_watching
+    from leeway.jobs.init import init_watching
+    from leeway.monitor.fleet import write_watched_policy
     from leeway.settings import Settings
-    from leeway.watched import write_watched_policy
 
     init_watching(folder)
     settings = Settings(workspace=folder).resolved()
@@ -346,7 +346,7 @@ def make_fleet(folder: Path, *, models: int, nights: int, predictions: int) -> P
 
 def time_status(folder: Path) -> float:
     """CPU seconds, user and system, of the command."""
-    command = [sys.executable, "-c", "from leeway.cli import main; main()", "status"]
+    command = [sys.executable, "-c", "from leeway.cli.app import main; main()", "status"]
     before = os.times()
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     after = os.times()

@@ -28,20 +28,20 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from ruamel.yaml import YAML
 
-from leeway.adapters.dvc_repo import run_git
-from leeway.adapters.workspace import init_workspace
+from leeway.adapters.dvc.repository import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.shards import read_feedback
 from leeway.data.sources import DigitsSource
 from leeway.domain.records import Release
 from leeway.errors import LeewayError, WorkspaceError
+from leeway.jobs.init import init_workspace
+from leeway.labels import answers
+from leeway.predictions.score import Incoming, score
+from leeway.release import release as releases
 from leeway.simulate.story import Story
 from leeway.simulate.timeline import draw_timeline
 from leeway.simulate.world import Digit, DigitWorld, Labeler
-from leeway.steps import feedback
-from leeway.steps import release as releases
-from leeway.steps.score import Incoming, score
-from leeway.wiring import Workspace, open_workspace
+from leeway.workspace import Workspace, open_workspace
 
 FIRST_NIGHT = date(2026, 1, 1)
 IMAGES_A_NIGHT = 300
@@ -212,7 +212,7 @@ def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:
     """A gate worth its name refuses the first version in place of the champion, on images neither was trained on."""
     now = midnight_after(story.nights)
     champion, first = workspace.champion(now), workspace.version(min(workspace.registry.versions(workspace.model)))
-    labels = feedback.gate_labels(workspace.store, first, since=None)
+    labels = answers.gate_labels(workspace.store, first, since=None)
     story.way_back = workspace.judge(first, champion, gate_labels=labels)
 
 

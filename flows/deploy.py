@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from leeway.adapters.prefect_trigger import quiet_prefect, server_address
+from leeway.adapters.prefect.trigger import quiet_prefect, server_address
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from leeway.adapters.prefect_trigger import quiet_prefect
+from leeway.adapters.prefect.trigger import quiet_prefect
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
 
@@ -10,10 +10,10 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from leeway.domain.records import Decision
-from leeway.morning import name_of, watches
-from leeway.steps import watch
-from leeway.steps.failures import Failures
-from leeway.wiring import Workspace, open_workspace
+from leeway.jobs.failures import Failures
+from leeway.jobs.nightly import name_of, watches
+from leeway.monitor import night as watch
+from leeway.workspace import Workspace, open_workspace
 
 close_labels = task(watch.close_labels, cache_policy=NO_CACHE)
 close_window = task(watch.close_window, cache_policy=NO_CACHE)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from leeway.adapters.prefect_trigger import quiet_prefect
+from leeway.adapters.prefect.trigger import quiet_prefect
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
 
@@ -10,7 +10,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from leeway.domain.records import Release
-from leeway.wiring import Workspace, open_workspace
+from leeway.workspace import Workspace, open_workspace
 
 add_labels = task(Workspace.add_labels, name="add labels", cache_policy=NO_CACHE)
 fetch_champion = task(Workspace.fetch_champion, name="fetch champion", cache_policy=NO_CACHE)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from leeway.adapters.image_store import FolderImageStore
-from leeway.adapters.sql import SqlStore
 from leeway.checks.policy import Policy
 from leeway.domain.records import Decision, Label, ModelVersion, Prediction, ReferenceCounts
-from leeway.steps import watch
+from leeway.monitor import night as watch
+from leeway.stores.images import FolderImageStore
+from leeway.stores.sql import SqlStore
 from tiny_bundle import CLASSES, square
 
 FIRST = date(2026, 3, 1)

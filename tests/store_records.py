@@ -10,8 +10,6 @@ from threading import Barrier
 
 from sqlalchemy import Connection, create_engine
 
-from leeway.adapters.database import parse_address
-from leeway.adapters.sql import open_store
 from leeway.domain.ports import Store
 from leeway.domain.records import (
     Action,
@@ -28,6 +26,8 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
+from leeway.stores.database import parse_address
+from leeway.stores.sql import open_store
 
 NIGHT = date(2025, 3, 1)
 START = datetime(2025, 3, 1, tzinfo=UTC)

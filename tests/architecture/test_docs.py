@@ -10,9 +10,9 @@ import typer.main
 import yaml
 from pydantic import BaseModel
 
-from leeway import cli
 from leeway.checks.policy import Occasion, Policy
 from leeway.checks.registry import CHECKS
+from leeway.cli.app import app
 from leeway.data.classes import ClassParams
 from leeway.data.near_duplicates import NearDuplicateParams
 from leeway.data.sources import SOURCES
@@ -78,7 +78,7 @@ def test_the_files_spell_out_every_key_with_its_reason() -> None:
     assert [line for line in numbers if "#" not in line] == []
 
 
-@pytest.mark.parametrize("command", sorted(typer.main.get_command(cli.app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))  # type: ignore[attr-defined]
 def test_the_readme_describes_every_command(command: str) -> None:
     assert re.search(rf"^\| `leeway {command}\b", README, re.MULTILINE)
 

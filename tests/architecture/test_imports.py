@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "leeway"
 HEAVY = ("torch", "mlflow", "prefect", "evidently", "dvc", "lightning", "matplotlib")
-LIGHT = ("cli", "stats", "checks", "bundle", "steps", "domain", "settings", "wiring", "overview")
+LIGHT = (
+    "cli",
+    "stats",
+    "checks",
+    "bundle",
+    "domain",
+    "settings",
+    "stores",
+    "predictions",
+    "labels",
+    "release",
+    "monitor",
+    "workspace",
+)
 
 
 def modules() -> list[str]:

@@ -130,9 +130,9 @@ def test_the_wheel_carries_the_template_the_migrations_and_the_licence(wheel: Pa
         "leeway/template/monitoring/README.md",
         "leeway/template/flows/monitoring.py",
         "leeway/template/flows/deploy.py",
-        "leeway/adapters/served_model.py",
-        "leeway/adapters/migrations/env.py",
-        "leeway/adapters/migrations/versions/0001_first_tables.py",
+        "leeway/adapters/mlflow/served_model.py",
+        "leeway/stores/migrations/env.py",
+        "leeway/stores/migrations/versions/0001_first_tables.py",
     ]
     assert [name for name in wanted if not (wheel / name).exists()] == []
     assert len(list(wheel.glob("leeway-*.dist-info/licenses/LICENSE"))) == 1
@@ -189,7 +189,7 @@ def test_the_base_install_has_the_command_and_says_which_extra_is_missing(wheel:
 
 
 def test_the_base_install_has_the_statistics_the_checks_and_the_store(wheel: Path, base_install: Path) -> None:
-    names = [f"leeway.{name}" for name in ("stats.drift", "stats.edetector", "checks.builtin", "adapters.sql")]
+    names = [f"leeway.{name}" for name in ("stats.drift", "stats.edetector", "checks.builtin", "stores.sql")]
     code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (wheel, base_install)))}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)

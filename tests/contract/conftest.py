@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from leeway.adapters.sql import SqlStore, open_store
+from leeway.stores.sql import SqlStore, open_store
 
 
 @pytest.fixture(scope="session")

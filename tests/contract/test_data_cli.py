@@ -14,10 +14,10 @@ import yaml
 from PIL import Image
 
 from leeway import cli
-from leeway.adapters.dvc_repo import run_git
-from leeway.adapters.mlflow_registry import open_registry, open_tracker
-from leeway.adapters.workspace import init_workspace
+from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.mlflow.registry import open_registry, open_tracker
 from leeway.data.manifest import read_manifest
+from leeway.jobs.init import init_workspace
 from leeway.stages import gather, prepare
 from tiny_bundle import COLOURS, write_tiny_bundle
 

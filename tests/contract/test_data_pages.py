@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leeway.adapters.data_pages import Draws, Sample, write_audit_page, write_label_error_page
-from leeway.data.audit import Audit, ClassBalance, Found, Groups, Sizes
-from leeway.data.label_errors import LabelError
+from leeway.curation.audit import Audit, ClassBalance, Found, Groups, Sizes
+from leeway.curation.label_errors import LabelError
+from leeway.pages.data import Draws, Sample, write_audit_page, write_label_error_page
 
 NASTY = "<script>alert('x')</script>"
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leeway.adapters.dataset_sql import query
-from leeway.adapters.dataset_versions import current_version, find_version
-from leeway.adapters.dvc_repo import run_dvc, run_git
+from leeway.adapters.duckdb.dataset_sql import query
+from leeway.adapters.dvc.dataset_versions import current_version, find_version
+from leeway.adapters.dvc.repository import run_dvc, run_git
 from leeway.errors import DataError
 
 PIPELINE = "stages:\n  prepare:\n    cmd: cp -r source data/dataset\n    deps: [source]\n    outs: [data/dataset]\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters import dvc_repo
-from leeway.adapters.dvc_repo import open_repository, run_dvc, run_git
+from leeway.adapters.dvc import repository
+from leeway.adapters.dvc.repository import open_repository, run_dvc, run_git
 from leeway.errors import WorkspaceError
 
 COPY = "stages:\n  prepare:\n    cmd: {cmd}\n    deps: [in.txt]\n    outs: [out.txt]\n"
@@ -80,7 +80,7 @@ def test_cancelling_ends_the_stage_and_not_only_dvc(folder: Path) -> None:
 import signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Prefect's engine does when a run is cancelled
 from pathlib import Path
-from leeway.adapters.dvc_repo import open_repository
+from leeway.adapters.dvc.repository import open_repository
 open_repository(Path({str(folder)!r})).reproduce()
 """
     flow = subprocess.Popen([sys.executable, "-c", code])
@@ -111,7 +111,7 @@ def test_commits_without_any_identity_configured(folder: Path, monkeypatch: pyte
 
 
 def test_what_dvc_prints_goes_to_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger=dvc_repo.log.name):
+    with caplog.at_level("INFO", logger=repository.log.name):
         open_repository(folder).reproduce()
     assert any("Running stage 'prepare'" in line for line in caplog.messages)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leeway.adapters.evidently_report import write_page
+from leeway.adapters.evidently.report import write_page
 from leeway.domain.records import Prediction
 from leeway.errors import WorkspaceError
 

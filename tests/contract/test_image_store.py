@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.image_store import FolderImageStore
 from leeway.domain.ports import ImageStore
 from leeway.errors import DataError
+from leeway.stores.images import FolderImageStore
 from tiny_bundle import square
 
 IMAGE = bytes(range(256)) * 40

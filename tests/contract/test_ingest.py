@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.sql import SqlStore
 from leeway.checks.policy import Policy
 from leeway.domain.records import Label
 from leeway.errors import ConflictError, DataError, ParamsError
-from leeway.steps.enrol import enrol, read_reference, serving_since
-from leeway.steps.ingest import Ingested, ingest
-from leeway.steps.watch import Watch, close_labels, close_window, conclude, nights_due, plan_labels, run_checks
+from leeway.monitor.enrol import enrol, read_reference, serving_since
+from leeway.monitor.night import Watch, close_labels, close_window, conclude, nights_due, plan_labels, run_checks
+from leeway.predictions.ingest import Ingested, ingest
+from leeway.stores.sql import SqlStore
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
 
 NOW = START + timedelta(days=30)

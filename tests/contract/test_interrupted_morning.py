@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from leeway.adapters.sql import SqlStore, open_store
-from leeway.steps import watch
+from leeway.monitor import night as watch
+from leeway.stores.sql import SqlStore, open_store
 from production import POLICY, VERSION, label_all, live_morning, morning, send
 
 TILTED = (0.7, 0.15, 0.15)

@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from leeway.adapters.label_files import Answers, Finding, Task, export_tasks, read_answers
 from leeway.errors import DataError, WorkspaceError
+from leeway.labels.files import Answers, Finding, Task, export_tasks, read_answers
 
 CLASSES = ("cat", "Bär, braun", 'a "quoted" <one> & more', "two\nlines", "=cmd()", "'quote", "7", "$5")
 IDS = ("=1+1", "+x", "-x", "@x", "'x", "'=1+1", " =x", "007", "1e5", "2026-03-01", "12345678901234567890", "a;=b%3B",

@@ -8,11 +8,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from leeway.adapters.database import MIGRATIONS
-from leeway.adapters.sql import open_store
 from leeway.checks.windows import count_window
 from leeway.domain.records import Label
 from leeway.errors import StoreError
+from leeway.stores.database import MIGRATIONS
+from leeway.stores.sql import open_store
 from store_records import somebody_else
 
 NIGHT = datetime(2025, 3, 1, 5, tzinfo=UTC)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from leeway.adapters.mlflow_connection import EXPERIMENT, connect
-from leeway.adapters.mlflow_database import BESIDE, COMPANIONS
+from leeway.adapters.mlflow.connection import EXPERIMENT, connect
+from leeway.adapters.mlflow.database import BESIDE, COMPANIONS
 from leeway.errors import RegistryError
 
 POINTS = [1, 8, 60, 150, 300, 450, 600, 750, 900, 1050, 1200, 1350, 1500, 1660]  # of the 1,668 SQL statements it takes
@@ -70,7 +70,7 @@ def end_at_statement(statement: int, number: int, *, kind: str = "") -> None:
 def children() -> ForkServerContext:
     """Processes that have imported MLflow already: a start takes milliseconds and not seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "leeway.adapters.mlflow_connection"])
+    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "leeway.adapters.mlflow.connection"])
     return context
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
-from leeway.adapters.mlflow_connection import Connection, connect
-from leeway.adapters.mlflow_registry import MlflowRegistry, open_registry, open_tracker
-from leeway.adapters.mlflow_tracking import MlflowTracker
+from leeway.adapters.mlflow.connection import Connection, connect
+from leeway.adapters.mlflow.registry import MlflowRegistry, open_registry, open_tracker
+from leeway.adapters.mlflow.tracking import MlflowTracker
 from leeway.bundle.contents import bundle_digest
 from leeway.errors import BundleError, RegistryError
 from tiny_bundle import CLASSES, COLOURS, SIDE, write_tiny_bundle
@@ -329,7 +329,7 @@ def test_a_database_that_cannot_be_used_is_told_in_seconds(tmp_path: Path, schem
 def test_two_processes_may_open_an_empty_database_at_once(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 'mlflow.db'}"
     opening = (
-        f"from leeway.adapters.mlflow_registry import open_registry; print(open_registry({address!r}).versions('x'))"
+        f"from leeway.adapters.mlflow.registry import open_registry; print(open_registry({address!r}).versions('x'))"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", opening], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

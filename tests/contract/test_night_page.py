@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from leeway.adapters.night_charts import accuracy_chart, confidence_chart, edge_text, evidence_chart, number_text
-from leeway.adapters.night_page import SIDE, standing, thumbnail, write_night_page
-from leeway.domain.page import (
+from leeway.domain.night_view import (
     AccuracyPoint,
     ClassMix,
     ClassRow,
@@ -31,6 +29,8 @@ from leeway.domain.page import (
 )
 from leeway.domain.records import Action, CheckResult, Decision, Status
 from leeway.errors import WorkspaceError
+from leeway.pages.charts import accuracy_chart, confidence_chart, edge_text, evidence_chart, number_text
+from leeway.pages.night import SIDE, standing, thumbnail, write_night_page
 from tiny_bundle import square
 
 NIGHT = date(2026, 3, 10)

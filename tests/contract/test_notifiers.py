@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leeway.adapters.notifiers import AppriseNotifier, PrintNotifier
+from leeway.adapters.apprise.notifiers import AppriseNotifier, PrintNotifier
 from leeway.errors import AlertError, ParamsError
 
 # Apprise imports it where Python still has it.

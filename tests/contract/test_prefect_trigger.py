@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.prefect_trigger import PrefectTrigger, open_trigger
+from leeway.adapters.prefect.trigger import PrefectTrigger, open_trigger
 from leeway.errors import WorkspaceError
 from store_records import decision
 

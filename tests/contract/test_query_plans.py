@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Alias, Connection, event, text
 from sqlalchemy.sql import visitors
 
-from leeway.adapters import queries, tables
-from leeway.adapters.sql import open_store
 from leeway.domain.records import Pick, PredictionColumns
+from leeway.stores import queries, tables
+from leeway.stores.sql import open_store
 from store_records import CLASSES, CLOSED, END, NIGHT, START, VERSION, label, plan, somebody_else
 
 NIGHTS, PREDICTIONS, DRAWN = 20, 1000, 10  # of each model; predictions and draws a night

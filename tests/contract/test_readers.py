@@ -20,10 +20,10 @@ import yaml
 from PIL import Image
 
 from leeway import cli
-from leeway.adapters.mlflow_registry import open_registry
-from leeway.adapters.sql import open_store
-from leeway.adapters.workspace import init_workspace
+from leeway.adapters.mlflow.registry import open_registry
+from leeway.jobs.init import init_workspace
 from leeway.stages import gather, prepare
+from leeway.stores.sql import open_store
 from prediction_logs import answers, reference, write_log
 from tiny_bundle import COLOURS, write_tiny_bundle
 

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from leeway.adapters.sql import SqlStore, open_store
 from leeway.checks.windows import count_window
 from leeway.domain.ports import Store
 from leeway.domain.records import WindowCounts
 from leeway.errors import ConflictError, StoreError
+from leeway.stores.sql import SqlStore, open_store
 from store_records import (
     ALERT,
     CLASSES,

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from leeway.adapters.sql import SqlStore, open_store
-from leeway.adapters.tables import decisions
 from leeway.domain.ports import Store
 from leeway.domain.records import Decision, DecisionState
 from leeway.errors import StoreError
+from leeway.stores.sql import SqlStore, open_store
+from leeway.stores.tables import decisions
 from store_records import CLOSED, NIGHT, all_at_once, decision, somebody_else, window
 
 

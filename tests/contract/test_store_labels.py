@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from leeway.adapters import queries
-from leeway.adapters.sql import SqlStore
 from leeway.domain.records import LabelledDraw, PredictionColumns, Release
 from leeway.errors import StoreError
+from leeway.stores import queries
+from leeway.stores.sql import SqlStore
 from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded, somebody_else
 
 # Labels

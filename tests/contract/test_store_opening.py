@@ -10,9 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from leeway.adapters.sql import SqlStore, open_store
-from leeway.adapters.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from leeway.errors import StoreError
+from leeway.stores.sql import SqlStore, open_store
+from leeway.stores.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from store_records import START, open_when_all_are_ready, prediction, recorded, somebody_else
 
 
@@ -41,7 +41,7 @@ def test_opening_says_nothing_and_leaves_logging_alone(database_url: str, capfd:
 def test_eight_processes_may_open_an_empty_database_at_once(database_url: str) -> None:
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(
-        ["leeway.adapters.sql", "alembic.command", "pytest"]
+        ["leeway.stores.sql", "alembic.command", "pytest"]
     )  # imported once, not eight times
     barrier = processes.Barrier(8)
     started = [processes.Process(target=open_when_all_are_ready, args=(database_url, barrier)) for _ in range(8)]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leeway.adapters.dvc_repo import open_repository, run_git
-from leeway.adapters.workspace import VERSION_FILE, init_workspace
+from leeway.adapters.dvc.repository import open_repository, run_git
 from leeway.checks.policy import load_policy
 from leeway.errors import WorkspaceError
+from leeway.jobs.init import VERSION_FILE, init_workspace
 
 
 @pytest.fixture(scope="module")

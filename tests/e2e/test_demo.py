@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.dvc_repo import run_git
+from leeway.adapters.dvc.repository import run_git
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("src", "flows", "monitoring", "params.yaml", "dvc.yaml")
@@ -24,12 +24,12 @@ BROKEN = {
         "        classes=manifest.classes[::-1],\n        resize",
     ),
     "predictions are recorded with another class's name": (
-        "src/leeway/steps/score.py",
+        "src/leeway/predictions/score.py",
         "predicted_class=classes[index]",
         "predicted_class=classes[index - 1]",
     ),
     "the gate lets everything pass": (
-        "src/leeway/evaluation/gate.py",
+        "src/leeway/release/gate.py",
         "passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons)",
         "passed=True, outcome=outcome, reasons=tuple(reasons)",
     ),

@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from leeway import cli
-from leeway.adapters.mlflow_registry import open_registry
-from leeway.adapters.workspace import init_workspace
+from leeway.adapters.mlflow.registry import open_registry
+from leeway.jobs.init import init_workspace
 from processes import BIN, environment, running
 from tiny_bundle import write_tiny_bundle
 

@@ -58,7 +58,7 @@ class Crowd(ParamsModel):
 LEEWAY = """
 import sys, leeway.checks
 leeway.checks.__path__.append(sys.argv.pop(1))
-from leeway.cli import main
+from leeway.cli.app import main
 main()
 """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.dvc_repo import run_git
-from leeway.adapters.sql import open_store
+from leeway.adapters.dvc.repository import run_git
+from leeway.stores.sql import open_store
 from processes import BIN, environment
 from production import VERSION, morning, send
 from tiny_bundle import square

@@ -16,14 +16,15 @@ import pytest
 import typer.main
 import yaml
 
-from leeway import cli, overview
-from leeway.adapters.mlflow_registry import open_registry
-from leeway.adapters.sql import open_store
-from leeway.adapters.workspace import init_workspace
+from leeway import cli
+from leeway.adapters.mlflow.registry import open_registry
 from leeway.evaluation.checklist import Checklist, Item, write_checklist
+from leeway.jobs.init import init_workspace
+from leeway.monitor import overview
 from leeway.settings import Settings
 from leeway.stages import gather, prepare
-from leeway.wiring import open_workspace
+from leeway.stores.sql import open_store
+from leeway.workspace import open_workspace
 from prediction_logs import answers, reference, write_log
 from processes import BIN, environment
 from tiny_bundle import COLOURS, square, write_tiny_bundle

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from leeway.adapters.sql import open_store
 from leeway.domain.records import Action, Decision, LabelPlan
+from leeway.stores.sql import open_store
 from processes import BIN, FLOWS, environment, running
 from production import VERSION, morning, send
 from store_records import decision
@@ -114,7 +114,7 @@ def test_served_flows_get_scheduled_runs_and_take_each_request_once(
 def _ask(workspace: Path, address: str) -> str:
     """What the trigger says, asked by a process of its own as the monitoring flow is one."""
     code = """
-from leeway.adapters.prefect_trigger import open_trigger
+from leeway.adapters.prefect.trigger import open_trigger
 from store_records import decision
 print(open_trigger().request(decision()))
 """

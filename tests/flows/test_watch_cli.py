@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.sql import SqlStore, open_store
 from leeway.domain.records import Action
+from leeway.stores.sql import SqlStore, open_store
 from prediction_logs import answers, reference, write_log
 from tiny_bundle import square
 

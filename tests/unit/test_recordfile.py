@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from leeway.adapters import rows
 from leeway.bundle.contents import read_contents
 from leeway.bundle.resize import ResizeRule
 from leeway.domain.records import ReferenceCounts, Tally
 from leeway.errors import DataError, StoreError
 from leeway.recordfile import parse_record, read_record
+from leeway.stores import rows
 
 
 @dataclass(frozen=True, slots=True)

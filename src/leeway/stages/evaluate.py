@@ -10,24 +10,24 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from leeway.adapters.mlflow_registry import open_tracker
+from leeway.adapters.mlflow.registry import open_tracker
 from leeway.bundle.contents import bundle_digest
 from leeway.bundle.predictor import Predictor
 from leeway.data.manifest import Manifest, read_manifest
 from leeway.evaluation.answers import Answered, answer_test_split
-from leeway.evaluation.card import write_card
 from leeway.evaluation.checklist import fill_checklist, write_checklist
 from leeway.evaluation.latency import bundle_bytes, measure_latency
 from leeway.evaluation.metrics import Report, evaluate
 from leeway.evaluation.mistakes import find_mistakes
 from leeway.evaluation.must_pass import Required, Wanted, answer_required, read_must_pass
 from leeway.evaluation.numbers import write_metrics, write_plots
-from leeway.evaluation.page import write_page
 from leeway.evaluation.params import EvaluateParams
 from leeway.evaluation.pictures import draw_figures, save_pictures
 from leeway.evaluation.reads import EVALUATE, LEDGER, record_read
 from leeway.evaluation.record import Evaluation
 from leeway.evaluation.sample import SEED, corrupt, estrange, take_sample
+from leeway.pages.evaluation import write_page
+from leeway.pages.model_card import write_card
 from leeway.paramsfile import load_section
 from leeway.stages.inside import look_inside
 from leeway.stages.running import run_stage

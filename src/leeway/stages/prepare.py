@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from leeway.data.audit import audit
+from leeway.curation.audit import audit
 from leeway.data.manifest import build_manifest, write_manifest
 from leeway.data.params import DataParams
 from leeway.data.split import SPLITS

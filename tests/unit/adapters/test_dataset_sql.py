@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leeway.adapters.dataset_sql import Answer, query
+from leeway.adapters.duckdb.dataset_sql import Answer, query
 from leeway.errors import DataError
 
 Files = dict[str, Path]

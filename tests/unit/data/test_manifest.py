@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from given_images import Given, Image
-from leeway.adapters.dataset_sql import query
+from leeway.adapters.duckdb.dataset_sql import query
 from leeway.data.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from leeway.data.params import DataParams
 from leeway.data.shards import FeedbackImage, gather_images, write_feedback_shard

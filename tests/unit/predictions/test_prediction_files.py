@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from leeway.errors import DataError
-from leeway.predictions import formats
-from leeway.predictions.files import SCHEMA, Batch, read_predictions
+from leeway.predictions.formats.blocks import blocks as formats
+from leeway.predictions.formats.files import SCHEMA, Batch, read_predictions
 
 T = "2026-01-31T08:00:00+00:00"
 CLASSES = ("cat", "dog")

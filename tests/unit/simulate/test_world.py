@@ -53,7 +53,7 @@ def test_without_a_drift_night_nothing_ever_drifts() -> None:
 
 
 def test_the_labeler_tells_the_truth_but_for_its_slips(tmp_path) -> None:
-    from leeway.adapters.sql import open_store
+    from leeway.stores.sql import open_store
 
     store = open_store(f"sqlite:///{tmp_path / 'leeway.db'}")
     said = send(store, 1, count=1)[0]

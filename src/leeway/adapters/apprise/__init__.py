@@ -1,0 +1,1 @@
+"""Apprise: mail, chat, webhooks."""

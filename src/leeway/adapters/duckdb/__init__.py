@@ -1,0 +1,1 @@
+"""DuckDB: SQL over a dataset version."""

@@ -1,0 +1,1 @@
+"""DVC and git: the workspace's files and their versions."""

@@ -1,0 +1,1 @@
+"""Evidently: the page that people open beside ours."""

@@ -1,0 +1,1 @@
+"""MLflow: runs, registry, and the model it serves."""

@@ -1,0 +1,1 @@
+"""Prefect: starts the training flow."""

@@ -1,0 +1,1 @@
+"""The dataset under review: audit, label errors, corrections."""

@@ -1,0 +1,1 @@
+"""Sequences of steps, each written once."""

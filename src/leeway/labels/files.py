@@ -1,0 +1,285 @@
+"""Label tasks as a folder, answers back from a CSV or a Label Studio export: labelling without any server.
+
+Cells are protected as leeway.data.spreadsheet says. Reading takes that back, so an id is the same again; an id whose
+apostrophe a spreadsheet swallowed is found too.
+"""
+
+import csv
+import difflib
+import hashlib
+import io
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from leeway import durable
+from leeway.data import spreadsheet
+from leeway.data.spreadsheet import to_cell, write_rows
+from leeway.errors import DataError, WorkspaceError
+from leeway.labels.label_studio import HOW_TO, Question, Statement, read_export, write_project
+
+COLUMNS = ("plan_id", "prediction_id", "image", "label", "labeler")
+ANSWER_COLUMNS = ("predicted_class", "confidence")
+NEEDED = ("prediction_id", "label")
+SHOWN = 12  # names in an error
+SIGNATURES = (
+    (re.compile(rb"\xff\xd8\xff"), ".jpg"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), ".webp"),
+    (re.compile(rb"GIF8[79]a"), ".gif"),
+    (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
+    (re.compile(rb"BM"), ".bmp"),
+)
+LAST = datetime.max.replace(tzinfo=UTC)
+README = """\
+Label tasks of leeway: {count} images
+
+Say for each image what it shows. An image that you are unsure about can stay without a label.
+
+In a spreadsheet
+  1. Open labels.csv. The column image names the picture, in the folder images.
+  2. Write one of the classes below, as it stands there, into the column label and, if several people label, your
+     name into labeler. Change no other column; an apostrophe before an id belongs there.
+  3. Save it as CSV in UTF-8 (in Excel: "CSV UTF-8"). Commas and semicolons are both fine.
+
+{label_studio}
+Hand back
+  leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported;
+                                    with --model NAME where several models are watched)
+
+Classes
+{classes}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A prediction that people are asked about."""
+
+    plan_id: str
+    prediction_id: str
+    image: bytes | None  # encoded; None where it was not kept
+    predicted_class: str
+    confidence: float | None
+    slice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one person said about one prediction."""
+
+    prediction_id: str
+    label: str
+    labeler: str
+    labelled_at: datetime | None  # aware UTC; None where the file does not say
+    place: str  # "line 3" or "task 7"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What could not be taken from a file, and why."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A file of answers, read."""
+
+    answers: tuple[Answer, ...]
+    findings: tuple[Finding, ...]
+    unanswered: int  # predictions in the file for which nobody in it gives a label
+
+
+def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str], show_answer: bool = False) -> None:
+    """Writes the tasks into a new or empty folder; a prediction that stands twice is asked about once.
+
+    What the model answered goes into the files only with `show_answer`: whoever sees it agrees with it too often.
+    Raises WorkspaceError, with nothing written, if the folder holds something or cannot be written.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise WorkspaceError(f"{folder} is not an empty folder; name a new one: leeway labels export DIR")
+        folder = folder.resolve()
+        with durable.replacing_folder(folder) as made:
+            _fill(made, list({task.prediction_id: task for task in tasks}.values()), classes, show_answer)
+    except (OSError, UnicodeEncodeError) as error:
+        raise WorkspaceError(f"{folder}: the label tasks cannot be written ({error}); name another folder") from error
+
+
+def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answer: bool) -> None:
+    (folder / "images").mkdir()
+    questions = []
+    for number, task in enumerate(tasks, 1):
+        image = ""
+        if task.image is not None:
+            image = _image_name(task.image, task.prediction_id, number, len(tasks))
+            (folder / image).write_bytes(task.image)
+        answer = (task.predicted_class, task.confidence) if show_answer else None
+        questions.append(Question(image, task.prediction_id, task.plan_id, answer))
+    _write_csv(folder / "labels.csv", questions, (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS)
+    write_project(folder, questions, classes)
+    names = "\n".join(f"  {to_cell(' '.join(name.split()), typed=True)}" for name in classes)
+    readme = README.format(count=len(tasks), classes=names, label_studio=HOW_TO)
+    (folder / "README.txt").write_text(readme, encoding="utf-8")
+
+
+def _write_csv(path: Path, questions: Sequence[Question], columns: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # without the mark Excel misreads umlauts
+        write_rows(file, columns, map(_row, questions), ids=("plan_id", "prediction_id"))
+
+
+def _row(question: Question) -> list[str]:
+    cells = [question.plan_id, question.prediction_id, question.image, "", ""]
+    if question.answer is not None:
+        name, confidence = question.answer
+        cells += [name, "" if confidence is None else f"{confidence:.4f}"]
+    return cells
+
+
+def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> str:
+    """Relative path that shows nothing of the id, and that every file system takes."""
+    digest = hashlib.sha256(prediction_id.encode()).hexdigest()
+    extension = next((name for signature, name in SIGNATURES if signature.match(content)), ".img")
+    return f"images/{number:0{max(4, len(str(count)))}}-{digest[:12]}{extension}"
+
+
+def from_cell(cell: str, allowed: Collection[str]) -> str:
+    """What the cell stands for, if that is allowed; else the cell as it is."""
+    plain = spreadsheet.from_cell(cell)
+    return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
+
+
+def read_answers(path: Path, *, classes: Sequence[str], known: Collection[str], labeler: str) -> Answers:
+    """The answers in a CSV or a Label Studio export; what cannot be taken becomes a finding, the rest goes in.
+
+    `known` are the predictions that may be labelled, `labeler` is who answered where the file does not say. Answers of
+    several people about one prediction all go in. Raises DataError if the file as a whole cannot be read.
+    """
+    text, asked = _read_text(path), known
+    exported = path.suffix.lower() == ".json" or text.lstrip().startswith(("[", "{"))
+    statements = read_export(text, path) if exported else list(_read_csv(text, path, classes, asked))
+    return _judge(statements, classes, asked, labeler)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give labels.csv or a JSON export") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f'{path}: line {line} is not UTF-8 text; save it as "CSV UTF-8", or export JSON') from error
+    if "\0" in text:
+        raise DataError(f'{path}: not a text file; save it as "CSV UTF-8", or export JSON from Label Studio')
+    if not text.strip():
+        raise DataError(f"{path}: empty; give labels.csv as it was exported and filled in, or a JSON export")
+    return text
+
+
+def _columns(text: str, path: Path) -> tuple[list[str], str]:
+    """Names of the columns, and what separates them."""
+    found = {separator: _first_row(text, separator) for separator in ",;"}
+    for separator, names in found.items():
+        if set(NEEDED) <= set(names):
+            if len(set(names)) < len(names):
+                raise DataError(f"{path}: a column stands twice ({', '.join(names)}); keep one of each name")
+            return names, separator
+    names = [name[:40] for name in max(found.values(), key=len)[:SHOWN]]
+    raise DataError(
+        f"{path}: columns found: {', '.join(names) or 'none'}; {' and '.join(NEEDED)} are needed, "
+        "in the first line, separated by commas or semicolons: keep the first line of the exported labels.csv"
+    )
+
+
+def _first_row(text: str, separator: str) -> list[str]:
+    try:
+        return [name.strip().lower() for name in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator))]
+    except csv.Error:
+        return []
+
+
+def _read_csv(text: str, path: Path, classes: Sequence[str], known: Collection[str]) -> Iterator[Statement]:
+    columns, separator = _columns(text, path)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        next(rows)
+        line = rows.line_num + 1  # where a row starts: a cell may run over several lines
+        for row in rows:
+            place, line = f"line {line}", rows.line_num + 1
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(columns):
+                problem = f"{len(row)} fields, {len(columns)} in the first line; quote a field that holds {separator!r}"
+                yield Statement(place, "", (), "", problem=problem)
+                continue
+            cells = dict(zip(columns, row, strict=True))
+            labels = (from_cell(cells["label"], classes),) if cells["label"].strip() else ()
+            prediction_id = from_cell(cells["prediction_id"], known)
+            yield Statement(place, prediction_id, labels, cells.get("labeler", "").strip())
+    except csv.Error as error:
+        raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
+
+
+def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Collection[str], labeler: str) -> Answers:
+    findings: list[Finding] = []
+    given: dict[tuple[str, str], list[Answer]] = {}
+    for one in statements:
+        who, problem = one.labeler or labeler, one.problem or _problem(one, classes, known)
+        if problem:
+            findings.append(Finding(one.place, problem))
+        elif one.labels and (label := class_named(one.labels[0], classes)) is not None:
+            answer = Answer(one.prediction_id, label, who, one.labelled_at, one.place)
+            given.setdefault((one.prediction_id, who), []).append(answer)
+    kept = []
+    for same in given.values():
+        first, other = same[0], next((one for one in same if one.label != same[0].label), None)
+        if other is None:
+            kept.append(min(same, key=lambda one: one.labelled_at or LAST))
+            continue
+        said = f"{other.labeler} says {other.label!r} here and {first.label!r} at {first.place}"
+        findings.append(Finding(other.place, f"prediction {first.prediction_id!r}: {said}; none is taken: leave one"))
+    tried = {one.prediction_id for one in statements if one.labels or one.problem}
+    open_ids = {one.prediction_id for one in statements if one.prediction_id} - tried
+    return Answers(tuple(kept), tuple(findings), len(open_ids))
+
+
+def _problem(one: Statement, classes: Sequence[str], known: Collection[str]) -> str:
+    """Why the statement cannot be taken; empty if it can be, or says nothing."""
+    if not one.prediction_id.strip():
+        return "no prediction_id; copy it from the exported labels.csv"
+    if not one.labels:
+        return ""
+    if one.prediction_id not in known:
+        return f"prediction {one.prediction_id!r} is not known here; was it exported from another workspace?"
+    if len(one.labels) > 1:
+        return f"{len(one.labels)} classes chosen ({', '.join(map(repr, one.labels))}); choose one"
+    if class_named(one.labels[0], classes) is None:
+        return unknown_class(one.labels[0], classes)
+    return ""
+
+
+def unknown_class(label: str, classes: Sequence[str]) -> str:
+    folded = {_plain(name).casefold(): name for name in classes}
+    near = difflib.get_close_matches(_plain(label).casefold(), folded, n=1)
+    if near:
+        return f"{label!r} is not a class; did you mean {folded[near[0]]!r}?"
+    more = ", ..." if len(classes) > SHOWN else ""
+    return f"{label!r} is not a class; allowed: {', '.join(map(repr, classes[:SHOWN]))}{more}"
+
+
+def class_named(label: str, classes: Sequence[str]) -> str | None:
+    """The class of this name; an umlaut in two characters, a space too many or another line end do not matter."""
+    if label in classes:
+        return label
+    same = [name for name in classes if _plain(name) == _plain(label)]
+    return same[0] if len(same) == 1 else None
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())

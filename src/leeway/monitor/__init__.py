@@ -1,0 +1,1 @@
+"""The nightly look at what models say: close, check, decide, tell people."""

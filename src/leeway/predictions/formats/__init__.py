@@ -1,0 +1,1 @@
+"""Prediction logs as people have them: CSV, JSON lines, Parquet."""

@@ -1,0 +1,1 @@
+"""From a bundle to the champion: judged, promoted, rolled back, retrained."""

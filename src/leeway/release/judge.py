@@ -1,0 +1,127 @@
+"""Gates: has two bundles answer the same images, and judges the challenger by the answers and by its checklist."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leeway.bundle.predictor import Predictor
+from leeway.checks.policy import Policy
+from leeway.data.manifest import Manifest
+from leeway.data.pixels import encoded_images
+from leeway.domain.ports import ImageStore, Registry
+from leeway.domain.records import LabelledDraw, ModelVersion, Verdict
+from leeway.evaluation.checklist import Checklist, checklist_from, read_checklist
+from leeway.release.gate import Paired, judge_challenger, judge_first, with_checklist
+from leeway.release.release import Fetch
+
+IMAGES_AT_ONCE = 512
+CHECKLIST_TAG = "gate_checklist"  # as `release` names the verdict's numbers
+
+RecordRead = Callable[[str], Sequence[str]]  # writes down that this bundle's test figures were looked at; all who did
+
+
+def gate(
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+    *,
+    policy: Policy,
+    manifest: Manifest,
+    data: Path,
+    gate_labels: Sequence[LabelledDraw],
+    images: ImageStore,
+    fetch: Fetch,
+    checklist: Checklist | None,
+    record_read: RecordRead,
+) -> Verdict:
+    """Judges the challenger by its bundle: against the champion (STATISTICS.md, check 9), or a first one by floors.
+
+    And by its `checklist`. Where the class lists differ, answers and labels are taken by the names that the dataset
+    gives them now (Manifest.renamed); an answer of a class that it no longer has is wrong.
+    """
+    rows = manifest.rows("test")
+    truth, tested = manifest.labels[rows], encoded_images(manifest, data, rows)
+    new = Predictor.load(fetch(challenger.version))
+    readers, answers = record_read(challenger.bundle_digest), _answers(new, tested, manifest)
+    if champion is None:
+        verdict = judge_first(truth=truth, predicted=answers, classes=manifest.classes, settings=policy.promotion)
+    else:
+        old = Predictor.load(fetch(champion.version))
+        apart = _lists_apart(old.contents.classes, manifest)
+        if champion.bundle_digest != challenger.bundle_digest:
+            record_read(champion.bundle_digest)
+        verdict = judge_challenger(
+            recent=_recent(old, new, gate_labels, images, manifest),
+            original=Paired(truth, _answers(old, tested, manifest), answers),
+            classes=manifest.classes,
+            settings=policy.promotion,
+            shared=_known(old, manifest) & _known(new, manifest),
+            classes_changed=apart is not None,
+        )
+        verdict = _with_numbers(verdict, class_lists=apart)
+    return _with_numbers(with_checklist(verdict, checklist), test_reads=dict(Counter(readers)))
+
+
+def checklist_of(version: ModelVersion, *, report: Path, registry: Registry) -> Checklist | None:
+    """The version's checklist: the one in the file `report` if it is of its bundle, or else what an earlier gate kept
+    on the version. None if there is none."""
+    kept = registry.tags(version.model, version.version).get(CHECKLIST_TAG, "")
+    for found in (read_checklist(report), checklist_from(kept)):
+        if found is not None and found.bundle_digest == version.bundle_digest:
+            return found
+    return None
+
+
+def _recent(
+    old: Predictor, new: Predictor, labels: Sequence[LabelledDraw], images: ImageStore, manifest: Manifest
+) -> Paired | None:
+    """The labelled images that production sent, answered by both; None where no label is a class of the dataset."""
+    places = _places([one.label for one in labels], manifest)
+    kept = [(place, images.get(one.image)) for place, one in zip(places, labels, strict=True) if place >= 0]
+    if not kept:
+        return None
+    sent = [content for _, content in kept]
+    return Paired(np.array([place for place, _ in kept]), _answers(old, sent, manifest), _answers(new, sent, manifest))
+
+
+def _answers(predictor: Predictor, images: Sequence[bytes], manifest: Manifest) -> np.ndarray:
+    """(N,) index in the dataset's classes of what the bundle answers; -1, always wrong, for a class that it has not,
+    and where the bundle's numbers are not finite."""
+    places, found = _places(predictor.contents.classes, manifest), [np.empty(0, dtype=np.int64)]
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        answers = predictor.predict(images[start : start + IMAGES_AT_ONCE])
+        found.append(np.where(np.isfinite(answers.probabilities).all(axis=1), places[answers.indices], -1))
+    return np.concatenate(found)
+
+
+def _places(names: Sequence[str], manifest: Manifest) -> np.ndarray:
+    """(n,) index of each name among the dataset's classes, under the name that it has now; -1 for one it has not."""
+    places = {name: place for place, name in enumerate(manifest.classes)}
+    return np.array([places.get(manifest.renamed.get(name, name), -1) for name in names], dtype=np.int64)
+
+
+def _known(predictor: Predictor, manifest: Manifest) -> set[str]:
+    """The dataset's classes that a bundle can answer with."""
+    return {manifest.classes[place] for place in _places(predictor.contents.classes, manifest) if place >= 0}
+
+
+def _lists_apart(champions: Sequence[str], manifest: Manifest) -> dict[str, Any] | None:
+    """How the champion's class list became the dataset's; None if they are one."""
+    if tuple(champions) == manifest.classes:
+        return None
+    now = {name: manifest.renamed.get(name, name) for name in champions}
+    return {
+        "compared": len({*now.values()} & {*manifest.classes}),
+        "new": sorted({*manifest.classes} - {*now.values()}),
+        "retired": sorted(name for name in champions if now[name] not in manifest.classes),
+        "renamed": {old: new for old, new in now.items() if old != new and new in manifest.classes},
+    }
+
+
+def _with_numbers(verdict: Verdict, **numbers: Any) -> Verdict:
+    """With these numbers, too; None stands for nothing to tell."""
+    told = {name: value for name, value in numbers.items() if value is not None}
+    return replace(verdict, numbers={**verdict.numbers, **told})
