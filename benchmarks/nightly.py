@@ -21,7 +21,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
@@ -144,9 +144,9 @@ def digest_of(cells: Sequence[Sequence[Any]]) -> str:
     return sha256(repr(sorted(map(tuple, cells))).encode()).hexdigest()[:12]
 
 
-def watch_night(folder: Path, night: Told) -> Work:
-    """A store, a watch and a night that nobody has looked at, each time."""
-    from leeway.monitor import night as watch
+def leeway_night(folder: Path, night: Told) -> Work:
+    """A store, an epoch and a night that nobody has looked at, each time."""
+    from leeway.monitor import night as nights
     from leeway.stores.sql import open_store
 
     tonight, database = date.fromisoformat(night["start"]), folder / "leeway.db"
@@ -156,11 +156,11 @@ def watch_night(folder: Path, night: Told) -> Work:
         plans = night["predictions"] <= PLANNED_EACH_ROUND or next(rounds) == 1
         forget(database, tonight)
         with closing(open_store(f"sqlite:///{database}")) as store:
-            at = fresh_watch(store, night["model"], tonight)
-            cells, window = timed(lambda: watch.close_window(at, tonight))
-            rest, _ = timed(lambda: watch.conclude(at, window, watch.run_checks(at, window)))
+            epoch = fresh_epoch(store, night["model"], tonight)
+            cells, window = timed(lambda: nights.close_window(epoch, tonight))
+            rest, _ = timed(lambda: nights.conclude(epoch, window, nights.run_checks(epoch, window)))
             megabytes = peak_megabytes()
-            plan = timed(lambda: watch.plan_labels(at, tonight))[0] if plans else None
+            plan = timed(lambda: nights.plan_labels(epoch, tonight))[0] if plans else None
         found = {
             "leeway": (cells[0] + rest[0], cells[1] + rest[1]),
             "leeway_cells": cells,
@@ -171,14 +171,16 @@ def watch_night(folder: Path, night: Told) -> Work:
     return once
 
 
-def fresh_watch(store: Any, model: str, night: date) -> Any:
+def fresh_epoch(store: Any, model: str, night: date) -> Any:
     """As of the morning after."""
     from leeway.checks.policy import Policy
-    from leeway.monitor.enrol import serving_since
-    from leeway.monitor.night import Watch
+    from leeway.epoch import Epoch
+    from leeway.stores.images import FolderImageStore
 
     as_of = datetime(night.year, night.month, night.day, 6, tzinfo=UTC) + timedelta(days=1)
-    return Watch(store, Policy(), serving_since(store, store.versions(model)[-1], now=as_of), as_of)
+    version = store.versions(model)[-1]
+    serving = replace(version, serving_since=store.first_prediction_at(model, version.version) or as_of)
+    return Epoch(serving, Policy(), store, FolderImageStore(Path("no images")), as_of)
 
 
 def forget(database: Path, night: date) -> None:
@@ -271,7 +273,7 @@ def alibi(folder: Path, _night: Told) -> Work:
 
 WORKERS: dict[str, Callable[[Path, Told], Work]] = {
     "group_by": group_by,
-    "leeway": watch_night,
+    "leeway": leeway_night,
     "duckdb": duck,
     "evidently": evidently,
     "nannyml": nannyml,
@@ -359,7 +361,7 @@ def make_history(folder: Path, predictions: int, nights: int) -> None:
     """As many closed nights, and one that is not."""
     from ingest import MODEL, NIGHT, night_table
 
-    from leeway.monitor import night as watch
+    from leeway.monitor import night as nights_of
     from leeway.stores.sql import open_store
 
     days = [NIGHT + timedelta(days=place) for place in range(nights + 1)]
@@ -367,9 +369,9 @@ def make_history(folder: Path, predictions: int, nights: int) -> None:
     describe(folder, days[-1], predictions=predictions)
     with closing(open_store(f"sqlite:///{folder / 'leeway.db'}")) as store:
         for day in days[:-1]:
-            at = fresh_watch(store, MODEL, day)
-            window = watch.close_window(at, day)
-            watch.conclude(at, window, watch.run_checks(at, window))
+            epoch = fresh_epoch(store, MODEL, day)
+            window = nights_of.close_window(epoch, day)
+            nights_of.conclude(epoch, window, nights_of.run_checks(epoch, window))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -59,36 +59,34 @@ OWN_NIGHT = {"windows": "night", "decisions": "night", "check_results": "night",
 
 def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) -> list[str]:
     """Everything that the monitor does of this night on the morning after; the predictions people shall label."""
-    from leeway.monitor import night as watch
-    from leeway.monitor.enrol import serving_since
+    from leeway.epoch import Epoch
+    from leeway.jobs.failures import Failures
+    from leeway.jobs.nightly import look
+    from leeway.stores.images import FolderImageStore
 
-    as_of = morning_after(night)
-    version = serving_since(store, store.versions(MODEL)[-1], now=as_of)
-    at = watch.Watch(store, Policy(), version, as_of)
-    watch.give_up_on_the_dead(at)
-    if watch.nights_due(at) != [night]:
-        raise RuntimeError(f"the nights due are {watch.nights_due(at)}, expected {night}")
-    watch.close_labels(at, night)
-    window = watch.close_window(at, night)
-    watch.conclude(at, window, watch.run_checks(at, window))
+    as_of, failures, version = morning_after(night), Failures(), store.versions(MODEL)[-1]
+    serving = replace(version, serving_since=store.first_prediction_at(MODEL, version.version) or as_of)
+    epoch = Epoch(serving, Policy(), store, FolderImageStore(Path("no images")), as_of)
+    looked = look(epoch, failures)
+    failures.raise_first()
+    if looked is None or [one.night for one in looked.nights] != [night]:
+        raise RuntimeError(f"the nights decided are {looked and looked.nights}, expected {night}")
     if page:
         from leeway.monitor.night_facts import night_page
         from leeway.pages.night import write_night_page
-        from leeway.stores.images import FolderImageStore
 
-        write_night_page(page / "night.html", night_page(at, window, FolderImageStore(page / "images")))
-    plans = [watch.plan_labels(at, one) for one in watch.nights_to_plan(at)]
-    return [draw.prediction_id for plan in plans for draw in plan.draws]
+        write_night_page(page / "night.html", night_page(epoch, epoch.history.windows[-1]))
+    return [prediction.id for _, prediction in store.label_queue(MODEL)]
 
 
 def look_at_fleet(folder: Path) -> str:
     """What `leeway status` prints, in this process."""
-    from leeway.monitor.overview import overview
+    from leeway.monitor.overview import fleet_overview
     from leeway.settings import Settings
     from leeway.workspace import open_workspace
 
     with open_workspace(Settings(workspace=folder).resolved()) as workspace:
-        return overview(workspace, now=datetime.now(UTC))
+        return fleet_overview(workspace.fleet, datetime.now(UTC))
 
 
 # --- stores -----------------------------------------------------------------------------------------------------------

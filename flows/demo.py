@@ -14,9 +14,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
-from functools import partial, reduce
+from functools import reduce
 from importlib import import_module
 from operator import getitem
 from pathlib import Path
@@ -28,20 +29,24 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from ruamel.yaml import YAML
 
+from leeway import open_workspace
 from leeway.adapters.dvc.repository import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.shards import read_feedback
 from leeway.data.sources import DigitsSource
 from leeway.domain.records import Release
 from leeway.errors import LeewayError, WorkspaceError
+from leeway.jobs import epochs
 from leeway.jobs.init import init_workspace
-from leeway.labels import answers
+from leeway.jobs.releasing import grounds, release_bundle
+from leeway.labels.answers import gate_labels
 from leeway.predictions.score import Incoming, score
 from leeway.release import release as releases
+from leeway.release.judge import judge
 from leeway.simulate.story import Story
 from leeway.simulate.timeline import draw_timeline
 from leeway.simulate.world import Digit, DigitWorld, Labeler
-from leeway.workspace import Workspace, open_workspace
+from leeway.workspace import Workspace
 
 FIRST_NIGHT = date(2026, 1, 1)
 IMAGES_A_NIGHT = 300
@@ -134,10 +139,9 @@ def start_afresh(folder: Path, *, seed: int, scratch: bool) -> None:
 def first_model(workspace: Workspace, story: Story) -> None:
     """gather, prepare, train, evaluate; registered, judged by floors, promoted, and the dataset version committed."""
     now = datetime.combine(FIRST_NIGHT, clock(), tzinfo=UTC)
-    workspace.reproduce()
-    version = workspace.register(reason="the first model")
-    made = workspace.release(version, None, workspace.judge(version, None), now=now)
-    workspace.deliver_alerts(now=now)
+    workspace.repository.reproduce()
+    made = release_bundle(workspace, now, reason="the first model")
+    version = workspace.versions.find(made.version)
     workspace.repository.commit(f"Dataset {version.dataset_digest[:12]}: the first model\n")
     story.test_accuracy_v1 = version.reference.correct / version.reference.total
     story.dataset_versions.append(version.dataset_digest)
@@ -153,7 +157,8 @@ def live_through(workspace: Workspace, story: Story) -> None:
     labeler = Labeler(sorted({digit.label for digit in digits}), slip=SLIP, rng=rng)
     truths: dict[str, str] = {}
     console.rule(f"[bold]2  {story.nights} nights in production")
-    console.print(f"{IMAGES_A_NIGHT} images a night, {workspace.policy.labels.per_night} of them labelled by a person.")
+    asked = workspace.fleet.policy_of(workspace.model).labels.per_night
+    console.print(f"{IMAGES_A_NIGHT} images a night, {asked} of them labelled by a person.")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         for number in progress.track(range(1, story.nights + 1), description="nights"):
@@ -167,18 +172,17 @@ def serve(workspace: Workspace, world: DigitWorld, story: Story, number: int) ->
     if number == story.drift_night:
         console.print(f"[yellow]Night {number}:[/] the camera is tilted and out of focus. Nobody tells the monitor.")
     shots = world.shots(number, count=IMAGES_A_NIGHT)
-    champion = workspace.champion(shots[0].occurred_at)
-    predictor = Predictor.load(workspace.bundle(champion.version))
+    champion = replace(epochs.champion(workspace, shots[0].occurred_at), as_of=shots[-1].occurred_at)
+    predictor = Predictor.load(workspace.versions.bundle(champion.version.version))
     incoming = [Incoming(shot.id, shot.content, shot.occurred_at, shot.group) for shot in shots]
-    record = partial(score, champion=champion, predictor=predictor, store=workspace.store, images=workspace.images)
-    story.live(number, shots, record(incoming, received_at=shots[-1].occurred_at))
+    story.live(number, shots, score(champion, incoming, predictor))
     return {shot.id: shot.truth for shot in shots}
 
 
 def morning(workspace: Workspace, story: Story, number: int) -> None:
     """Two hours after midnight the monitoring flow runs; what it asks for is run directly, for want of a server."""
     as_of = midnight_after(number) + timedelta(hours=2)
-    version = workspace.champion(as_of).version
+    version = workspace.versions.champion().version
     requests = flow("monitoring")(as_of=as_of)
     night = FIRST_NIGHT + timedelta(days=number - 1)
     story.results[number] = [result for at, result in workspace.store.results(workspace.model, version) if at == night]
@@ -192,7 +196,7 @@ def morning(workspace: Workspace, story: Story, number: int) -> None:
 def keep(workspace: Workspace, story: Story, made: Release | None, number: int) -> None:
     if made is None or made.outcome != releases.PROMOTED:
         return
-    version = workspace.version(made.version)
+    version = workspace.versions.find(made.version)
     numbers = json.loads(workspace.registry.tags(workspace.model, made.version)["gate_original"])
     story.promotions.append((made.version, number + 1))
     story.original_test_change_points = (story.original_test_change_points or 0) + numbers["difference"] * 100
@@ -211,9 +215,9 @@ def answer(workspace: Workspace, labeler: Labeler, truths: dict[str, str], story
 def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:
     """A gate worth its name refuses the first version in place of the champion, on images neither was trained on."""
     now = midnight_after(story.nights)
-    champion, first = workspace.champion(now), workspace.version(min(workspace.registry.versions(workspace.model)))
-    labels = answers.gate_labels(workspace.store, first, since=None)
-    story.way_back = workspace.judge(first, champion, gate_labels=labels)
+    first = workspace.fleet.epoch(workspace.versions.find(min(workspace.registry.versions(workspace.model))), now)
+    on = replace(grounds(workspace), gate_labels=gate_labels(first, since=None))
+    story.way_back = judge(first, epochs.champion(workspace, now), workspace.versions, on)
 
 
 def tell(workspace: Workspace, story: Story) -> int:
@@ -228,7 +232,7 @@ def tell(workspace: Workspace, story: Story) -> int:
     here = Path(os.path.relpath(workspace.folder))
     console.print(f"  the picture             {here / 'report' / 'timeline.png'}")
     console.print(f"  the numbers             {here / 'report' / 'summary.json'}")
-    for beside in sorted(workspace.pages.glob("*-evidently.html")):
+    for beside in sorted(workspace.night_pages.glob("*-evidently.html")):
         page = beside.with_name(beside.name.replace("-evidently", ""))
         console.print(
             f"  the alarm night's page  {here / page.relative_to(workspace.folder)}, with Evidently's beside it"

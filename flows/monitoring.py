@@ -1,4 +1,4 @@
-"""The monitoring flow: closes the nights that are over, checks them, decides, and asks for what a decision needs."""
+"""The monitoring flow: the nightly job, each step a task."""
 
 from datetime import UTC, datetime
 
@@ -6,23 +6,12 @@ from leeway.adapters.prefect.trigger import quiet_prefect
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
+from leeway import open_workspace
+from leeway.adapters.prefect.tasks import as_task
 from leeway.domain.records import Decision
-from leeway.jobs.failures import Failures
-from leeway.jobs.nightly import name_of, watches
-from leeway.monitor import night as watch
-from leeway.workspace import Workspace, open_workspace
-
-close_labels = task(watch.close_labels, cache_policy=NO_CACHE)
-close_window = task(watch.close_window, cache_policy=NO_CACHE)
-run_checks = task(watch.run_checks, cache_policy=NO_CACHE)
-conclude = task(watch.conclude, cache_policy=NO_CACHE)
-draw_pages = task(Workspace.draw_pages, name="draw pages", cache_policy=NO_CACHE)
-plan_labels = task(watch.plan_labels, cache_policy=NO_CACHE)
-deliver_alerts = task(Workspace.deliver_alerts, name="deliver alerts", cache_policy=NO_CACHE)
-request_retraining = task(watch.request_retraining, cache_policy=NO_CACHE)
+from leeway.jobs.nightly import nightly
 
 
 @flow(name="monitoring")
@@ -33,28 +22,10 @@ def monitoring(as_of: datetime | None = None) -> list[Decision]:
 
     Returns the open requests. What fails for one model stops no other one, and is raised at the end.
     """
-    now, failures = as_of or datetime.now(UTC), Failures()
-    requests: list[Decision] = []
     with open_workspace() as workspace:
-        looked_at = watches(workspace, now, failures)
-        for at in looked_at:
-            with failures.kept(name_of(at)):
-                watch.give_up_on_the_dead(at)
-                for night in watch.nights_due(at):
-                    close_labels(at, night)
-                    window = close_window(at, night)
-                    conclude(at, window, run_checks(at, window))
-            with failures.kept(f"{name_of(at)}, its labels"):
-                for night in watch.nights_to_plan(at):
-                    plan_labels(at, night)
-        with failures.kept("alerts"):
-            deliver_alerts(workspace, now=now)
-        with failures.kept("retraining requests"):
-            requests = request_retraining(workspace.store, workspace.model, workspace.trigger)
-        for at in looked_at:
-            draw_pages(workspace, at)
-        failures.raise_first()
-        return requests
+        done = nightly(workspace, as_of or datetime.now(UTC), run=as_task)
+    done.failures.raise_first()
+    return done.requests
 
 
 if __name__ == "__main__":

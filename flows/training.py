@@ -1,4 +1,4 @@
-"""The training flow: labels become data, data a challenger, and the challenger a champion if the gate lets it."""
+"""The training flow: the retraining job, each step a task."""
 
 from datetime import UTC, datetime
 
@@ -6,19 +6,12 @@ from leeway.adapters.prefect.trigger import quiet_prefect
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
+from leeway import open_workspace
+from leeway.adapters.prefect.tasks import as_task
 from leeway.domain.records import Release
-from leeway.workspace import Workspace, open_workspace
-
-add_labels = task(Workspace.add_labels, name="add labels", cache_policy=NO_CACHE)
-fetch_champion = task(Workspace.fetch_champion, name="fetch champion", cache_policy=NO_CACHE)
-reproduce = task(Workspace.reproduce, name="reproduce", cache_policy=NO_CACHE)
-register = task(Workspace.register, name="register", cache_policy=NO_CACHE)
-judge = task(Workspace.judge, name="judge", cache_policy=NO_CACHE)
-release = task(Workspace.release, name="release", cache_policy=NO_CACHE)
-finish = task(Workspace.finish, name="finish", cache_policy=NO_CACHE)
+from leeway.jobs.retraining import retraining
 
 
 @flow(name="training")
@@ -28,21 +21,9 @@ def training(request: str | None = None, as_of: datetime | None = None) -> Relea
 
     Without a request it is the calendar that asks. None: there was nothing to do.
     """
-    now = as_of or datetime.now(UTC)
     with open_workspace() as workspace:
-        champion = workspace.champion(now)
-        decision = workspace.claim(request, champion, now=now)
-        if decision is None:
-            return None
-        with workspace.at_work(decision, now=now):
-            add_labels(workspace, champion, decision)
-            fetch_champion(workspace, decision)
-            reproduce(workspace)
-            challenger = register(workspace, reason=decision.reason)
-            verdict = judge(workspace, challenger, champion)
-            made = release(workspace, challenger, champion, verdict, now=now)
-            finish(workspace, decision, challenger, made)
-        return made
+        done = retraining(workspace, request, as_of or datetime.now(UTC), run=as_task)
+    return done.release if done else None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from leeway.bundle.resize import ResizeRule
 from leeway.data.manifest import TABLE_SCHEMA, Manifest
 from leeway.domain.records import ReferenceCounts
 from leeway.evaluation.answers import Answered
-from leeway.evaluation.checklist import Checklist, Item
+from leeway.evaluation.checklist import Checklist, ChecklistItem
 from leeway.evaluation.latency import Latency
 from leeway.evaluation.metrics import evaluate
 from leeway.evaluation.mistakes import Mistake
@@ -68,7 +68,9 @@ def made_evaluation(
         latency=Latency(200, 1.5, 4.25, 1.25, 3.5, 2),
         gain=None,
         trials=robustness(lambda p: np.zeros(len(p), dtype=np.int64), pixels, np.arange(8) % 2),
-        checklist=Checklist("b" * 64, (Item("weights loaded", "pass", "ok"), Item("must-pass set", "fail", "1 wrong"))),
+        checklist=Checklist(
+            "b" * 64, (ChecklistItem("weights loaded", "pass", "ok"), ChecklistItem("must-pass set", "fail", "1 wrong"))
+        ),
         required=(Required("a<b>.png", "cat", "dog", 0.75, False), Required("c.png", "cat", "cat", 0.9, False)),
         mistakes=(Mistake("photos/<1>.png", "cat", "dog", 0.91, picture()),),
         readers=("evaluate", "gate"),

@@ -8,7 +8,10 @@ import numpy as np
 
 from leeway.checks.policy import Policy
 from leeway.domain.records import Decision, Label, ModelVersion, Prediction, ReferenceCounts
-from leeway.monitor import night as watch
+from leeway.domain.stores import Store
+from leeway.epoch import Epoch
+from leeway.jobs.failures import Failures
+from leeway.jobs.nightly import look
 from leeway.stores.images import FolderImageStore
 from leeway.stores.sql import SqlStore
 from tiny_bundle import CLASSES, square
@@ -91,18 +94,26 @@ def label_all(store: SqlStore, number: int, *, wrong: int = 0) -> int:
     return store.record_labels(answers)
 
 
-def live_morning(store: SqlStore, number: int, *, policy: Policy = POLICY, version: ModelVersion = VERSION) -> Decision:
-    """The monitoring flow's steps for the nights that are due on this morning; the last decision."""
-    at = watch.Watch(store, policy, version, morning(number))
-    decision = None
-    for due in watch.nights_due(at):
-        watch.close_labels(at, due)
-        window = watch.close_window(at, due)
-        decision = watch.conclude(at, window, watch.run_checks(at, window))
-    for decided in watch.nights_to_plan(at):
-        watch.plan_labels(at, decided)
-    assert decision is not None, f"no night was due on morning {number}"
-    return decision
+def epoch_of(
+    store: Store,
+    number: int,
+    *,
+    policy: Policy = POLICY,
+    version: ModelVersion = VERSION,
+    images: FolderImageStore | None = None,
+) -> Epoch:
+    """The version's epoch as it is on morning `number`."""
+    return Epoch(version, policy, store, images or FolderImageStore(Path("no images")), morning(number))
+
+
+def live_morning(store: Store, number: int, *, policy: Policy = POLICY, version: ModelVersion = VERSION) -> Decision:
+    """The nightly job for the nights that are due on this morning; the last decision."""
+    failures = Failures()
+    looked = look(epoch_of(store, number, policy=policy, version=version), failures)
+    failures.raise_first()
+    assert looked is not None
+    assert looked.decided_now, f"no night was due on morning {number}"
+    return looked.nights[-1].decision
 
 
 def known(version: ModelVersion, number: int) -> ModelVersion:

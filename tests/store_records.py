@@ -10,7 +10,6 @@ from threading import Barrier
 
 from sqlalchemy import Connection, create_engine
 
-from leeway.domain.ports import Store
 from leeway.domain.records import (
     Action,
     Alert,
@@ -21,11 +20,13 @@ from leeway.domain.records import (
     Label,
     LabelPlan,
     ModelVersion,
+    PlanDesign,
     Prediction,
     ReferenceCounts,
     Status,
     WindowCounts,
 )
+from leeway.domain.stores import Store
 from leeway.stores.database import parse_address
 from leeway.stores.sql import open_store
 
@@ -71,14 +72,16 @@ def window(night: date = NIGHT, **changed: object) -> WindowCounts:
     return replace(WindowCounts("pets", 1, night, CLASSES, ((0, 1, 2), (3, 4, 5), (0, 0, 0))), **changed)  # type: ignore[arg-type]
 
 
-def plan(name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure") -> LabelPlan:
-    draws = tuple(
+def plan(
+    name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure"
+) -> tuple[LabelPlan, PlanDesign, list[Draw]]:
+    """A plan, its design and its draws, as they are recorded."""
+    draws = [
         Draw(f"{name}-{at}", name, one, purpose, stratum="dog", probability=0.125, guess=0.25)
         for at, one in enumerate(drawn)
-    )
-    return LabelPlan(
-        name, "pets", 1, night, CLOSED, predictions=300, mean_guess=0.0625, draws=draws, stratum_shares={"dog": 1.0}
-    )
+    ]
+    made = LabelPlan(name, "pets", 1, night, CLOSED, asked=len(draws))
+    return made, PlanDesign(predictions=300, mean_guess=0.0625, stratum_shares={"dog": 1.0}), draws
 
 
 def label(name: str, said: str = "dog", *, labeler: str = "ada", minute: int = 0) -> Label:

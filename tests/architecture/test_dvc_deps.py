@@ -15,6 +15,7 @@ EXEMPT = (
     "leeway.errors",
     "leeway.paramsfile",
     "leeway.recordfile",
+    "leeway.version",
 )
 TEMPLATES = "src/leeway/pages/templates"  # what a page is drawn from
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from leeway.curation.audit import Audit, ClassBalance, Found, Groups, Sizes
 from leeway.curation.label_errors import LabelError
-from leeway.pages.data import Draws, Sample, write_audit_page, write_label_error_page
+from leeway.pages.data import AugmentedImage, SampleImage, write_audit_page, write_label_error_page
 
 NASTY = "<script>alert('x')</script>"
 
@@ -46,14 +46,16 @@ def an_audit(names: list[str]) -> Audit:
     )
 
 
-def samples(names: list[str], content: bytes) -> dict[str, list[Sample]]:
+def samples(names: list[str], content: bytes) -> dict[str, list[SampleImage]]:
     splits = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
-    return {name: [Sample(f"{name}/{at}.jpg", split, content) for at, split in enumerate(splits)] for name in names}
+    return {
+        name: [SampleImage(f"{name}/{at}.jpg", split, content) for at, split in enumerate(splits)] for name in names
+    }
 
 
-def a_preview() -> list[Draws]:
+def a_preview() -> list[AugmentedImage]:
     pixels = np.zeros((4, 32, 32, 1), np.uint8)
-    return [Draws("cat", "cat/1.jpg", pixels[0], pixels[1:])]
+    return [AugmentedImage("cat", "cat/1.jpg", pixels[0], pixels[1:])]
 
 
 def audit_page(folder: Path, audit: Audit, **more: object) -> str:

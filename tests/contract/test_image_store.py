@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.domain.ports import ImageStore
+from leeway.domain.stores import ImageStore
 from leeway.errors import DataError
 from leeway.stores.images import FolderImageStore
 from tiny_bundle import square

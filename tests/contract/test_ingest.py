@@ -2,17 +2,21 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from leeway.checks.policy import Policy
-from leeway.domain.records import Label
+from leeway.domain.records import Label, LabelPlan
+from leeway.epoch import Epoch
 from leeway.errors import ConflictError, DataError, ParamsError
-from leeway.monitor.enrol import enrol, read_reference, serving_since
-from leeway.monitor.night import Watch, close_labels, close_window, conclude, nights_due, plan_labels, run_checks
+from leeway.jobs.nightly import decide
+from leeway.monitor.enrol import enrol, read_reference
+from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks
 from leeway.predictions.ingest import Ingested, ingest
+from leeway.stores.images import FolderImageStore
 from leeway.stores.sql import SqlStore
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
 
@@ -30,17 +34,21 @@ def take(store: SqlStore, path: Path, *, strict: bool = False) -> Ingested:
     return ingest(store, "pets", path, columns={}, now=NOW, strict=strict)
 
 
-def morning(store: SqlStore, number: int) -> Watch:
+def morning(store: SqlStore, number: int) -> Epoch:
     """02:00 after night `number`, from 0."""
-    version = serving_since(store, store.versions("pets")[-1], now=NOW)
-    return Watch(store, Policy(), version, START + timedelta(days=number + 1, hours=2))
+    version = store.versions("pets")[-1]
+    serving = replace(version, serving_since=store.first_prediction_at("pets", version.version) or NOW)
+    images = FolderImageStore(Path("no images"))
+    return Epoch(serving, Policy(), store, images, START + timedelta(days=number + 1, hours=2))
 
 
-def decide_all(at: Watch) -> None:
-    for night in nights_due(at):
-        close_labels(at, night)
-        window = close_window(at, night)
-        conclude(at, window, run_checks(at, window))
+def decide_all(epoch: Epoch) -> None:
+    for night in nights_due(epoch):
+        decide(epoch, night)
+
+
+def given_count(store: SqlStore, plan: LabelPlan) -> int:
+    return sum(one.count for one in store.design(plan.id).given)
 
 
 # What goes in
@@ -246,7 +254,7 @@ def test_a_file_in_which_every_row_is_labelled_is_a_census_that_measures(pets: S
     assert told.census
     decide_all(morning(pets, 2))
     plans = pets.plans("pets", 1)
-    assert [(plan.id, plan.predictions, sum(one.count for one in plan.given)) for plan in plans] == [
+    assert [(plan.id, pets.design(plan.id).predictions, given_count(pets, plan)) for plan in plans] == [
         (f"pets/1/2026-03-0{day}/given", 200, 200) for day in (1, 2, 3)
     ]
     accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
@@ -258,7 +266,7 @@ def test_nobody_is_asked_about_a_night_that_came_labelled(pets: SqlStore, tmp_pa
     take(pets, write_log(tmp_path / "log.csv", answers(200, labelled=True)))
     at = morning(pets, 0)
     decide_all(at)
-    assert plan_labels(at, START.date()).draws == ()
+    assert plan_labels(at, START.date()).asked == 0
 
 
 def test_a_census_that_is_ingested_twice_is_applied_once(pets: SqlStore, tmp_path: Path) -> None:
@@ -282,7 +290,7 @@ def test_labels_that_come_after_their_night_was_measured_are_kept_and_measure_no
     take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
     decide_all(morning(pets, 1))
     assert pets.numbers_of_labels() == {"pets": 200}
-    assert sum(one.count for plan in pets.plans("pets", 1) for one in plan.given) == 100
+    assert sum(given_count(pets, plan) for plan in pets.plans("pets", 1)) == 100
 
 
 def test_a_night_of_labels_is_applied_once_also_if_the_run_dies_in_between(pets: SqlStore, tmp_path: Path) -> None:

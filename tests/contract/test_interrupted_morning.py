@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from leeway.monitor import night as watch
+from leeway.jobs.failures import Failures
+from leeway.jobs.nightly import look
 from leeway.stores.sql import SqlStore, open_store
-from production import POLICY, VERSION, label_all, live_morning, morning, send
+from production import VERSION, epoch_of, label_all, live_morning, send
 
 TILTED = (0.7, 0.15, 0.15)
 
 
-class InterruptedMorningError(Exception):
+class InterruptedMorning(BaseException):  # no error that a job could keep and go on
     """What a process that dies leaves undone."""
 
 
@@ -29,10 +30,10 @@ class Dying:
         def call(*arguments: Any, **named: Any) -> Any:
             self._left -= 1
             if self._left == 0 and not self._after:
-                raise InterruptedMorningError
+                raise InterruptedMorning
             answer = method(*arguments, **named)
             if self._left == 0:
-                raise InterruptedMorningError
+                raise InterruptedMorning
             return answer
 
         return call
@@ -44,7 +45,8 @@ def history(store: SqlStore) -> tuple[Any, ...]:
         store.windows("colours", 1),
         store.results("colours", 1),
         store.decisions("colours"),
-        store.plans("colours", 1),
+        plans := store.plans("colours", 1),
+        [(store.design(plan.id), store.draws(plan.id)) for plan in plans],
         store.pending_alerts(),
     )
 
@@ -75,15 +77,11 @@ def test_a_morning_that_dies_at_any_statement_and_runs_again_ends_the_same(tmp_p
         store = open_store(f"sqlite:///{path}")
         try:
             live_morning(Dying(store, died + 1, after=after), 6)
-        except InterruptedMorningError:
+        except InterruptedMorning:
             died += 1
-            at = watch.Watch(store, POLICY, VERSION, morning(6))
-            for due in watch.nights_due(at):
-                watch.close_labels(at, due)
-                window = watch.close_window(at, due)
-                watch.conclude(at, window, watch.run_checks(at, window))
-            for decided in watch.nights_to_plan(at):
-                watch.plan_labels(at, decided)
+            failures = Failures()
+            look(epoch_of(store, 6), failures)
+            assert failures.errors == []
             assert history(store) == expected, f"died at call {died}"
             store.close()
             path.unlink()

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from leeway.errors import DataError, WorkspaceError
-from leeway.labels.files import Answers, Finding, Task, export_tasks, read_answers
+from leeway.labels.files import AnswerFile, LabelProblem, Task, export_tasks, read_answers
 
 CLASSES = ("cat", "Bär, braun", 'a "quoted" <one> & more', "two\nlines", "=cmd()", "'quote", "7", "$5")
 IDS = ("=1+1", "+x", "-x", "@x", "'x", "'=1+1", " =x", "007", "1e5", "2026-03-01", "12345678901234567890", "a;=b%3B",
@@ -70,13 +70,13 @@ def studio_task(prediction_id: str, *annotations: object, number: int = 1) -> di
     return {"id": number, "data": {"prediction_id": prediction_id}, "annotations": list(annotations)}
 
 
-def read(path: Path, known: Iterable[str] = ("p1", "p2", "p3"), classes: Sequence[str] = CLASSES) -> Answers:
+def read(path: Path, known: Iterable[str] = ("p1", "p2", "p3"), classes: Sequence[str] = CLASSES) -> AnswerFile:
     return read_answers(path, classes=classes, known=list(known), labeler="ann")
 
 
 @pytest.fixture
-def read_csv(tmp_path: Path) -> Callable[[str], Answers]:
-    def given(text: str) -> Answers:
+def read_csv(tmp_path: Path) -> Callable[[str], AnswerFile]:
+    def given(text: str) -> AnswerFile:
         (tmp_path / "labels.csv").write_bytes(text.encode())
         return read(tmp_path / "labels.csv")
 
@@ -84,15 +84,15 @@ def read_csv(tmp_path: Path) -> Callable[[str], Answers]:
 
 
 @pytest.fixture
-def read_json(tmp_path: Path) -> Callable[[object], Answers]:
-    def given(content: object) -> Answers:
+def read_json(tmp_path: Path) -> Callable[[object], AnswerFile]:
+    def given(content: object) -> AnswerFile:
         (tmp_path / "export.json").write_text(json.dumps(content))
         return read(tmp_path / "export.json")
 
     return given
 
 
-def said(answers: Answers) -> list[tuple[str, str, str]]:
+def said(answers: AnswerFile) -> list[tuple[str, str, str]]:
     return [(one.prediction_id, one.label, one.labeler) for one in answers.answers]
 
 
@@ -142,7 +142,7 @@ def test_a_thousand_tasks_come_back_through_label_studio(thousand: tuple[Path, l
 def test_an_untouched_export_is_unanswered(thousand: tuple[Path, list[str]]) -> None:
     folder, ids = thousand
     for name in ("labels.csv", "label_studio.json"):
-        assert read(folder / name, ids) == Answers((), (), 1000)
+        assert read(folder / name, ids) == AnswerFile((), (), 1000)
 
 
 def test_an_image_that_answers_name_is_never_opened(tmp_path: Path) -> None:
@@ -233,13 +233,13 @@ def test_the_models_answer_where_asked_for_and_never_read_as_a_label(tmp_path: P
     assert (first["score"], first["result"][0]["value"]) == (0.75, {"choices": ["=cmd()"]})
     assert "score" not in second
     for name in ("labels.csv", "label_studio.json"):
-        assert read(tmp_path / "out" / name) == Answers((), (), 2)
+        assert read(tmp_path / "out" / name) == AnswerFile((), (), 2)
 
 
 def test_nothing_to_label_is_an_export_too(tmp_path: Path) -> None:
     export_tasks(tmp_path / "deep" / "out", [], classes=CLASSES)
-    assert read(tmp_path / "deep" / "out" / "labels.csv") == Answers((), (), 0)
-    assert read(tmp_path / "deep" / "out" / "label_studio.json") == Answers((), (), 0)
+    assert read(tmp_path / "deep" / "out" / "labels.csv") == AnswerFile((), (), 0)
+    assert read(tmp_path / "deep" / "out" / "label_studio.json") == AnswerFile((), (), 0)
 
 
 # A folder that is complete or not there
@@ -292,7 +292,9 @@ def test_the_folder_has_its_name_only_when_all_is_written(tmp_path: Path, monkey
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("separator", [",", ";"])
-def test_reads_what_spreadsheets_write(read_csv: Callable[[str], Answers], mark: str, end: str, separator: str) -> None:
+def test_reads_what_spreadsheets_write(
+    read_csv: Callable[[str], AnswerFile], mark: str, end: str, separator: str
+) -> None:
     lines = (("Label", " prediction_id ", "note"), ('"Bär, braun"', "p1", '"a;b"'), ("", "p2", ""), ("", "", ""))
     answers = read_csv(mark + end.join(separator.join(line) for line in lines) + end)
     assert said(answers) == [("p1", "Bär, braun", "ann")]
@@ -301,7 +303,7 @@ def test_reads_what_spreadsheets_write(read_csv: Callable[[str], Answers], mark:
 
 
 @pytest.mark.parametrize("typed", ["Ba\u0308r, braun", " Bär,  braun ", "B\u00e4r, braun"])
-def test_the_same_name_written_otherwise_is_the_class(read_csv: Callable[[str], Answers], typed: str) -> None:
+def test_the_same_name_written_otherwise_is_the_class(read_csv: Callable[[str], AnswerFile], typed: str) -> None:
     assert said(read_csv(f'prediction_id,label\np1,"{typed}"\np2,"two\r\nlines"\n')) == [
         ("p1", "Bär, braun", "ann"), ("p2", "two\nlines", "ann")
     ]  # fmt: skip
@@ -319,20 +321,20 @@ FINDINGS = {
 
 
 @pytest.mark.parametrize("line", FINDINGS)
-def test_a_bad_line_is_a_finding_and_the_rest_goes_in(read_csv: Callable[[str], Answers], line: str) -> None:
+def test_a_bad_line_is_a_finding_and_the_rest_goes_in(read_csv: Callable[[str], AnswerFile], line: str) -> None:
     answers = read_csv(f'prediction_id,label,labeler\np2,"two\nlines",bob\n{line}\np3,cat,\n')
     assert said(answers) == [("p2", "two\nlines", "bob"), ("p3", "cat", "ann")]
-    assert answers.findings == (Finding("line 4", FINDINGS[line]),)
+    assert answers.findings == (LabelProblem("line 4", FINDINGS[line]),)
 
 
-def test_of_two_answers_of_one_person_none_is_taken(read_csv: Callable[[str], Answers]) -> None:
+def test_of_two_answers_of_one_person_none_is_taken(read_csv: Callable[[str], AnswerFile]) -> None:
     answers = read_csv("prediction_id,label,labeler\np1,cat,ann\np2,cat,\np1,7,\np1,cat,bob\n")
     assert said(answers) == [("p2", "cat", "ann"), ("p1", "cat", "bob")]
     problem = "prediction 'p1': ann says '7' here and 'cat' at line 2; none is taken: leave one"
-    assert answers.findings == (Finding("line 4", problem),)
+    assert answers.findings == (LabelProblem("line 4", problem),)
 
 
-def test_the_same_answer_twice_is_one_and_two_people_are_two(read_csv: Callable[[str], Answers]) -> None:
+def test_the_same_answer_twice_is_one_and_two_people_are_two(read_csv: Callable[[str], AnswerFile]) -> None:
     answers = read_csv("prediction_id,label,labeler\np1,cat,ann\np1,cat,\np1,7,bob\np1,,eve\np3,,\n")
     assert said(answers) == [("p1", "cat", "ann"), ("p1", "7", "bob")]
     assert (answers.findings, answers.unanswered) == ((), 1)  # p1 is answered, though not by eve
@@ -341,7 +343,7 @@ def test_the_same_answer_twice_is_one_and_two_people_are_two(read_csv: Callable[
 # Reading a Label Studio export
 
 
-def test_reads_who_and_when(read_json: Callable[[object], Answers]) -> None:
+def test_reads_who_and_when(read_json: Callable[[object], AnswerFile]) -> None:
     annotations = [
         annotation("cat", by=7, created_at="2026-03-02T11:30:00.500000+01:00"),
         annotation("7", by={"id": 3, "email": "bob@x"}, created_at="2026-03-02T10:30:00.500000Z"),
@@ -355,9 +357,11 @@ def test_reads_who_and_when(read_json: Callable[[object], Answers]) -> None:
     assert {one.place for one in answers.answers} == {"task 41"}
 
 
-def test_cancelled_and_empty_annotations_are_unanswered(read_json: Callable[[object], Answers]) -> None:
+def test_cancelled_and_empty_annotations_are_unanswered(read_json: Callable[[object], AnswerFile]) -> None:
     cancelled, empty = annotation("cat", was_cancelled=True), annotation()
-    assert read_json([studio_task("p1", cancelled), studio_task("p2", empty), studio_task("p3")]) == Answers((), (), 3)
+    assert read_json([studio_task("p1", cancelled), studio_task("p2", empty), studio_task("p3")]) == AnswerFile(
+        (), (), 3
+    )
     assert said(read_json([studio_task("p1", cancelled, annotation("cat"))])) == [("p1", "cat", "7")]
 
 
@@ -376,7 +380,7 @@ BAD_TASKS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(BAD_TASKS)))
-def test_a_bad_task_is_a_finding_and_the_rest_goes_in(read_json: Callable[[object], Answers], number: int) -> None:
+def test_a_bad_task_is_a_finding_and_the_rest_goes_in(read_json: Callable[[object], AnswerFile], number: int) -> None:
     content, problem = BAD_TASKS[number]
     answers = read_json([content, studio_task("p2", annotation("cat", by="bob"), number=6)])
     assert said(answers) == [("p2", "cat", "bob")]
@@ -384,13 +388,13 @@ def test_a_bad_task_is_a_finding_and_the_rest_goes_in(read_json: Callable[[objec
     assert problem in answers.findings[0].problem
 
 
-def test_of_one_answer_given_twice_the_earlier_counts(read_json: Callable[[object], Answers]) -> None:
+def test_of_one_answer_given_twice_the_earlier_counts(read_json: Callable[[object], AnswerFile]) -> None:
     later = annotation("cat", created_at="2026-03-05T00:00:00Z")
     answers = read_json([studio_task("p1", later, annotation("cat"), annotation("cat", created_at=None))])
     assert [one.labelled_at for one in answers.answers] == [WHEN]
 
 
-def test_reads_json_min(read_json: Callable[[object], Answers]) -> None:
+def test_reads_json_min(read_json: Callable[[object], AnswerFile]) -> None:
     one = {"id": 1, "image": "images/1.png", "plan_id": "a", "prediction_id": "p1", "created_at": WHEN.isoformat()}
     answers = read_json(
         [
@@ -402,7 +406,7 @@ def test_reads_json_min(read_json: Callable[[object], Answers]) -> None:
     )
     assert said(answers) == [("p1", "cat", "7"), ("p1", "7", "bob@x")]
     assert answers.answers[0].labelled_at == WHEN
-    assert answers.findings == (Finding("task 3", "2 classes chosen ('cat', '7'); choose one"),)
+    assert answers.findings == (LabelProblem("task 3", "2 classes chosen ('cat', '7'); choose one"),)
     assert answers.unanswered == 1
 
 
@@ -427,7 +431,7 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("number", range(len(NO_FILES)))
-def test_a_file_that_is_none_is_an_error_that_says_why(read_csv: Callable[[str], Answers], number: int) -> None:
+def test_a_file_that_is_none_is_an_error_that_says_why(read_csv: Callable[[str], AnswerFile], number: int) -> None:
     text, reason = list(NO_FILES.items())[number]
     with pytest.raises(DataError, match=f"labels.csv: .*{reason}"):
         read_csv(text)

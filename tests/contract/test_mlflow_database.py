@@ -58,6 +58,7 @@ def open_as_mlflow_does(address: str, drop: int) -> None:
 
 def end_at_statement(statement: int, number: int, *, kind: str = "") -> None:
     left = [statement]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 
     @sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute")
     def count(_: object, __: object, sql: str, *___: object) -> None:

@@ -22,15 +22,16 @@ from leeway.domain.night_view import (
     Confusion,
     EvidencePath,
     EvidencePoint,
-    Interval,
-    Latency,
     NightPage,
     Picture,
+    ServedLatency,
+    ShareInterval,
 )
 from leeway.domain.records import Action, CheckResult, Decision, Status
 from leeway.errors import WorkspaceError
-from leeway.pages.charts import accuracy_chart, confidence_chart, edge_text, evidence_chart, number_text
+from leeway.pages.charts import accuracy_chart, confidence_chart, edge_text, evidence_chart
 from leeway.pages.night import SIDE, standing, thumbnail, write_night_page
+from leeway.pages.words import number_text
 from tiny_bundle import square
 
 NIGHT = date(2026, 3, 10)
@@ -41,7 +42,7 @@ VOID = {"meta", "img", "br", "input", "link", "hr"}
 
 def page(**changed: object) -> NightPage:
     nights = [NIGHT - timedelta(days=back) for back in range(9, -1, -1)]
-    estimate = Interval(0.921, 0.88, 0.95, 140)
+    estimate = ShareInterval(0.921, 0.88, 0.95, 140)
     statuses = [Status.NO_VERDICT, *[Status.QUIET] * 8, Status.FIRED]
     values = [None, *(10.0**at for at in range(-4, 4)), 1e60]
     path = tuple(
@@ -70,11 +71,11 @@ def page(**changed: object) -> NightPage:
         accuracies=tuple(AccuracyPoint(night, estimate if at else None, 0.9) for at, night in enumerate(nights)),
         labelled_nights=tuple(nights[2:-1]),
         plain_mean=0.915,
-        class_rows=(row("cat", recall=Interval(0.5, 0.3, 0.7, 20)), row("dog", recall=None)),
+        class_rows=(row("cat", recall=ShareInterval(0.5, 0.3, 0.7, 20)), row("dog", recall=None)),
         confusion=Confusion(("cat", "dog"), ((10, 10), (0, 30)), items=50, hidden=0),
         mix=ClassMix("the reference", (ClassShare("cat", 0.5, 0.6), ClassShare("dog", 0.5, 0.4)), hidden=0),
         confidence=ConfidenceBins((0.5, 0.9, 0.99), (100, 200, 300, 634), (10, 20, 30, 40)),
-        latency=Latency(3.2, 41.7, 1200),
+        latency=ServedLatency(3.2, 41.7, 1200),
         errors=(picture("e1", said="dog", label="cat"),),
         unsure=(picture("u1", confidence=0.31),),
         unlike=(),
@@ -82,8 +83,8 @@ def page(**changed: object) -> NightPage:
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
-def row(name: str, *, recall: Interval | None, precision: Interval | None = None) -> ClassRow:
-    return ClassRow(name, 20, recall, precision, Interval(0.01, 0.0, 0.03, 90), 0.8, 0.85)
+def row(name: str, *, recall: ShareInterval | None, precision: ShareInterval | None = None) -> ClassRow:
+    return ClassRow(name, 20, recall, precision, ShareInterval(0.01, 0.0, 0.03, 90), 0.8, 0.85)
 
 
 def picture(
@@ -252,7 +253,7 @@ def test_a_page_of_a_thousand_classes_shows_fifty_rows_and_says_what_is_left_out
     noise = random.Random(1)
     large = page(
         classes=1000,
-        class_rows=tuple(row(name, recall=Interval(0.5, 0.2, 0.8, 10)) for name in names),
+        class_rows=tuple(row(name, recall=ShareInterval(0.5, 0.2, 0.8, 10)) for name in names),
         confusion=Confusion(tuple(names[:20]), ((5,) * 20,) * 20, items=4000, hidden=980),
         mix=ClassMix("the reference", tuple(ClassShare(name, 0.001, 0.002) for name in names[:30]), hidden=970),
         errors=tuple(
@@ -270,7 +271,7 @@ def test_a_page_of_a_thousand_classes_shows_fifty_rows_and_says_what_is_left_out
 def test_a_year_of_nights_stays_small(tmp_path: Path) -> None:
     nights = [NIGHT - timedelta(days=back) for back in range(364, -1, -1)]
     path = tuple(EvidencePoint(night, Status.QUIET, 1.5, 18_250.0) for night in nights)
-    accuracies = tuple(AccuracyPoint(night, Interval(0.95, 0.9, 0.98, 140), 0.9) for night in nights)
+    accuracies = tuple(AccuracyPoint(night, ShareInterval(0.95, 0.9, 0.98, 140), 0.9) for night in nights)
     html = drawn(tmp_path, page(evidence=tuple(EvidencePath(name, path) for name in CHECKS), accuracies=accuracies))
     assert len(html) < 150_000
 
@@ -287,7 +288,7 @@ def test_evidence_is_drawn_from_bottom_to_top_and_what_lies_beyond_is_told() -> 
 
 
 def test_a_gap_in_the_estimates_is_a_gap_in_the_line() -> None:
-    known = AccuracyPoint(NIGHT, Interval(0.9, 0.8, 0.95, 20), 0.9)
+    known = AccuracyPoint(NIGHT, ShareInterval(0.9, 0.8, 0.95, 20), 0.9)
     points = [replace(known, night=NIGHT + timedelta(days=at)) for at in range(5)]
     points[2] = replace(points[2], accuracy=None)
     chart = accuracy_chart(points, {}, plain_mean=None)
@@ -315,7 +316,12 @@ def test_numbers_are_written_to_be_read(number: float, told: str) -> None:
 
 
 def test_an_interval_beside_its_floor_is_under_over_or_neither() -> None:
-    found = [Interval(0.5, 0.3, 0.7, 20), Interval(0.79, 0.6, 0.9, 20), Interval(0.95, 0.8, 0.99, 20), None]
+    found = [
+        ShareInterval(0.5, 0.3, 0.7, 20),
+        ShareInterval(0.79, 0.6, 0.9, 20),
+        ShareInterval(0.95, 0.8, 0.99, 20),
+        None,
+    ]
     told = [standing(row("cat", recall=one), recall=True) for one in found]
     assert told == ["under", "unclear", "over", "unknown"]
 

@@ -33,6 +33,11 @@ ARGUMENTS: dict[str, Any] = {
     "picks": [Pick("dog", 1, "door", 2), Pick("cat", 0, None, 0)],
     "plan_id": "pets-plan-3",
     "key": "pets/1/2025-03-01",
+    "nights": [NIGHT],
+    "check": "accuracy",
+    "since": NIGHT,
+    "purpose": "measure",
+    "only": None,
 }
 ALLOWED = {
     "first_prediction_at": "min() of the index's next column: both databases read its first entry",
@@ -151,10 +156,10 @@ def fill(url: str) -> None:
                 names = [f"{model}-{number}-{place}" for place in range(PREDICTIONS)]
                 store.record_columns(model, [(1, columns(names, number))], received_at=CLOSED)
                 if model == "pets":
-                    store.record_plan(plan(f"pets-plan-{number}", names[:DRAWN], night=NIGHT + timedelta(days=number)))
+                    store.record_plan(*plan(f"pets-plan-{number}", names[:DRAWN], night=NIGHT + timedelta(days=number)))
                     store.close_plan(f"pets-plan-{number}", closed_at=CLOSED)
                 store.record_labels([label(one) for one in names[:DRAWN]])
-        store.record_plan(plan("open", [f"pets-1-{place}" for place in range(50, 60)], night=END.date()))
+        store.record_plan(*plan("open", [f"pets-1-{place}" for place in range(50, 60)], night=END.date()))
 
 
 def columns(names: list[str], night: int) -> PredictionColumns:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from leeway import cli
 from leeway.adapters.mlflow.registry import open_registry
+from leeway.cli.app import app
 from leeway.jobs.init import init_workspace
 from leeway.stages import gather, prepare
 from leeway.stores.sql import open_store
@@ -123,7 +124,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_every_command_is_known_to_read_or_to_write() -> None:
-    assert set(commands(typer.main.get_command(cli.app))) == READERS.keys() | WRITERS
+    assert set(commands(typer.main.get_command(app))) == READERS.keys() | WRITERS
     assert not READERS.keys() & WRITERS
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from leeway.checks.windows import count_window
-from leeway.domain.ports import Store
 from leeway.domain.records import WindowCounts
+from leeway.domain.stores import Store
 from leeway.errors import ConflictError, StoreError
 from leeway.stores.sql import SqlStore, open_store
 from store_records import (

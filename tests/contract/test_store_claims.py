@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from leeway.domain.ports import Store
 from leeway.domain.records import Decision, DecisionState
+from leeway.domain.stores import Store
 from leeway.errors import StoreError
 from leeway.stores.sql import SqlStore, open_store
 from leeway.stores.tables import decisions

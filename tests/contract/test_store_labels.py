@@ -16,26 +16,30 @@ from store_records import ALERT, CLOSED, NIGHT, START, label, plan, recorded, so
 
 def test_gives_plans_back_with_their_draws_in_order(store: SqlStore) -> None:
     recorded(store, "a", "b")
-    later, first = plan("x", ["b", "a", "b"], night=NIGHT + timedelta(days=1)), plan("y", [])
-    assert store.record_plan(later)
-    assert store.record_plan(first)
-    assert not store.record_plan(replace(later, draws=()))
+    later, design, drawn = plan("x", ["b", "a", "b"], night=NIGHT + timedelta(days=1))
+    first, *_ = plan("y", [])
+    assert store.record_plan(later, design, drawn)
+    assert store.record_plan(first, design)
+    assert not store.record_plan(later, design)
+    assert store.design("x") == design
     assert store.plans("pets", 1) == [first, later]
+    assert store.draws("x") == drawn
+    assert store.draws("y") == []
     assert store.plans("pets", 2) == []
 
 
 def test_the_first_closing_of_a_plan_stands(store: SqlStore) -> None:
-    store.record_plan(plan("x", []))
+    store.record_plan(*plan("x", []))
     store.close_plan("x", closed_at=CLOSED)
     store.close_plan("x", closed_at=CLOSED + timedelta(days=1))
-    assert store.plans("pets", 1) == [replace(plan("x", []), closed_at=CLOSED)]
+    assert store.plans("pets", 1) == [replace(plan("x", [])[0], closed_at=CLOSED)]
     with pytest.raises(StoreError, match="'z' is not among the label plans"):
         store.close_plan("z", closed_at=CLOSED)
 
 
 def test_refuses_a_plan_that_draws_an_unknown_prediction(store: SqlStore) -> None:
     with pytest.raises(StoreError, match="refused"):
-        store.record_plan(plan("x", ["nobody"]))
+        store.record_plan(*plan("x", ["nobody"]))
     assert store.plans("pets", 1) == []
 
 
@@ -88,8 +92,9 @@ def test_finds_the_first_label_that_came_with_a_draw_probability(store: SqlStore
     recorded(store, "no chance", occurred_at=START)
     store.record_labels([label("no chance")])
     assert first_given(store, database_url) == [START + timedelta(hours=3)] * 3
-    taken = replace(plan("x", []), id="pets/1/given")
-    store.record_given(taken, start=START, end=START + timedelta(hours=4))
+    made, design, _ = plan("x", [])
+    taken = replace(made, id="pets/1/given")
+    store.record_given(taken, design, start=START, end=START + timedelta(hours=4))
     assert first_given(store, database_url) == [START + timedelta(hours=4)] * 3
 
 
@@ -113,9 +118,9 @@ def record_given(store: SqlStore, model: str, names: list[str], occurred_at: str
 
 def test_queues_each_unlabelled_prediction_of_open_plans_once(store: SqlStore) -> None:
     a, b, c, _, _ = recorded(store, "a", "b", "c", "labelled", "closed")
-    store.record_plan(plan("later", ["c", "a"], night=NIGHT + timedelta(days=1), purpose="gate"))
-    store.record_plan(plan("first", ["b", "labelled", "a", "b"]))
-    store.record_plan(plan("over", ["closed"]))
+    store.record_plan(*plan("later", ["c", "a"], night=NIGHT + timedelta(days=1), purpose="gate"))
+    store.record_plan(*plan("first", ["b", "labelled", "a", "b"]))
+    store.record_plan(*plan("over", ["closed"]))
     store.close_plan("over", closed_at=CLOSED)
     store.record_labels([label("labelled")])
     assert store.label_queue("pets") == [("first", b), ("first", a), ("later", c)]
@@ -124,12 +129,12 @@ def test_queues_each_unlabelled_prediction_of_open_plans_once(store: SqlStore) -
 
 def test_an_item_drawn_twice_is_answered_twice(store: SqlStore) -> None:
     recorded(store, "a", "b", "c")
-    made = plan("x", ["b", "a", "b", "c"])
-    store.record_plan(made)
+    made, design, drawn = plan("x", ["b", "a", "b", "c"])
+    store.record_plan(made, design, drawn)
     store.record_labels([label("b", "cat"), label("a"), label("b", "ship", labeler="bob", minute=-1)])
 
     def answer(at: int, said: str) -> LabelledDraw:
-        return LabelledDraw(made.draws[at], NIGHT, "dog", said, group="thing-1", image="ab" * 32, slice="door")
+        return LabelledDraw(drawn[at], NIGHT, "dog", said, group="thing-1", image="ab" * 32, slice="door")
 
     assert store.labelled_draws("x") == [answer(0, "ship"), answer(1, "dog"), answer(2, "ship")]
 

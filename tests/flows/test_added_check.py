@@ -58,7 +58,7 @@ class Crowd(ParamsModel):
 LEEWAY = """
 import sys, leeway.checks
 leeway.checks.__path__.append(sys.argv.pop(1))
-from leeway.cli.app import main
+from leeway.cli import main
 main()
 """
 
@@ -115,7 +115,7 @@ def test_a_check_in_one_file_is_set_by_the_policy_run_stored_and_shown(pets: Pat
     again = monitored(pets, "2026-03-03T02:00:00")
     assert (again["decided_now"], again["checks"]) == (False, night["checks"])
     assert "crowd fired" in leeway(pets, "status")
-    [page] = [Path(path).read_text() for path in night["pages"] if "evidently" not in path]
+    *_, page = [Path(path).read_text() for path in night["pages"] if "evidently" not in path]
     assert re.search(r"▲ fired</span></td><td class=\"name\">crowd</td><td>300 predictions, 250 at most", page)
     path = page.partition("<h3>crowd</h3>")[2].partition("</figure>")[0]
     assert path.count('class="dot fired"') == 2

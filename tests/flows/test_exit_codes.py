@@ -14,24 +14,20 @@ from typing import Any
 
 import pytest
 import typer.main
-import yaml
 
-from leeway import cli
-from leeway.adapters.mlflow.registry import open_registry
-from leeway.evaluation.checklist import Checklist, Item, write_checklist
-from leeway.jobs.init import init_workspace
+from leeway.cli.app import app
+from leeway.jobs import epochs
 from leeway.monitor import overview
+from leeway.release import retrain
 from leeway.settings import Settings
-from leeway.stages import gather, prepare
 from leeway.stores.sql import open_store
 from leeway.workspace import open_workspace
-from prediction_logs import answers, reference, write_log
+from made_workspace import make_workspace, registry
 from processes import BIN, environment
-from tiny_bundle import COLOURS, square, write_tiny_bundle
+from tiny_bundle import write_tiny_bundle
 
 Leeway = Callable[..., tuple[int, str, str]]
 README = (Path(__file__).parents[2] / "README.md").read_text()
-NOTHING_TO_RUN = "stages:\n  train:\n    cmd: 'true'\n"  # the bundle on disk is what a retraining made
 
 
 def commands(group: Any, name: str = "leeway") -> Iterator[str]:
@@ -43,7 +39,7 @@ def commands(group: Any, name: str = "leeway") -> Iterator[str]:
             yield f"{name} {word}"
 
 
-COMMANDS = sorted(commands(typer.main.get_command(cli.app)))
+COMMANDS = sorted(commands(typer.main.get_command(app)))
 TABLE = README.partition("| command | 0 | 1 |\n")[2].partition("\n\n")[0]
 ROWS = {row[0]: row[1:] for row in re.findall(r"^\| `(leeway [a-z -]+)` \| (.+?) \|(.*)\|$", TABLE, re.MULTILINE)}
 
@@ -72,17 +68,14 @@ def with_another_bundle(folder: Path) -> None:
 
 def with_a_retraining_at_work(folder: Path) -> None:
     with open_workspace(Settings(workspace=folder, model="colours").resolved()) as workspace:
-        now = datetime.now(UTC)
-        champion = workspace.champion(now)
-        assert workspace.claim(workspace.request(champion, asked_by="hand", now=now).key, champion, now=now)
+        champion = epochs.champion(workspace, datetime.now(UTC))
+        assert retrain.claim(champion, retrain.request(champion, asked_by="hand").key)
 
 
 def with_a_previous_version(folder: Path) -> None:
     with_another_bundle(folder)
     version = registry(folder).register(folder / "models" / "bundle", model="colours", tags={})
     registry(folder).set_alias("colours", "previous", version)
-    with open_workspace(Settings(workspace=folder, model="colours").resolved()) as workspace:
-        assert workspace.version(version)
 
 
 def without_dataset(folder: Path) -> None:
@@ -91,10 +84,6 @@ def without_dataset(folder: Path) -> None:
 
 def without_bundle(folder: Path) -> None:
     shutil.rmtree(folder / "models" / "bundle")
-
-
-def registry(folder: Path) -> Any:
-    return open_registry(f"sqlite:///{folder / '.leeway' / 'mlflow.db'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,55 +165,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a dataset, a champion, and a watched model `pets` whose labels are asked for."""
-    folder = tmp_path_factory.mktemp("codes") / "colours"
-    init_workspace(folder)
-    (folder / "empty").mkdir()
-    for name in COLOURS:
-        (folder / "photos" / name).mkdir(parents=True)
-        for shade in range(20):
-            (folder / "photos" / name / f"{shade:02d}.png").write_bytes(square(name, shade=shade))
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["data"]["source"] = {"kind": "folder", "path": "photos"}
-    params["data"]["split"] |= {"val": 0.15, "test": 0.15}
-    params["data"]["near_duplicates"]["max_distance"] = None
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr("sys.argv", ["gather"])
-        assert (gather.main(), prepare.main()) == (0, 0)
-    (folder / "dvc.yaml").write_text(NOTHING_TO_RUN)
-    digest = write_tiny_bundle(folder / "models" / "bundle")
-    write_checklist(Checklist(digest, (Item("weights loaded", "pass", "ok"),)), folder / "reports" / "checklist.json")
-    registry(folder).register(folder / "models" / "bundle", model="colours", tags={})
-    registry(folder).set_alias("colours", "champion", 1)
-    write_files(folder)
-    for line in (
-        "watch init pets --reference reference.csv",
-        "ingest log.csv --model pets",
-        "monitor --model pets --as-of 2026-03-10",
-    ):
-        run = [BIN / "leeway", *line.split()]
-        subprocess.run(run, cwd=folder, env=environment(folder), check=True, capture_output=True)
-    return folder
-
-
-def write_files(folder: Path) -> None:
-    """Logs and answers of the watched model, good and bad, and corrections of the dataset."""
-    rows = answers(300, nights=9)
-    reference(folder / "reference.csv")
-    write_log(folder / "log.csv", [*rows, *answers(300, nights=3, first=9, mix=(0.9, 0.05, 0.05), name="q")])
-    bad = [{**row, "confidence": "1.5"} for row in answers(5, name="bad", labelled=True)]
-    write_log(folder / "bad.csv", bad)
-    write_log(folder / "partly_bad.csv", [*bad, *answers(20, name="good", labelled=True)])
-    write_log(folder / "new.csv", answers(7, name="new"))
-    write_log(folder / "changed.csv", [{**row, "slice": "elsewhere"} for row in rows[:5]])
-    known = rows[0]["prediction_id"]
-    (folder / "answers.csv").write_text(f"prediction_id,label\n{known},cat\nnobody,cat\n")
-    (folder / "unanswered.csv").write_text(f"prediction_id,label\n{known},\n")
-    (folder / "refused.csv").write_text(f"prediction_id,label\n{known},horse\nnobody,cat\n")
-    (folder / "relabelled.csv").write_text("origin,new_label\nred/07.png,green\n")
-    (folder / "no_class.csv").write_text("origin,new_label\nred/07.png,gren\nred/08.png,green\n")
+    return make_workspace(tmp_path_factory.mktemp("codes") / "colours")
 
 
 @pytest.fixture
@@ -274,11 +215,16 @@ def test_a_refusal_gives_the_reasons_of_the_gate(workspace: Path, leeway: Leeway
 
 
 def test_a_bug_is_not_taken_for_a_refusal(workspace: Path, leeway: Leeway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(overview, "overview")
+    monkeypatch.delattr(overview, "champion_overview")
     code, _, err = leeway(workspace, "status")
     assert code == 70
     assert "Traceback" in err
     assert "ImportError" in err
+
+
+def heed_interrupts() -> None:
+    """Whoever runs the tests in the background ignores them, and a child would, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_ctrl_c_is_told_in_one_line(workspace: Path) -> None:
@@ -286,7 +232,13 @@ def test_ctrl_c_is_told_in_one_line(workspace: Path) -> None:
     os.mkfifo(workspace / "endless.csv")
     command = [BIN / "leeway", "ingest", "endless.csv", "--model", "pets"]
     process = subprocess.Popen(
-        command, cwd=workspace, env=environment(workspace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=workspace,
+        env=environment(workspace),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     with (workspace / "endless.csv").open("wb"):  # opens when the command reads
         process.send_signal(signal.SIGINT)

@@ -81,7 +81,7 @@ def test_in_the_flow_too_neither_a_broken_model_nor_a_page_stops_a_decision(work
     assert "acuracy" in flow.stderr.splitlines()[-1]
     decisions, _, plans = concluded(workspace)
     assert [one.action for one in decisions] == [Action.NOTHING] * 3 + [Action.MORE_LABELS]
-    assert [len(one.draws) > 0 for one in plans] == [True] * 4
+    assert [one.asked > 0 for one in plans] == [True] * 4
 
 
 def test_schedules_are_refused_without_a_server_and_the_message_says_how_to_start_one(workspace: Path) -> None:

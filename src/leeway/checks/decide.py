@@ -22,7 +22,7 @@ UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class Past:
     """What happened before tonight, as the store has it."""
 
     decisions: Sequence[Decision] = ()  # of this model, all versions, in order
@@ -34,7 +34,7 @@ class History:
 
 def decide(
     results: Sequence[CheckResult],
-    history: History,
+    history: Past,
     policy: Policy,
     *,
     version: ModelVersion,
@@ -73,7 +73,7 @@ def decide(
 
 def _conclude(
     results: Sequence[CheckResult],
-    history: History,
+    history: Past,
     policy: Policy,
     *,
     version: ModelVersion,
@@ -102,7 +102,7 @@ def _conclude(
 def _after_burst(
     alarm: Decision,
     by_night: Sequence[tuple[date, CheckResult]],
-    history: History,
+    history: Past,
     policy: Policy,
     *,
     version: ModelVersion,

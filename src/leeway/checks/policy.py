@@ -172,6 +172,11 @@ class Policy(_Checked):
         """The check of this class, with the settings it has here."""
         return cast(C, self.checks[kind.name])
 
+    @cached_property
+    def alarming(self) -> frozenset[str]:
+        """Names of the checks that may alarm: those with a part of the false-alarm budget."""
+        return frozenset(name for name, check in self.checks.items() if check.budget_share)
+
     def alpha(self, check: Check) -> float:
         """Probability that this check alarms falsely within 365 nights."""
         return self.false_alarm_probability_per_year * check.budget_share

@@ -71,11 +71,19 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or em
 @app.command()
 def status() -> None:
     """Show every watched model, the worst first: last night's results, open decisions, label queue."""
-    from leeway.monitor.overview import overview
+    from leeway.jobs.epochs import find_champion
+    from leeway.monitor.fleet import trains
+    from leeway.monitor.overview import champion_overview, fleet_overview, without_champion
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        print(overview(workspace, now=datetime.now(UTC)))
+        now = datetime.now(UTC)
+        parts = [fleet_overview(workspace.fleet, now)]
+        if trains(workspace.settings):
+            champion = find_champion(workspace, now)
+            aliases = workspace.registry.aliases(workspace.model)
+            parts.append(champion_overview(champion, aliases) if champion else without_champion(workspace.model))
+    print("\n\n".join(part for part in parts if part))
 
 
 @app.command()
@@ -91,44 +99,36 @@ def monitor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the screen.")] = False,
 ) -> None:
     """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
-    from leeway.jobs.failures import Failures
-    from leeway.jobs.nightly import as_object, live_through, pages_text, screen, watches
-    from leeway.monitor import night as watch
+    from leeway.cli.screens import as_object, pages_text, screen
+    from leeway.jobs.nightly import nightly
     from leeway.workspace import open_workspace
 
-    mornings, failures = [], Failures()
-    logging.getLogger("leeway.watch").setLevel(logging.WARNING)  # the screen says it
+    logging.getLogger("leeway.monitor").setLevel(logging.WARNING)  # the screen says it
     with redirect_stdout(sys.stderr) if as_json else nullcontext(), open_workspace() as workspace:
         now = _moment(as_of)
-        looked_at = watches(workspace, now, failures, model)
-        for at in looked_at:
-            mornings.append(live_through(at, failures))
-            if mornings[-1] and not as_json:
-                print(screen(mornings[-1]))
-        with failures.kept("alerts"):
-            workspace.deliver_alerts(now=now)
-        requests = []
-        with failures.kept("retraining requests"):
-            requests = watch.request_retraining(workspace.store, workspace.model, workspace.trigger)
-        pages = [workspace.draw_pages(at) for at in looked_at]
-        print(*map(pages_text, filter(None, pages)), sep="\n", end="\n" if any(pages) else "")
-        for request in requests:
-            with failures.kept(request.key):
-                _retrain_without_server(workspace, request, now=now)
-    found = [as_object(one, drawn) for one, drawn in zip(mornings, pages, strict=True) if one]
+        done = nightly(workspace, now, model=model, show=lambda morning: None if as_json else print(screen(morning)))
+        for pages in filter(None, done.pages.values()):
+            print(pages_text(pages))
+        if workspace.trigger is None:
+            for request in done.requests:
+                with done.failures.kept(request.key):
+                    _retrain_now(workspace, request, now=now)
+    found = [as_object(one, done.pages[one.version.model, one.version.version]) for one in done.mornings]
     if as_json and (found or model is None):
         print(json.dumps(found[-1] if model else {"models": found}, indent=1, ensure_ascii=False))
-    failures.raise_first()
+    done.failures.raise_first()
 
 
 @app.command()
 def retrain() -> None:
     """Retrain now: the open request, or else one in your name."""
+    from leeway.jobs import epochs
+    from leeway.release.retrain import request as ask
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
         now = datetime.now(UTC)
-        request = workspace.request(workspace.champion(now), asked_by="hand", now=now)
+        request = ask(epochs.champion(workspace, now), asked_by="hand")
         made = _retrain(workspace, request, now=now)
         if made is None:
             raise RefusedError(f"{request.key}: another retraining is running; `leeway status` shows it")
@@ -138,42 +138,35 @@ def retrain() -> None:
 @app.command()
 def release() -> None:
     """Register the bundle of the last `dvc repro`, judge it, and promote it or leave it for review."""
+    from leeway.jobs.releasing import release_bundle
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        now = datetime.now(UTC)
-        challenger, champion = workspace.register(reason="released by hand"), workspace.serving_champion(now)
-        made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
-        workspace.deliver_alerts(now=now)
-        _say_what_is_next(made)
-        _stop_if_refused(made)
+        made = release_bundle(workspace, datetime.now(UTC), reason="released by hand")
+    _say_what_is_next(made)
+    _stop_if_refused(made)
 
 
 @app.command()
 def promote(version: Annotated[int, typer.Argument(help="The version that a person approves.")]) -> None:
     """Approve a version: it is judged again, and promoted if it passes the gate."""
+    from leeway.jobs.releasing import approve
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        now = datetime.now(UTC)
-        challenger, champion = workspace.version(version), workspace.serving_champion(now)
-        verdict = workspace.judge(challenger, champion)
-        made = workspace.release(challenger, champion, verdict, now=now, approved_by="a person")
-        workspace.deliver_alerts(now=now)
-        _say_what_is_next(made)
-        _stop_if_refused(made)
+        made = approve(workspace, version, datetime.now(UTC), approved_by="a person")
+    _say_what_is_next(made)
+    _stop_if_refused(made)
 
 
 @app.command()
 def rollback() -> None:
     """Put the previous version back into production."""
+    from leeway.jobs.releasing import withdraw
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        now = datetime.now(UTC)
-        made = workspace.rollback(now=now)
-        workspace.deliver_alerts(now=now)
-        _say_what_is_next(made)
+        _say_what_is_next(withdraw(workspace, datetime.now(UTC)))
 
 
 @app.command()
@@ -181,48 +174,33 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")],
 ) -> None:
     """Score images with the champion, record the predictions, print one line each: id, class, confidence, file."""
+    from leeway.jobs import epochs
     from leeway.predictions.score import score_files
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        now = datetime.now(UTC)
-        champion = workspace.champion(now)
-        for path, said in score_files(
-            paths,
-            champion=champion,
-            bundle=workspace.bundle(champion.version),
-            store=workspace.store,
-            images=workspace.images,
-            now=now,
-        ):
-            print(f"{said.id}  {said.predicted_class}  {said.confidence:.3f}  {path}")
+        champion = epochs.champion(workspace, datetime.now(UTC))
+        bundle = workspace.versions.bundle(champion.version.version)
+        for path, prediction in score_files(champion, paths, bundle=bundle):
+            print(f"{prediction.id}  {prediction.predicted_class}  {prediction.confidence:.3f}  {path}")
 
 
-def _retrain_without_server(workspace: "Workspace", request: "Decision", *, now: datetime) -> None:
-    """A server takes requests by itself; without one they are run here."""
-    from leeway.domain.records import DecisionState
-
-    if workspace.trigger is None and request.state is DecisionState.OPEN:
-        print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
-        _retrain(workspace, request, now=now)
+def _retrain_now(workspace: "Workspace", request: "Decision", *, now: datetime) -> None:
+    """Run a request here: a Prefect server would take it by itself."""
+    print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
+    _retrain(workspace, request, now=now)
 
 
 def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> "Release | None":
-    """Runs the steps of the training flow. Returns None if the request is not ours to run."""
-    champion = workspace.champion(now)
-    decision = workspace.claim(request.key, champion, now=now)
-    if decision is None:
+    """Run the steps of the training flow. Returns None if the request is not ours to run."""
+    from leeway.jobs.retraining import retraining
+
+    done = retraining(workspace, request.key, now)
+    if done is None:
         return None
-    with workspace.at_work(decision, now=now):
-        workspace.add_labels(champion, decision)
-        workspace.fetch_champion(decision)
-        workspace.reproduce()
-        challenger = workspace.register(reason=decision.reason)
-        made = workspace.release(challenger, champion, workspace.judge(challenger, champion), now=now)
-        commit = workspace.finish(decision, challenger, made)
-    _say_what_is_next(made)
-    print(f"dataset version {challenger.dataset_digest[:12]} is git commit {commit[:12]}")
-    return made
+    _say_what_is_next(done.release)
+    print(f"dataset version {done.dataset_digest[:12]} is git commit {done.commit[:12]}")
+    return done.release
 
 
 def _say_what_is_next(made: "Release") -> None:

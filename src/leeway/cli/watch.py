@@ -14,8 +14,8 @@ from leeway.errors import ParamsError, RefusedError
 
 if TYPE_CHECKING:
     from leeway.predictions.ingest import Ingested
+    from leeway.settings import Settings
     from leeway.simulate.power import Delay
-    from leeway.workspace import Workspace
 
 watch_app = typer.Typer(help="Begin to watch a model.", no_args_is_help=True, rich_markup_mode=None)
 labels_app = typer.Typer(help="Label without a server.", no_args_is_help=True, rich_markup_mode=None)
@@ -101,12 +101,13 @@ def labels_export(
     show_answer: Annotated[bool, typer.Option("--show-answer", help="Write what the model said, too.")] = False,
 ) -> None:
     """Write what people are asked to label: images, a CSV to fill in, and Label Studio tasks."""
+    from leeway.jobs.epochs import latest
     from leeway.labels.exchange import export_labels
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        name = _named(workspace, model)
-        count = export_labels(workspace, name, folder, show_answer=show_answer)
+        name = _named(workspace.settings, model)
+        count = export_labels(latest(workspace, name, datetime.now(UTC)), folder, show_answer=show_answer)
     print(f"{count} tasks in {folder}; README.txt says how. Hand back: leeway labels import FILE --model {name}")
 
 
@@ -117,19 +118,20 @@ def labels_import(
     labeler: Annotated[str, typer.Option(help="Who answered, where the file does not say.")] = "somebody",
 ) -> None:
     """Take answers back: each counts with the probability of its draw; what cannot be taken is listed."""
+    from leeway.jobs.epochs import latest
     from leeway.labels.exchange import import_labels
     from leeway.workspace import open_workspace
 
     def take_file(path: Path) -> bool:
-        new, known, read = import_labels(workspace, name, path, labeler=labeler, now=datetime.now(UTC))
+        new, known, read = import_labels(epoch, path, labeler=labeler)
         print(f"{path}: {new} new labels, {known} known, {read.unanswered} unanswered, {len(read.findings)} refused")
         _list([f"{one.place}: {one.problem}" for one in read.findings])
         return bool(new or known or not read.findings)
 
     with open_workspace() as workspace:
-        name = _named(workspace, model)
+        epoch = latest(workspace, _named(workspace.settings, model), datetime.now(UTC))
         refused = [path for path in files if not take_file(path)]
-        differ = workspace.store.disagreements(name)
+        differ = workspace.store.disagreements(epoch.model)
         if differ:
             print(f"{differ} predictions have labels that differ: all are kept, the earliest counts")
         _stop_if_refused(refused)
@@ -186,26 +188,30 @@ def backtest(
 ) -> None:
     """Replay the stored history through another policy: both alarm calendars, and what would change."""
     from leeway.checks.policy import load_policy
-    from leeway.monitor.replay import calendars_text, compare, epochs_of
+    from leeway.monitor.fleet import known_from_files, number_of_models
+    from leeway.monitor.replay import calendars_text, compare, past_epochs
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
-        name, now = _named(workspace, model), datetime.now(UTC)
-        other = load_policy(policy).shared_by(workspace.models_watched)
-        if name in workspace.watched:
-            watches = workspace.watches(now, name)
+        name, now, fleet = _named(workspace.settings, model), datetime.now(UTC), workspace.fleet
+        other = load_policy(policy).shared_by(number_of_models(workspace.settings))
+        if name in known_from_files(workspace.settings):
+            epochs = fleet.epochs_from_files(name, now)
         else:
-            watches = epochs_of(workspace.store, name, workspace.policy, now=now)
-        print(calendars_text(*compare(watches, other, since=since.date() if since else None)))
+            epochs = past_epochs(fleet.last_epoch(name, now))
+        print(calendars_text(*compare(epochs, other, since=since.date() if since else None)))
 
 
-def _named(workspace: "Workspace", model: str | None) -> str:
-    """The model that is meant: named, the workspace's own, or the only one watched here. Raises ParamsError."""
-    if model or workspace.trains:
-        return model or workspace.model
-    if len(workspace.watched) != 1:
-        raise ParamsError(f"several models or none are watched here: {', '.join(workspace.watched)}; say --model NAME")
-    return workspace.watched[0]
+def _named(settings: "Settings", model: str | None) -> str:
+    """Return the model that is meant: named, the workspace's own, or the only one watched here. Raises ParamsError."""
+    from leeway.monitor.fleet import known_from_files, trains
+
+    watched = known_from_files(settings)
+    if model or trains(settings):
+        return model or settings.model
+    if len(watched) != 1:
+        raise ParamsError(f"several models or none are watched here: {', '.join(watched)}; say --model NAME")
+    return watched[0]
 
 
 def _stop_if_refused(files: Sequence[Path]) -> None:

@@ -33,7 +33,7 @@ class Arrivals:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _ManifestRows:
     """The candidates as lists, and what is decided of them."""
 
     labels: list[str]
@@ -95,12 +95,12 @@ def assign_splits(
     return rows.groups, rows.splits, rows.reasons
 
 
-def _rows(candidates: pa.Table, arrivals: Arrivals, places: np.ndarray) -> _Rows:
+def _rows(candidates: pa.Table, arrivals: Arrivals, places: np.ndarray) -> _ManifestRows:
     columns = candidates.to_pydict()
     group_of = dict(zip(places.tolist(), columns["group"], strict=True))
     led_by, assets = arrivals.leaders[places].tolist(), list(arrivals.thumbnails)
     feedback = [source == FEEDBACK for source in columns["label_source"]]
-    return _Rows(
+    return _ManifestRows(
         labels=columns["label"],
         groups=[
             own or group_of.get(leader) or assets[leader] for own, leader in zip(columns["group"], led_by, strict=True)
@@ -116,7 +116,7 @@ def _rows(candidates: pa.Table, arrivals: Arrivals, places: np.ndarray) -> _Rows
     )
 
 
-def _claims(rows: _Rows, order: Sequence[int], shares: SplitShares, added: Collection[str]) -> list[str]:
+def _claims(rows: _ManifestRows, order: Sequence[int], shares: SplitShares, added: Collection[str]) -> list[str]:
     """(N,) the split that each row's source, or else its group, claims; rows that claim to be held out are.
 
     The first original of a group, in order of arrival, speaks for those that follow.
@@ -145,7 +145,7 @@ def _claims(rows: _Rows, order: Sequence[int], shares: SplitShares, added: Colle
     return claims
 
 
-def _settle_groups(rows: _Rows) -> None:
+def _settle_groups(rows: _ManifestRows) -> None:
     """Members of a group that claim a lower split than another member are held out."""
     claimed: dict[str, set[str]] = defaultdict(set)
     for row, group in enumerate(rows.groups):
@@ -157,7 +157,7 @@ def _settle_groups(rows: _Rows) -> None:
             rows.reasons[row] = f"its group is in {highest[group]}"
 
 
-def _settle_pairs(rows: _Rows, pairs: np.ndarray) -> None:
+def _settle_pairs(rows: _ManifestRows, pairs: np.ndarray) -> None:
     """Of two near-duplicates in different splits the later yields if it is free to, otherwise the lower split."""
     for earlier, later in pairs.tolist():
         splits = rows.splits[earlier], rows.splits[later]

@@ -8,7 +8,7 @@ from leeway.domain.records import Action, CheckResult, Decision, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class ShareInterval:
     """A share between 0 and 1 with its 95 % interval."""
 
     value: float
@@ -40,7 +40,7 @@ class AccuracyPoint:
     """The accuracy of served predictions as it was known after one night."""
 
     night: date
-    accuracy: Interval | None = None
+    accuracy: ShareInterval | None = None
     floor: float | None = None
 
 
@@ -50,9 +50,9 @@ class ClassRow:
 
     name: str
     labels: int
-    recall: Interval | None
-    precision: Interval | None
-    false_positive_rate: Interval | None
+    recall: ShareInterval | None
+    precision: ShareInterval | None
+    false_positive_rate: ShareInterval | None
     recall_floor: float | None
     precision_floor: float | None
 
@@ -95,7 +95,7 @@ class ConfidenceBins:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class ServedLatency:
     """Of a sample of the night's predictions, in milliseconds."""
 
     p50: float
@@ -139,7 +139,7 @@ class NightPage:
     confusion: Confusion | None
     mix: ClassMix | None
     confidence: ConfidenceBins | None
-    latency: Latency | None
+    latency: ServedLatency | None
     errors: tuple[Picture, ...]  # labelled and wrong, most confident first
     unsure: tuple[Picture, ...]  # least confident first
     unlike: tuple[Picture, ...]  # highest energy first

@@ -9,6 +9,7 @@ from typing import Any
 BANDS = ("low", "mid", "high")  # confidence bands, cut at the model's own edges
 WATCHED = "watched:"  # what the bundle digest of a model without a bundle begins with
 LabelSource = str  # "original" or "feedback"
+MEASURE, GATE = "measure", "gate"  # purposes of a draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Draw:
     id: str
     plan_id: str
     prediction_id: str
-    purpose: str  # "measure": drawn by the plan; "gate": uniform over held-out groups, for the gate alone
+    purpose: str  # MEASURE: drawn by the plan; GATE: uniform over held-out groups, for the gate alone
     stratum: str
     probability: float  # q_i of one draw, for this item; sums to 1 over the window
     guess: float  # g_i, calibrated guess that the prediction is wrong, 0 to 1
@@ -123,23 +124,35 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class LabelPlan:
-    """What to label of one window, and with which probability it was chosen."""
+    """What people are asked to label of one night, in short; the store keeps its design and its draws beside it."""
 
     id: str
     model: str
     version: int
     night: date
     made_at: datetime
+    asked: int  # draws
+    given: int = 0  # kinds of answers that came with their draw probability, instead of draws
+    closed_at: datetime | None = None
+    applied_by: str | None = None  # the decision whose checks took its labels into account
+
+    @property
+    def asks(self) -> bool:
+        """Whether any label belongs to it."""
+        return bool(self.asked or self.given)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDesign:
+    """How the draws of a plan were chosen: what their answers are weighed by."""
+
     predictions: int  # N, size of the window the draws come from
     mean_guess: float  # g_bar over the whole window
-    draws: tuple[Draw, ...]
-    closed_at: datetime | None = None
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # share of the window in each stratum
     # `class cat` and `slice door` -> items, chance of a draw, mean guess
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     uniform_share: float = 0.2  # eta: no weight 1 / (N q_i) exceeds 1 / eta
     given: tuple["Tally", ...] = ()  # instead of draws: answers that came with their draw probability
-    applied_by: str | None = None  # the decision whose checks took its labels into account
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +279,17 @@ class CheckResult:
     state: Mapping[str, Any] = field(default_factory=dict)  # JSON: what the check carries to the next night
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A check result in short: what charts show of every night."""
+
+    night: date
+    check: str
+    status: Status
+    statistic: float | None
+    threshold: float | None
+
+
 class Action(StrEnum):
     """What the policy concluded."""
 
@@ -339,3 +363,4 @@ class Verdict:
     outcome: str  # "passed", "failed" or "cannot tell"
     reasons: Sequence[str]
     numbers: Mapping[str, Any]
+    against: int | None = None  # the champion's version; None for a first one, judged by absolute floors

@@ -31,7 +31,7 @@ SAME_NUMBER = 1e-3  # of a mean or std: 0.485 and 0.4850 are one, 0.485 and 0.5 
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ChecklistItem:
     """One line of the checklist."""
 
     name: str
@@ -44,10 +44,10 @@ class Checklist:
     """Every item, and the bundle that they are about."""
 
     bundle_digest: str
-    items: tuple[Item, ...]
+    items: tuple[ChecklistItem, ...]
 
     @property
-    def failed(self) -> tuple[Item, ...]:
+    def failed(self) -> tuple[ChecklistItem, ...]:
         return tuple(item for item in self.items if item.outcome == "fail")
 
     def to_json(self, *, longest: int | None = None) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def fill_checklist(
     latency_ms: float | None,
     latency_budget_ms: float | None,
     outputs: int,
-    agreement: Item,
+    agreement: ChecklistItem,
     required: Sequence[Required],
 ) -> Checklist:
     """Every item, about a bundle and the dataset version it was made from; what each argument is says its item below.
@@ -122,7 +122,7 @@ def fill_checklist(
     return Checklist(bundle_digest, items)
 
 
-def weights_loaded(training: Mapping[str, Any], *, majority_share: float | None) -> Item:
+def weights_loaded(training: Mapping[str, Any], *, majority_share: float | None) -> ChecklistItem:
     """Whether the first epoch already answered better than naming the largest class always would.
 
     `training` is Contents.training; `majority_share` the largest class's share of the validation split, None if it is
@@ -131,16 +131,18 @@ def weights_loaded(training: Mapping[str, Any], *, majority_share: float | None)
     name = "weights loaded"
     start, first = training.get("start"), training.get("first_epoch_accuracy")
     if first is None or majority_share is None:
-        return Item(name, "unknown", "the bundle does not say what its first epoch reached; train it anew")
+        return ChecklistItem(name, "unknown", "the bundle does not say what its first epoch reached; train it anew")
     seen = f"validation accuracy {first:.1%} after the first epoch, {majority_share:.1%} by always naming one class"
     if first > majority_share:
-        return Item(name, "pass", f"{seen}; started from {start}")
+        return ChecklistItem(name, "pass", f"{seen}; started from {start}")
     if start == "scratch":
-        return Item(name, "unknown", f"{seen}; started from scratch, so that no weights were there to load")
-    return Item(name, "fail", f"{seen}: the weights ({start}) were not loaded, or train.learning_rate destroyed them")
+        return ChecklistItem(name, "unknown", f"{seen}; started from scratch, so that no weights were there to load")
+    return ChecklistItem(
+        name, "fail", f"{seen}: the weights ({start}) were not loaded, or train.learning_rate destroyed them"
+    )
 
 
-def preprocessing_matches(contents: Contents, published: Published | None) -> Item:
+def preprocessing_matches(contents: Contents, published: Published | None) -> ChecklistItem:
     """Whether the graph normalises as its pretrained weights expect (`published`; None where there are none).
 
     Another mean or std fails: nobody wants it. Another size, cut or interpolation is a choice that people make, and
@@ -158,89 +160,93 @@ def preprocessing_matches(contents: Contents, published: Published | None) -> It
         if contents.resize != published.rule:
             told.append(f"the bundle's images differ by choice: {_differences(contents.resize, published.rule)}")
     if grave:
-        return Item(name, "fail", "; ".join(grave))
+        return ChecklistItem(name, "fail", "; ".join(grave))
     if told:
-        return Item(name, "unknown", "; ".join(told))
+        return ChecklistItem(name, "unknown", "; ".join(told))
     origin = "no published weights, so the preprocessing is the model's own"
     told_match = f"size, cut, interpolation, mean and std are those of {contents.weights}"
-    return Item(name, "pass", origin if published is None else told_match)
+    return ChecklistItem(name, "pass", origin if published is None else told_match)
 
 
-def no_leakage(leaks: Sequence[Sequence[str]]) -> Item:
+def no_leakage(leaks: Sequence[Sequence[str]]) -> ChecklistItem:
     """`leaks` as Manifest.leaks lists them (LEAK_COLUMNS): images of one split that are found in another."""
     name = "no leakage between splits"
     if not leaks:
-        return Item(name, "pass", "no image of one split was found in another, exactly, nearly or by its group")
+        return ChecklistItem(
+            name, "pass", "no image of one split was found in another, exactly, nearly or by its group"
+        )
     told = "; ".join(
         f"{kind}: {origin} ({split}) and {other} ({other_split})"
         for kind, origin, split, other, other_split in leaks[:NAMED]
     )
-    return Item(name, "fail", f"{len(leaks)} images leak: {told}{_more(len(leaks))} (data/dataset/leaks.csv)")
+    return ChecklistItem(name, "fail", f"{len(leaks)} images leak: {told}{_more(len(leaks))} (data/dataset/leaks.csv)")
 
 
-def latency_within(milliseconds: float | None, *, budget: float | None) -> Item:
+def latency_within(milliseconds: float | None, *, budget: float | None) -> ChecklistItem:
     """Of one image; the median, since the slowest answers tell more of the machine's other work than of the model."""
     name = "latency of one image"
     if milliseconds is None:
-        return Item(name, "unknown", "was not measured")
+        return ChecklistItem(name, "unknown", "was not measured")
     seen = f"half the answers take under {milliseconds:.3g} ms on one thread"
     if budget is None:
-        return Item(name, "unknown", f"{seen}; no budget is set (params.yaml, evaluate.latency_budget_ms)")
+        return ChecklistItem(name, "unknown", f"{seen}; no budget is set (params.yaml, evaluate.latency_budget_ms)")
     told = f"{seen}, budget {budget:g} ms"
-    return Item(name, "pass" if milliseconds <= budget else "fail", told)
+    return ChecklistItem(name, "pass" if milliseconds <= budget else "fail", told)
 
 
-def head_matches(contents: Contents, classes: Sequence[str], *, outputs: int) -> Item:
+def head_matches(contents: Contents, classes: Sequence[str], *, outputs: int) -> ChecklistItem:
     """`classes` of the dataset, `outputs` probabilities that the graph gives for an image."""
     name = "head matches the classes"
     counted = f"{outputs} probabilities for {len(contents.classes)} classes"
     if outputs != len(contents.classes):
-        return Item(name, "fail", f"the graph gives {counted}; train anew")
+        return ChecklistItem(name, "fail", f"the graph gives {counted}; train anew")
     if contents.classes != tuple(classes):
-        return Item(name, "fail", f"the dataset's classes are others: {_sets_apart(contents.classes, classes)}")
-    return Item(name, "pass", f"the graph gives {counted}, in the dataset's order")
+        return ChecklistItem(
+            name, "fail", f"the dataset's classes are others: {_sets_apart(contents.classes, classes)}"
+        )
+    return ChecklistItem(name, "pass", f"the graph gives {counted}, in the dataset's order")
 
 
-def bundle_agrees(apart: float | None, *, images: int, why_not: str = "") -> Item:
+def bundle_agrees(apart: float | None, *, images: int, why_not: str = "") -> ChecklistItem:
     """`apart`: the largest difference of a probability, graph against the network it came from, on golden images.
 
     None, with the reason `why_not`, where the network could not be rebuilt.
     """
     name = "bundle agrees with the trained model"
     if apart is None:
-        return Item(name, "unknown", why_not or "the network was not rebuilt")
+        return ChecklistItem(name, "unknown", why_not or "the network was not rebuilt")
     seen = f"on {images} golden images no probability differs by more than {apart:.2g}, {PARITY:g} allowed"
     # a difference that is not a number is no agreement
-    return Item(name, "pass" if apart <= PARITY else "fail", seen)
+    return ChecklistItem(name, "pass" if apart <= PARITY else "fail", seen)
 
 
-def images_per_class(counts: Mapping[str, int]) -> Item:
+def images_per_class(counts: Mapping[str, int]) -> ChecklistItem:
     """`counts`: test images of each class. A class without any fails, since nothing is known about it."""
     name = "test images per class"
     missing = [one for one, count in counts.items() if not count]
     if missing:
-        return Item(name, "fail", f"no test image of {_listed(missing)}: nothing is known about them")
+        return ChecklistItem(name, "fail", f"no test image of {_listed(missing)}: nothing is known about them")
     least = min(counts, key=lambda one: counts[one])
     low, high = wilson_interval(0.9 * counts[least], counts[least])
     width = f"a recall of 90 % has an interval {100 * (high - low):.0f} points wide there"
     seen = f"{least} has the fewest, {counts[least]}: {width}"
     few = sum(count < FEW_IMAGES for count in counts.values())
     if few:
-        return Item(name, "unknown", f"{few} of {len(counts)} classes have under {FEW_IMAGES}; {seen}")
-    return Item(name, "pass", seen)
+        return ChecklistItem(name, "unknown", f"{few} of {len(counts)} classes have under {FEW_IMAGES}; {seen}")
+    return ChecklistItem(name, "pass", seen)
 
 
-def all_required_right(required: Sequence[Required]) -> Item:
+def all_required_right(required: Sequence[Required]) -> ChecklistItem:
     """Images that a release has to get right, as `answer_required` gives them."""
     name = "must-pass set"
     if not required:
-        return Item(name, "unknown", "there is none; must_pass/must_pass.csv (path,label) makes one")
+        return ChecklistItem(name, "unknown", "there is none; must_pass/must_pass.csv (path,label) makes one")
     wrong = [f"{one.path} is {one.label}, called {one.answer}" for one in required if not one.right]
     learnt = sum(one.trained_on for one in required)
     note = f"; {learnt} of them the model was trained on, which proves little" if learnt else ""
     if wrong:
-        return Item(name, "fail", f"{len(wrong)} of {len(required)} wrong: {_listed(wrong, by='; ')}{note}")
-    return Item(name, "pass", f"all {len(required)} right{note}")
+        return ChecklistItem(name, "fail", f"{len(wrong)} of {len(required)} wrong: {_listed(wrong, by='; ')}{note}")
+    return ChecklistItem(name, "pass", f"all {len(required)} right{note}")
 
 
 def majority_share(labels: NDArray[np.int64]) -> float | None:

@@ -6,7 +6,7 @@ from leeway.evaluation.metrics import ClassScores, Report, SliceScore
 
 
 @dataclass(frozen=True, slots=True)
-class Confusion:
+class ConfusedPair:
     """Images of one class that were called another."""
 
     actual: str
@@ -32,10 +32,10 @@ def weak_slices(report: Report, *, most: int) -> tuple[SliceScore, ...]:
     return tuple(sorted(under, key=lambda one: one.accuracy.value)[:most])
 
 
-def frequent_confusions(report: Report, *, most: int) -> tuple[Confusion, ...]:
+def frequent_confusions(report: Report, *, most: int) -> tuple[ConfusedPair, ...]:
     """Pairs of classes, the most images first."""
     pairs = [
-        Confusion(name, report.classes[k], count, scores.support)
+        ConfusedPair(name, report.classes[k], count, scores.support)
         for name, row, scores in zip(report.classes, report.confusion, report.per_class, strict=True)
         for k, count in enumerate(row)
         if count and report.classes[k] != name

@@ -15,7 +15,7 @@ from leeway.data.manifest import Manifest, read_manifest
 from leeway.data.pixels import encoded_images
 from leeway.data.split import SPLITS
 from leeway.errors import LeewayError, TrainingError
-from leeway.pages.data import Draws, Sample, write_audit_page
+from leeway.pages.data import AugmentedImage, SampleImage, write_audit_page
 from leeway.paramsfile import load_section
 from leeway.workspace import Workspace
 
@@ -46,7 +46,7 @@ def audit_dataset(workspace: Workspace) -> Audited:
     rng = np.random.default_rng(SEED)
     samples = _samples(manifest, found, data, rng)
     try:
-        preview: Sequence[Draws] | str = _preview(manifest, workspace.folder, rng)
+        preview: Sequence[AugmentedImage] | str = _preview(manifest, workspace.folder, rng)
     except LeewayError as error:
         log.warning("no preview of the augmentation: %s", error)
         preview = f"Not drawn: {error}"
@@ -93,7 +93,7 @@ def _class_lines(found: Audit) -> Iterator[str]:
         yield f"and {len(found.classes) - len(shown):,} classes with more test images"
 
 
-def _samples(manifest: Manifest, found: Audit, data: Path, rng: np.random.Generator) -> dict[str, list[Sample]]:
+def _samples(manifest: Manifest, found: Audit, data: Path, rng: np.random.Generator) -> dict[str, list[SampleImage]]:
     """Of each shown class, in the order of the class list, some images of each split."""
     scarce = sorted(found.classes, key=lambda one: (one.images["test"], one.name))[:SHOWN_CLASSES]
     shown = {one.name for one in scarce}
@@ -105,13 +105,13 @@ def _samples(manifest: Manifest, found: Audit, data: Path, rng: np.random.Genera
             drawn += [(name, split, int(row)) for row in rng.permutation(rows)[: SHOWN_IMAGES[split]]]
     contents = encoded_images(manifest, data, [row for _, _, row in drawn])
     origins = manifest.table["origin"]
-    samples: dict[str, list[Sample]] = {name: [] for name in manifest.classes if name in shown}
+    samples: dict[str, list[SampleImage]] = {name: [] for name in manifest.classes if name in shown}
     for (name, split, row), content in zip(drawn, contents, strict=True):
-        samples[name].append(Sample(origins[row].as_py(), split, content))
+        samples[name].append(SampleImage(origins[row].as_py(), split, content))
     return samples
 
 
-def _preview(manifest: Manifest, workspace: Path, rng: np.random.Generator) -> list[Draws]:
+def _preview(manifest: Manifest, workspace: Path, rng: np.random.Generator) -> list[AugmentedImage]:
     """Training images as train.augmentation draws them. Raises LeewayError where the params or torch are missing."""
     if find_spec("torch") is None:
         raise TrainingError("augmentation needs torch: pip install 'leeway[train]'")
@@ -127,7 +127,7 @@ def _preview(manifest: Manifest, workspace: Path, rng: np.random.Generator) -> l
     variants = draw_variants(pixels, params.augmentation.resolved(), draws=DRAWS, seed=SEED)
     labels, origins = manifest.table["label"], manifest.table["origin"]
     return [
-        Draws(labels[row].as_py(), origins[row].as_py(), plain, drawn)
+        AugmentedImage(labels[row].as_py(), origins[row].as_py(), plain, drawn)
         for row, plain, drawn in zip(map(int, rows), pixels, variants, strict=True)
     ]
 

@@ -1,26 +1,29 @@
-"""Morning: one model's nights from closing to label plan, and what came of it on a screen or as JSON."""
+"""The nightly job: closes, checks and decides every night that is over, plans labels, tells people, draws pages."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from leeway.checks.windows import night_bounds
-from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
+from leeway.domain.records import CheckResult, Decision, ModelVersion
+from leeway.epoch import Epoch
+from leeway.errors import in_one_line
+from leeway.jobs import epochs
 from leeway.jobs.failures import Failures
-from leeway.monitor import night as watch
-from leeway.monitor.night import Watch
-from leeway.release import release
+from leeway.jobs.step import RunStep, call
+from leeway.monitor import night as nights
+from leeway.monitor.alerts import NoNotifier, deliver_alerts
+from leeway.monitor.pages_due import PageTools, draw_missing
 from leeway.workspace import Workspace
 
-SHOWN = 3
-MARKS = {Status.FIRED: "! fired", Status.QUIET: "  quiet", Status.NO_VERDICT: "? no verdict"}
+log = logging.getLogger("leeway.nightly")
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
-    """A night that was decided."""
+class DecidedNight:
+    """A night with its results and what they led to."""
 
     night: date
     results: tuple[CheckResult, ...]
@@ -32,126 +35,114 @@ class Morning:
     """What one run of the monitor did for one model version."""
 
     version: ModelVersion
-    nights: tuple[Night, ...]  # decided now; the last one that was decided before, if none is due
+    nights: tuple[DecidedNight, ...]  # decided now; the last one that was decided before, if none is due
     decided_now: bool
     labels_asked: Mapping[date, int]
 
 
-def watches(workspace: Workspace, as_of: datetime, failures: Failures, model: str | None = None) -> list[Watch]:
-    """As the workspace's own, with epochs begun; a model that cannot be looked at (its policy) stops no other one."""
-    names = workspace.models(model)
-    if len(names) == 1:
-        return [_begun(at) for at in workspace.watches(as_of, model)]
-    found: list[Watch] = []
-    for name in names:
-        with failures.kept(name):
-            found += [_begun(at) for at in workspace.watches_of(name, as_of)]
-    return found if found or failures.errors else workspace.watches(as_of, model)
+@dataclass(slots=True)
+class Nightly:
+    """What a run of the job did, and what failed in it."""
+
+    mornings: list[Morning] = field(default_factory=list)
+    pages: dict[tuple[str, int], list[Path]] = field(default_factory=dict)  # drawn now, by model and version
+    requests: list[Decision] = field(default_factory=list)  # open retraining requests
+    failures: Failures = field(default_factory=Failures)
 
 
-def _begun(at: Watch) -> Watch:
-    return replace(at, champion=release.with_epoch(at.champion, at.store, now=at.as_of))
+def nightly(
+    workspace: Workspace,
+    as_of: datetime,
+    *,
+    model: str | None = None,
+    run: RunStep = call,
+    show: Callable[[Morning], object] = lambda _: None,
+) -> Nightly:
+    """Look at every model that is watched here, or at `model` alone.
 
-
-def live_through(at: Watch, failures: Failures) -> Morning | None:
-    """Closes, checks and decides every night that is due, and plans labels: the nightly flow's steps.
-
-    Labels are planned of the nights that could be decided, also where a later one fails; None if none was.
+    `run` runs a step: plainly, or as a Prefect task. `show` is given each morning as soon as it is over. What fails
+    for one model stops no other one: it is kept in `failures`, to be raised once all is done. Pages come last, since
+    they decide nothing. Raises ParamsError for a model that is not watched, RegistryError where there is nothing to
+    look at yet.
     """
-    nights: list[Night] = []
+    done = Nightly()
+    watched = epochs.watched(workspace, as_of, done.failures, model=model)
+    for epoch in watched:
+        looked = look(epoch, done.failures, run=run)
+        if looked is not None:
+            done.mornings.append(looked)
+            show(looked)
+    with done.failures.kept("alerts"):
+        run(tell_people, workspace, as_of)
+    with done.failures.kept("retraining requests"):
+        done.requests = run(nights.request_retraining, workspace.store, workspace.model, workspace.trigger)
+    for epoch in watched:
+        done.pages[epoch.model, epoch.version.version] = run(draw_pages, workspace, epoch)
+    return done
+
+
+def look(epoch: Epoch, failures: Failures, *, run: RunStep = call) -> Morning | None:
+    """Close, check and decide every night that is due, and plan labels: also of a night before one that fails.
+
+    None where something failed before a night was decided.
+    """
+    decided: list[DecidedNight] = []
     labels: dict[date, int] = {}
-    before = len(failures.errors)
-    with failures.kept(name_of(at)):
-        watch.give_up_on_the_dead(at)
-        for night in watch.nights_due(at):
-            watch.close_labels(at, night)
-            window = watch.close_window(at, night)
-            results = watch.run_checks(at, window)
-            nights.append(Night(night, tuple(results), watch.conclude(at, window, results)))
-    with failures.kept(f"{name_of(at)}, its labels"):
-        for night in watch.nights_to_plan(at):
-            labels[night] = len(watch.plan_labels(at, night).draws)
-    if not nights and len(failures.errors) > before:
+    before, name = len(failures.errors), f"{epoch.model} version {epoch.version.version}"
+    with failures.kept(name):
+        nights.give_up_on_the_dead(epoch)
+        for night in nights.nights_due(epoch):
+            decided.append(decide(epoch, night, run=run))
+    with failures.kept(f"{name}, its labels"):
+        for night in nights.nights_to_plan(epoch):
+            labels[night] = run(nights.plan_labels, epoch, night).asked
+    if not decided and len(failures.errors) > before:
         return None
-    return Morning(at.champion, tuple(nights or _last(at)), bool(nights), labels)
+    return Morning(epoch.version, tuple(decided or _last(epoch)), bool(decided), labels)
 
 
-def name_of(at: Watch) -> str:
-    return f"{at.champion.model} version {at.champion.version}"
+def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
+    """Take one night from the labels that are in to a stored decision."""
+    run(nights.close_labels, epoch, night)
+    window = run(nights.close_window, epoch, night)
+    results = run(nights.run_checks, epoch, window)
+    decision = run(nights.conclude, epoch, window, results)
+    return DecidedNight(night, tuple(results), decision)
 
 
-def screen(morning: Morning) -> str:
-    """What people read: of each night every check with its sentence, then why it concluded what it did."""
-    version = f"{morning.version.model}  version {morning.version.version}"
-    if not morning.nights:
-        return f"{version}  no night is over yet: predictions of a day are checked after its end"
-    lines = [version + ("" if morning.decided_now else "  no night is due; the last one that was decided:")]
-    for one in morning.nights:
-        if one.decision.action is Action.NOTHING and one is not morning.nights[-1]:
-            lines.append(f"night of {one.night}  {one.decision.reason}")
-            continue
-        lines.append(f"night of {one.night}")
-        lines += [f"  {MARKS[told.status]:13} {told.check:17} {told.reason}" for told in one.results]
-        lines.append(f"  -> {one.decision.action}: {one.decision.reason}")
-    asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
-    if len(asked) > SHOWN:
-        asked = [f"{sum(morning.labels_asked.values())} labels are asked for of {len(asked)} nights"]
-    return "\n".join([*lines, *asked])
+def tell_people(workspace: Workspace, as_of: datetime) -> list[str]:
+    """Send what waits in the outbox; return what went wrong.
+
+    Addresses that no notifier can be made of leave the alerts in the outbox, too.
+    """
+    try:
+        notifier = workspace.notifier
+    except Exception as error:
+        log.warning("alerts: %s", in_one_line(error))
+        notifier = NoNotifier(error)
+    return deliver_alerts(workspace.store, notifier, now=as_of)
 
 
-def pages_text(pages: Sequence[Path]) -> str:
-    """Which pages of a model were drawn, as people read it; many as their number and their folder."""
-    if len(pages) > SHOWN:
-        return f"{len(pages)} pages in {pages[0].parent}"
-    return "\n".join(f"page {path}" for path in pages)
+def draw_pages(workspace: Workspace, epoch: Epoch) -> list[Path]:
+    """Draw what is missing of the last week's pages, alarm nights by Evidently too; return the pages drawn.
 
+    Whatever fails is logged, and stops nothing.
+    """
+    try:
+        from leeway.pages.night import write_night_page
 
-def as_object(morning: Morning, pages: Sequence[Path]) -> dict[str, Any]:
-    """JSON: `checks` and `decision` of the last night, all `nights` of this run, the pages that it drew."""
-    nights = [
-        {
-            "night": one.night.isoformat(),
-            "checks": [_check(result) for result in one.results],
-            "decision": {
-                "key": one.decision.key,
-                "action": str(one.decision.action),
-                "reason": one.decision.reason,
-                "state": str(one.decision.state),
-            },
-        }
-        for one in morning.nights
-    ]
-    last: dict[str, Any] = nights[-1] if nights else {"night": None, "checks": [], "decision": None}
-    return {
-        "model": morning.version.model,
-        "version": morning.version.version,
-        "decided_now": morning.decided_now,
-        **last,
-        "labels_asked": {night.isoformat(): count for night, count in morning.labels_asked.items()},
-        "pages": [str(path) for path in pages],
-        "nights": nights,
-    }
-
-
-def _check(result: CheckResult) -> dict[str, Any]:
-    return {
-        "check": result.check,
-        "status": str(result.status),
-        "reason": result.reason,
-        "statistic": result.statistic,
-        "threshold": result.threshold,
-        "effect": result.effect,
-        "n": result.n,
-        "details": dict(result.details),
-    }
-
-
-def _last(at: Watch) -> list[Night]:
-    """The last night of this epoch that was over by then and is decided."""
-    found = [(night, result) for night, result in at.results() if night_bounds(night, at.policy.zone)[1] <= at.as_of]
-    if not found:
+        return draw_missing(epoch, PageTools(workspace.night_pages, write_night_page, workspace.page_writer))
+    except Exception as error:
+        log.warning("%s version %d: no pages: %s", epoch.model, epoch.version.version, in_one_line(error))
         return []
-    night = found[-1][0]
-    this = (at.champion.version, night)
-    decision = next(one for one in at.decisions() if one.nightly and (one.version, one.night) == this)
-    return [Night(night, tuple(result for on, result in found if on == night), decision)]
+
+
+def _last(epoch: Epoch) -> list[DecidedNight]:
+    """Return the last night of this epoch that was over by then and is decided; empty without one."""
+    decided = [one for one in epoch.history.decided if night_bounds(one, epoch.policy.zone)[1] <= epoch.as_of]
+    if not decided:
+        return []
+    this = (epoch.version.version, decided[-1])
+    decision = next(one for one in epoch.history.decisions if one.nightly and (one.version, one.night) == this)
+    results = tuple(result for _, result in epoch.history.results([decided[-1]]))
+    return [DecidedNight(decided[-1], results, decision)]

@@ -1,26 +1,16 @@
-"""Feedback: what people are asked to label, which answers are in, and which of them train the next version."""
+"""Answers: which labels are in, which of them measure, and which train the next version."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from leeway.checks.policy import Policy
 from leeway.checks.windows import night_bounds, night_of
-from leeway.data.shards import FeedbackImage, read_feedback, write_feedback_shard
-from leeway.domain.ports import ImageStore, Store
-from leeway.domain.records import (
-    Action,
-    Decision,
-    Draw,
-    Label,
-    LabelledDraw,
-    LabelPlan,
-    ModelVersion,
-    NightLabels,
-    Prediction,
-    Tally,
-)
-from leeway.labels.plan import GATE, MEASURE, given_plan, is_gate_group
+from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
+from leeway.domain.records import GATE, Decision, Label, LabelledDraw, LabelPlan, Prediction
+from leeway.domain.stores import ImageStore
+from leeway.epoch import Epoch
+from leeway.labels.plan import given_plan, is_gate_group
 
 LABELLING_HOURS = 20  # an open plan closes this long after it was made: the working day of those who label
 
@@ -28,107 +18,76 @@ LABELLING_HOURS = 20  # an open plan closes this long after it was made: the wor
 # Closing
 
 
-def close_labels(store: Store, champion: ModelVersion, *, as_of: datetime) -> list[LabelPlan]:
-    """Closes the plans whose draws are all answered, or whose time is over; gives those that closed now."""
+def close_labels(epoch: Epoch) -> list[LabelPlan]:
+    """Close the plans whose draws are all answered, or whose time is over; return those that closed now."""
     closed = []
-    for plan in store.plans(champion.model, champion.version):
+    for plan in epoch.history.plans:
         if plan.closed_at is not None:
             continue
-        complete = len(store.labelled_draws(plan.id)) == len(plan.draws)
-        if complete or as_of - plan.made_at >= timedelta(hours=LABELLING_HOURS):
-            store.close_plan(plan.id, closed_at=as_of)
+        complete = len(epoch.store.labelled_draws(plan.id)) == plan.asked
+        if complete or epoch.as_of - plan.made_at >= timedelta(hours=LABELLING_HOURS):
+            epoch.history.close_plan(plan, closed_at=epoch.as_of)
             closed.append(plan)
     return closed
 
 
-def take_given_labels(
-    store: Store, champion: ModelVersion, policy: Policy, *, until: date, now: datetime
-) -> list[LabelPlan]:
-    """Plans made of labels that came with a draw probability, for nights up to `until`, each night once.
+def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
+    """Make plans of labels that came with a draw probability, for nights up to `until`, each night once.
 
     Such labels that come for a night after its plan was made train, and measure nothing.
     """
-    taken = []
-    while (first := store.first_given(champion.model, champion.version)) is not None:
-        night = night_of(first, policy.zone)
+    version, taken = epoch.version, []
+    while (first := epoch.store.first_given(version.model, version.version)) is not None:
+        night = night_of(first, epoch.policy.zone)
         if night > until:
             break
-        start, end = night_bounds(night, policy.zone)
-        tallies = store.given_tallies(champion.model, champion.version, start, end)
-        plan = given_plan(champion, store.cells(champion, start, end), tallies, night=night, now=now)
-        if store.record_given(plan, start=start, end=end):
+        start, end = night_bounds(night, epoch.policy.zone)
+        tallies = epoch.store.given_tallies(version.model, version.version, start, end)
+        plan, design = given_plan(epoch, night, epoch.store.cells(version, start, end), tallies)
+        if epoch.history.record_given(plan, design, start=start, end=end):
             taken.append(plan)
     return taken
 
 
-def night_labels(store: Store, plan: LabelPlan) -> NightLabels:
-    """The plan's answered draws that measure."""
-    labelled = store.labelled_draws(plan.id) if plan.draws else []
-    answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
-    given = tuple(_counted(plan, one, place) for place, one in enumerate(plan.given))
-    return NightLabels(
-        plan.night,
-        plan.predictions,
-        plan.mean_guess,
-        answered + given,
-        plan.stratum_shares,
-        plan.parts,
-        plan.uniform_share,
-    )
+# Training on them
 
 
-def _counted(plan: LabelPlan, tally: Tally, place: int) -> LabelledDraw:
-    draw = Draw(f"{plan.id}/{place}", plan.id, "", MEASURE, "0", tally.probability, 0.0)
-    return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)
+def training_labels(epoch: Epoch, *, since: date | None) -> list[tuple[Label, Prediction]]:
+    """Return the labels that may train. With `since`: of this version's nights from then on.
 
-
-# Training on it
-
-
-def training_labels(
-    store: Store, champion: ModelVersion, policy: Policy, *, since: date | None
-) -> list[tuple[Label, Prediction]]:
-    """Labels that may train. With `since`: of the champion's nights from then on.
-
-    Never those of the gate's groups, and none that names a class the champion does not have.
+    Never those of the gate's groups, and none that names a class the version does not have.
     """
-    share = policy.promotion.gate_share
+    share, version = epoch.policy.promotion.gate_share, epoch.version
     return [
         (label, prediction)
-        for label, prediction in store.labels(champion.model)
-        if label.label in champion.reference.classes
+        for label, prediction in epoch.store.labels(version.model)
+        if label.label in version.reference.classes
         and not is_gate_group(prediction.group, gate_share=share)
         and (
             since is None
-            or (prediction.version == champion.version and night_of(prediction.occurred_at, policy.zone) >= since)
+            or (prediction.version == version.version and night_of(prediction.occurred_at, epoch.policy.zone) >= since)
         )
     ]
 
 
-def alarm_before(decisions: Sequence[Decision], champion: ModelVersion, *, night: date = date.max) -> Decision | None:
-    """The last alarm of this version up to `night`."""
-    alarms = [one for one in decisions if one.version == champion.version and one.action is Action.MORE_LABELS]
-    return max((one for one in alarms if one.night <= night), key=lambda one: one.night, default=None)
-
-
 def labels_since(alarm: Decision | None, policy: Policy) -> date | None:
-    """First night whose labels train after this alarm: the world may have changed before it was noticed."""
+    """Return the first night whose labels train after this alarm: the world may have changed before it was noticed."""
     return None if alarm is None else alarm.night - timedelta(days=policy.retrain.label_nights)
 
 
-def gate_labels(store: Store, champion: ModelVersion, *, since: date | None) -> list[LabelledDraw]:
-    """Answered draws that were made for the gate since this night, one of each group."""
-    plans = [one for one in store.plans(champion.model, champion.version) if since is None or one.night >= since]
-    answered = [one for plan in plans for one in store.labelled_draws(plan.id) if one.draw.purpose == GATE]
+def gate_labels(epoch: Epoch, *, since: date | None) -> list[LabelledDraw]:
+    """Return the answered draws that were made for the gate since this night, one of each group."""
+    plans = [one for one in epoch.history.plans if since is None or one.night >= since]
+    answered = [one for plan in plans for one in epoch.store.labelled_draws(plan.id) if one.draw.purpose == GATE]
     return list({one.group: one for one in reversed(answered)}.values())
 
 
 def add_feedback(
     labels: Sequence[tuple[Label, Prediction]], images: ImageStore, *, folder: Path, name: str
 ) -> Path | None:
-    """One more shard in `folder` with the labelled images that no shard there has yet; None if there are none.
+    """Write one more shard into `folder` with the labelled images that no shard there has yet; None without any.
 
-    A shard of this name that is there already, from a run that was cut short, is the answer.
+    A shard of this name that is there already, from a run that was cut short, is returned unchanged.
     """
     path = folder / f"{name}.parquet"
     if path.exists():

@@ -3,16 +3,15 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
-from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import Label, Prediction
+from leeway.domain.stores import ImageStore, Store
+from leeway.epoch import Epoch
 from leeway.errors import DataError, RefusedError
-from leeway.labels.files import Answers, Task, export_tasks, read_answers
-from leeway.workspace import Workspace
+from leeway.labels.files import AnswerFile, Task, export_tasks, read_answers
 
-log = logging.getLogger("leeway.labels.exchange")
+log = logging.getLogger("leeway.labels")
 
 
 @dataclass
@@ -37,35 +36,33 @@ class KnownPredictions:
         return sum(self._found.values())
 
 
-def export_labels(workspace: Workspace, model: str, folder: Path, *, show_answer: bool) -> int:
-    """Writes what people are asked to label into a new folder; gives how many tasks.
+def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool) -> int:
+    """Write what people are asked to label of this model into a new folder; return how many tasks.
 
     Raises RefusedError if nobody is asked anything, WorkspaceError for a folder that cannot be filled.
     """
-    queue = workspace.store.label_queue(model)
+    queue = epoch.store.label_queue(epoch.model)
     if not queue:
         raise RefusedError(
-            f"nobody is asked to label anything of '{model}': `leeway monitor` plans what is to be labelled"
+            f"nobody is asked to label anything of '{epoch.model}': `leeway monitor` plans what is to be labelled"
         )
     tasks = [
-        Task(plan, one.id, _content(one, workspace.images), one.predicted_class, one.confidence, one.slice)
+        Task(plan, one.id, _content(one, epoch.images), one.predicted_class, one.confidence, one.slice)
         for plan, one in queue
     ]
-    export_tasks(folder, tasks, classes=workspace.classes_of(model), show_answer=show_answer)
+    export_tasks(folder, tasks, classes=epoch.version.reference.classes, show_answer=show_answer)
     return len(tasks)
 
 
-def import_labels(
-    workspace: Workspace, model: str, path: Path, *, labeler: str, now: datetime
-) -> tuple[int, int, Answers]:
-    """(new labels, known ones, the file as it was read). Each is tied to the draws of its prediction by the id.
+def import_labels(epoch: Epoch, path: Path, *, labeler: str) -> tuple[int, int, AnswerFile]:
+    """Record a file of answers; return (new labels, known ones, the file as it was read).
 
-    Raises DataError for a file that cannot be read.
+    Each is tied to the draws of its prediction by the id. Raises DataError for a file that cannot be read.
     """
-    known = KnownPredictions(workspace.store, model)
-    read = read_answers(path, classes=workspace.classes_of(model), known=known, labeler=labeler)
-    labels = [Label(one.prediction_id, one.label, one.labeler, one.labelled_at or now) for one in read.answers]
-    new = workspace.store.record_labels(labels)
+    known = KnownPredictions(epoch.store, epoch.model)
+    read = read_answers(path, classes=epoch.version.reference.classes, known=known, labeler=labeler)
+    labels = [Label(one.prediction_id, one.label, one.labeler, one.labelled_at or epoch.as_of) for one in read.answers]
+    new = epoch.store.record_labels(labels)
     return new, len(labels) - new, read
 
 

@@ -68,7 +68,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LabelAnswer:
     """What one person said about one prediction."""
 
     prediction_id: str
@@ -79,7 +79,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LabelProblem:
     """What could not be taken from a file, and why."""
 
     place: str
@@ -87,11 +87,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerFile:
     """A file of answers, read."""
 
-    answers: tuple[Answer, ...]
-    findings: tuple[Finding, ...]
+    answers: tuple[LabelAnswer, ...]
+    findings: tuple[LabelProblem, ...]
     unanswered: int  # predictions in the file for which nobody in it gives a label
 
 
@@ -154,7 +154,7 @@ def from_cell(cell: str, allowed: Collection[str]) -> str:
     return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
 
 
-def read_answers(path: Path, *, classes: Sequence[str], known: Collection[str], labeler: str) -> Answers:
+def read_answers(path: Path, *, classes: Sequence[str], known: Collection[str], labeler: str) -> AnswerFile:
     """The answers in a CSV or a Label Studio export; what cannot be taken becomes a finding, the rest goes in.
 
     `known` are the predictions that may be labelled, `labeler` is who answered where the file does not say. Answers of
@@ -226,15 +226,15 @@ def _read_csv(text: str, path: Path, classes: Sequence[str], known: Collection[s
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
 
 
-def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Collection[str], labeler: str) -> Answers:
-    findings: list[Finding] = []
-    given: dict[tuple[str, str], list[Answer]] = {}
+def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Collection[str], labeler: str) -> AnswerFile:
+    findings: list[LabelProblem] = []
+    given: dict[tuple[str, str], list[LabelAnswer]] = {}
     for one in statements:
         who, problem = one.labeler or labeler, one.problem or _problem(one, classes, known)
         if problem:
-            findings.append(Finding(one.place, problem))
+            findings.append(LabelProblem(one.place, problem))
         elif one.labels and (label := class_named(one.labels[0], classes)) is not None:
-            answer = Answer(one.prediction_id, label, who, one.labelled_at, one.place)
+            answer = LabelAnswer(one.prediction_id, label, who, one.labelled_at, one.place)
             given.setdefault((one.prediction_id, who), []).append(answer)
     kept = []
     for same in given.values():
@@ -243,10 +243,12 @@ def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Colle
             kept.append(min(same, key=lambda one: one.labelled_at or LAST))
             continue
         said = f"{other.labeler} says {other.label!r} here and {first.label!r} at {first.place}"
-        findings.append(Finding(other.place, f"prediction {first.prediction_id!r}: {said}; none is taken: leave one"))
+        findings.append(
+            LabelProblem(other.place, f"prediction {first.prediction_id!r}: {said}; none is taken: leave one")
+        )
     tried = {one.prediction_id for one in statements if one.labels or one.problem}
     open_ids = {one.prediction_id for one in statements if one.prediction_id} - tried
-    return Answers(tuple(kept), tuple(findings), len(open_ids))
+    return AnswerFile(tuple(kept), tuple(findings), len(open_ids))
 
 
 def _problem(one: Statement, classes: Sequence[str], known: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -13,11 +13,21 @@ from numpy.typing import NDArray
 from leeway.checks.policy import Policy
 from leeway.checks.windows import night_bounds
 from leeway.data.split import uniform_number
-from leeway.domain.ports import Store
-from leeway.domain.records import Cell, Draw, LabelPlan, ModelVersion, Pick, Prediction, ReferenceCounts, Tally
+from leeway.domain.records import (
+    GATE,
+    MEASURE,
+    Cell,
+    Draw,
+    LabelPlan,
+    Pick,
+    PlanDesign,
+    Prediction,
+    ReferenceCounts,
+    Tally,
+)
+from leeway.epoch import Epoch
 from leeway.stats.allocation import Allocation, allocate
 
-MEASURE, GATE = "measure", "gate"
 GATE_SLACK = 3  # predictions looked at for each gate draw, beyond what the gate's share asks for on average
 UNKNOWN_GUESS = 0.5  # where nothing is known of an answer's confidence
 
@@ -43,37 +53,25 @@ def is_gate_group(group: str, *, gate_share: float) -> bool:
     return uniform_number(f"gate/{group}") < gate_share
 
 
-def plan_labels(
-    store: Store,
-    champion: ModelVersion,
-    policy: Policy,
-    *,
-    night: date,
-    alarm: date | None,
-    suspicion: Suspicion,
-    now: datetime,
-) -> LabelPlan:
-    """What to label of `night`: `per_night` draws, and after an alarm of night `alarm` its part of the burst on top.
+def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan:
+    """Draw what people are asked to label of `night`: `per_night` draws, and after an alarm its part of the burst.
 
-    Half of the burst is drawn by the plan, half uniformly among the gate's groups. Nothing of a night whose labels came
-    with it. Kept once: a plan that is there already is the answer.
+    Half of the burst is drawn by the plan, half uniformly among the gate's groups. Returns an empty plan for a night
+    that came labelled. Idempotent: an existing plan is returned unchanged.
     """
-    plan_id = f"{champion.model}/{champion.version}/{night.isoformat()}"
-    known = {plan.id: plan for plan in store.plans(champion.model, champion.version)}
+    version, policy, store = epoch.version, epoch.policy, epoch.store
+    plan_id = f"{version.model}/{version.version}/{night.isoformat()}"
+    known = {plan.id: plan for plan in epoch.history.plans}
     if plan_id in known:
         return known[plan_id]
     start, end = night_bounds(night, policy.zone)
-    cells = store.cells(champion, start, end)
+    cells = store.cells(version, start, end)
     total = sum(one.count for one in cells)
-    since_alarm = [one for one in known.values() if alarm is not None and one.night >= alarm and not one.given]
-    place = len(since_alarm) if alarm is not None else None
-    measure, gate = (0, 0) if f"{plan_id}/given" in known else draw_counts(policy, total, place=place)
-    if champion.watched_only:  # nothing is trained or released: all that people answer measures
-        measure, gate = measure + gate, 0
+    measure, gate = (0, 0) if f"{plan_id}/given" in known else _draws_wanted(epoch, night, total)
     rng = chance(f"plan/{plan_id}")
-    design = design_of(cells, champion.reference, policy, suspicion)
+    design = design_of(cells, version.reference, policy, suspicion)
     picks = _picks(cells, design, draws=measure, rng=rng)
-    found = store.pick(champion, start, end, [pick for _, pick in picks])
+    found = store.pick(version, start, end, [pick for _, pick in picks])
     drawn = tuple(
         Draw(
             id=f"{plan_id}/{place}",
@@ -86,30 +84,25 @@ def plan_labels(
         )
         for place, ((cell, _), one) in enumerate(zip(picks, found, strict=False))
     )
-    seen = {one.prediction_id for other in known.values() for one in other.draws if one.purpose == GATE}
-    taken = {one.group for one in store.predictions_by_id(sorted(seen))}
-    candidates = _gate_candidates(store, champion, policy, (start, end), total=total, draws=gate, rng=rng)
-    plan = LabelPlan(
-        id=plan_id,
-        model=champion.model,
-        version=champion.version,
-        night=night,
-        made_at=now,
+    candidates = _gate_candidates(epoch, night, _Lot(total, gate, rng))
+    taken = store.groups_drawn(version.model, version.version, purpose=GATE) if candidates else set()
+    draws = drawn + _gate_draws(plan_id, candidates, taken, draws=gate)
+    plan = LabelPlan(plan_id, version.model, version.version, night, epoch.as_of, asked=len(draws))
+    drawn_by = PlanDesign(
         predictions=total,
         mean_guess=float(design.mean_control),
-        draws=drawn + _gate_draws(plan_id, candidates, taken, draws=gate),
         stratum_shares={str(stratum): float(share) for stratum, share in enumerate(design.shares)},
         parts=parts_of(cells, design),
         uniform_share=policy.labels.uniform_share,
     )
-    store.record_plan(plan)
+    epoch.history.record_plan(plan, drawn_by, draws)
     return plan
 
 
 def given_plan(
-    champion: ModelVersion, cells: Sequence[Cell], tallies: Sequence[Tally], *, night: date, now: datetime
-) -> LabelPlan:
-    """Labels that came with the probability of being chosen (a census: 1), as a plan that is closed already.
+    epoch: Epoch, night: date, cells: Sequence[Cell], tallies: Sequence[Tally]
+) -> tuple[LabelPlan, PlanDesign]:
+    """Return labels that came with the probability of being chosen (a census: 1), as a plan that is closed already.
 
     With one probability for all they are a uniform sample, of weight 1. Otherwise item i of m counts with m / (N p_i).
     The guess is taken as 0: whoever chose them did not know ours.
@@ -126,17 +119,12 @@ def given_plan(
         )
         for one in tallies
     )
-    plan_id = f"{champion.model}/{champion.version}/{night.isoformat()}"
-    return LabelPlan(
-        id=f"{plan_id}/given",
-        model=champion.model,
-        version=champion.version,
-        night=night,
-        made_at=now,
+    version, now = epoch.version, epoch.as_of
+    plan_id = f"{version.model}/{version.version}/{night.isoformat()}/given"
+    plan = LabelPlan(plan_id, version.model, version.version, night, now, asked=0, given=len(given), closed_at=now)
+    return plan, PlanDesign(
         predictions=total,
         mean_guess=0.0,
-        draws=(),
-        closed_at=now,
         stratum_shares={"0": 1.0},
         parts=_given_parts(cells, given, uniform=uniform),
         uniform_share=min(min(total * one.probability for one in given), 1.0),
@@ -177,6 +165,16 @@ def draw_counts(policy: Policy, predictions: int, *, place: int | None) -> tuple
         return wanted, 0
     tonight = labels.burst_on_alarm // labels.burst_nights + (place < labels.burst_on_alarm % labels.burst_nights)
     return wanted + tonight - tonight // 2, tonight // 2
+
+
+def _draws_wanted(epoch: Epoch, night: date, predictions: int) -> tuple[int, int]:
+    """Return (draws that measure, draws for the gate) of this night, an open alarm's burst included."""
+    alarm = epoch.alarm(night)
+    since_alarm = [one for one in epoch.history.plans if alarm and one.night >= alarm.night and not one.given]
+    measure, gate = draw_counts(epoch.policy, predictions, place=len(since_alarm) if alarm else None)
+    if epoch.version.watched_only:  # nothing is trained or released: all that people answer measures
+        return measure + gate, 0
+    return measure, gate
 
 
 def _guesses(cells: Sequence[Cell], reference: ReferenceCounts) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:
@@ -236,29 +234,30 @@ def _picks(cells: Sequence[Cell], design: Allocation, *, draws: int, rng: Genera
     ]
 
 
-def _gate_candidates(
-    store: Store,
-    champion: ModelVersion,
-    policy: Policy,
-    bounds: tuple[datetime, datetime],
-    *,
-    total: int,
-    draws: int,
-    rng: Generator,
-) -> list[Prediction]:
-    """Predictions of the gate's groups in random order, from a uniform sample that is large enough to hold them."""
-    share = policy.promotion.gate_share
-    if not draws or not share or not total:
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """What the gate's draws are drawn from."""
+
+    predictions: int  # N
+    draws: int  # wanted
+    rng: Generator
+
+
+def _gate_candidates(epoch: Epoch, night: date, lot: _Lot) -> list[Prediction]:
+    """Return predictions of the gate's groups in random order, from a uniform sample large enough to hold them."""
+    share, version = epoch.policy.promotion.gate_share, epoch.version
+    if not lot.draws or not share or not lot.predictions:
         return []
-    looked_at = min(total, round(GATE_SLACK * draws / share))
-    ranks = rng.choice(total, size=looked_at, replace=False)
-    found = store.predictions_at(champion.model, champion.version, *bounds, ranks.tolist())
+    looked_at = min(lot.predictions, round(GATE_SLACK * lot.draws / share))
+    ranks = lot.rng.choice(lot.predictions, size=looked_at, replace=False).tolist()
+    bounds = night_bounds(night, epoch.policy.zone)
+    found = epoch.store.predictions_at(version.model, version.version, *bounds, ranks)
     held_out = [one for one in found if is_gate_group(one.group, gate_share=share)]
-    return [held_out[place] for place in rng.permutation(len(held_out)).tolist()]
+    return [held_out[place] for place in lot.rng.permutation(len(held_out)).tolist()]
 
 
 def _gate_draws(plan_id: str, candidates: Sequence[Prediction], taken: set[str], *, draws: int) -> tuple[Draw, ...]:
-    """Uniform, without replacement, among predictions of the gate's groups, one of each: McNemar needs independence.
+    """Draw uniformly, without replacement, one of each group that was not taken before: McNemar needs independence.
 
     Fewer than `draws` where the night has fewer such groups.
     """

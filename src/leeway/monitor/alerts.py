@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from leeway.checks.policy import Policy
-from leeway.domain.ports import Notifier, Store
+from leeway.domain.ports import Notifier
 from leeway.domain.records import Action, Alert, CheckResult, Decision, Status
+from leeway.domain.stores import Store
 from leeway.errors import in_one_line
 
 OCCASIONS = {
@@ -21,17 +22,15 @@ log = logging.getLogger("leeway.alerts")
 def alerts_of(
     decision: Decision,
     results: Sequence[CheckResult],
-    history: Sequence[tuple[date, CheckResult]],
+    before: Sequence[tuple[date, CheckResult]],
     policy: Policy,
-    *,
-    now: datetime,
 ) -> list[Alert]:
-    """Of a decided night; history: results of this epoch, of which those before the night are looked at."""
+    """Return the alerts of a decided night; `before`: results of the night that was decided before it."""
     told: Mapping[str, str] = {
         OCCASIONS.get(decision.action, ""): decision.reason,
         "no_verdict": "; ".join(f"{one.check}: {one.reason}" for one in results if one.status is Status.NO_VERDICT),
     }
-    news = _findings(decision.night, results, history, policy)
+    news = _findings(results, before, policy)
     if news:
         told = {**told, "alert": "; ".join([news, told["alert"]] if "alert" in told else [news])}
     return [
@@ -39,20 +38,16 @@ def alerts_of(
             key=f"{decision.key}/{occasion}",
             title=f"leeway: {decision.model} version {decision.version}: {occasion.replace('_', ' ')}",
             body=f"Night of {decision.night}: {text}",
-            made_at=now,
+            made_at=decision.made_at,
         )
         for occasion, text in told.items()
         if text and occasion in policy.alerts.about
     ]
 
 
-def _findings(
-    night: date, results: Sequence[CheckResult], history: Sequence[tuple[date, CheckResult]], policy: Policy
-) -> str:
+def _findings(results: Sequence[CheckResult], before: Sequence[tuple[date, CheckResult]], policy: Policy) -> str:
     """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins."""
-    earlier = [(at, one) for at, one in history if at < night]
-    last = max((at for at, _ in earlier), default=None)
-    standing = {one.check for at, one in earlier if at == last and one.status is Status.FIRED}
+    standing = {one.check for _, one in before if one.status is Status.FIRED}
     return "; ".join(
         f"{one.check}: {one.reason}"
         for one in results

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,8 @@ import pyarrow.compute as pc
 from leeway.bundle.reference import count_answers
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
-from leeway.domain.ports import Store
 from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
+from leeway.domain.stores import Store
 from leeway.errors import DataError, ParamsError
 from leeway.predictions.formats.files import read_predictions
 
@@ -74,9 +72,3 @@ def enrol(
     made = ModelVersion(model, len(versions) + 1, digest, "", reference, serving_since=None)
     store.record_model(made)
     return made
-
-
-def serving_since(store: Store, version: ModelVersion, *, now: datetime) -> ModelVersion:
-    """A watched version's epoch begins with its first prediction: it may be older than the day it was enrolled."""
-    first = store.first_prediction_at(version.model, version.version)
-    return replace(version, serving_since=first or now)

@@ -1,13 +1,18 @@
-"""Watched: the policy of each model that is known from files, in monitoring/watched/."""
+"""Fleet: the models that are watched here, their policies, and the false-alarm budget that they share."""
 
 import re
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import yaml
 
 from leeway import durable
 from leeway.checks.accuracy import Accuracy
-from leeway.checks.policy import Policy
+from leeway.checks.policy import Policy, load_policy
+from leeway.domain.records import ModelVersion
+from leeway.domain.stores import ImageStore, Store
+from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings
@@ -17,6 +22,78 @@ WATCHED_HEADER = """\
 # What watches {model}. Each key is explained in ../README.md. All models watched here share the false-alarm
 # probability of ../policy.yaml: the one here counts for nothing.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The models that are watched here: the one that this workspace trains, if it does, and those known from files."""
+
+    settings: Settings
+    store: Store
+    images: ImageStore
+
+    def names(self, model: str | None = None) -> list[str]:
+        """Return the names of all models watched here, the workspace's own first; or of `model` alone.
+
+        Raises ParamsError for a name that is not watched.
+        """
+        own = [self.settings.model] if trains(self.settings) else []
+        known = [*own, *(name for name in known_from_files(self.settings) if name not in own)]
+        if model is not None and model not in known:
+            raise ParamsError(
+                f"no model '{model}' is watched here; known: {', '.join(known) or 'none'} "
+                f"(`leeway watch init {model} ...`)"
+            )
+        return known if model is None else [model]
+
+    def policy_of(self, model: str) -> Policy:
+        """Return the model's policy, with its part of the workspace's yearly false-alarm budget."""
+        shared = load_policy(self.settings.policy_path).shared_by(number_of_models(self.settings))
+        if model not in known_from_files(self.settings):
+            return shared
+        own = load_policy(self.settings.watched / f"{model}.yaml")
+        part = shared.false_alarm_probability_per_year
+        return own.model_copy(update={"false_alarm_probability_per_year": part})
+
+    def epoch(self, version: ModelVersion, as_of: datetime) -> Epoch:
+        """Return the epoch of this version, which serves now."""
+        return Epoch(version, self.policy_of(version.model), self.store, self.images, as_of)
+
+    def last_epoch(self, model: str, as_of: datetime) -> Epoch:
+        """Return the epoch of the last version that is recorded. Raises ParamsError for a model without one."""
+        versions = self.store.versions(model)
+        if not versions:
+            known = ", ".join(known_from_files(self.settings)) or "none"
+            raise ParamsError(f"no model '{model}' is watched here; known: {known}")
+        return self.epoch(versions[-1], as_of)
+
+    def epochs_from_files(self, model: str, as_of: datetime) -> list[Epoch]:
+        """Return an epoch for each version of a model known from files, in order.
+
+        One begins with the version's first prediction, which may be older than the day when the model was enrolled,
+        and ends where the next one begins.
+        """
+        versions, policy = self.store.versions(model), self.policy_of(model)
+        firsts = [self.store.first_prediction_at(model, one.version) or as_of for one in versions]
+        begun = [replace(one, serving_since=first) for one, first in zip(versions, firsts, strict=True)]
+        epochs = [Epoch(one, policy, self.store, self.images, as_of) for one in begun]
+        ends = [*(one.first_night for one in epochs[1:]), None]
+        return [replace(one, until=until) for one, until in zip(epochs, ends, strict=True)]
+
+
+def known_from_files(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the models that have a policy in monitoring/watched/."""
+    return tuple(sorted(path.stem for path in settings.watched.glob("*.yaml")))
+
+
+def trains(settings: Settings) -> bool:
+    """Return whether this workspace makes a model of its own."""
+    return (settings.workspace / "params.yaml").is_file()
+
+
+def number_of_models(settings: Settings) -> int:
+    """Return how many models share the yearly false-alarm budget."""
+    return len(known_from_files(settings)) + trains(settings)
 
 
 def watched_policy(settings: Settings, model: str, *, source: Path | None, floor: float | None) -> Policy:

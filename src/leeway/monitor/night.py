@@ -1,21 +1,18 @@
-"""Watch: from a night's predictions to a stored decision, and to the people who should know."""
+"""A night: its labels and its window closed, its checks run, decided, and its labels planned."""
 
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import date, timedelta
 
 from leeway.checks.accuracy import MONTH, compares_months
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
-from leeway.checks.decide import History, decide
-from leeway.checks.drift import PredictionDrift
+from leeway.checks.decide import Past, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
-from leeway.checks.windows import count_window, drift_reference, due_nights, night_bounds, night_of
-from leeway.domain.ports import PageWriter, RetrainTrigger, Store
+from leeway.checks.windows import count_window, due_nights, night_bounds, night_of
+from leeway.domain.ports import RetrainTrigger
 from leeway.domain.records import (
     Action,
     Alert,
@@ -23,131 +20,85 @@ from leeway.domain.records import (
     Decision,
     DecisionState,
     LabelPlan,
-    ModelVersion,
-    NightLabels,
-    Prediction,
-    Status,
     WindowCounts,
 )
+from leeway.domain.stores import Store
+from leeway.epoch import Epoch, last_nights, news_of
 from leeway.labels import answers, plan
 from leeway.labels.plan import chance
 from leeway.monitor import alerts
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
-MOST_DRAWN = 20_000  # predictions of a night that Evidently's page looks at
 CLOCKS_DIFFER = timedelta(hours=1)  # of the machines that predict; a time further ahead is a mistake
-log = logging.getLogger("leeway.watch")
+log = logging.getLogger("leeway.monitor")
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """One morning's look at one model version: what every step below works with."""
-
-    store: Store
-    policy: Policy
-    champion: ModelVersion
-    as_of: datetime
-    until: date | None = None  # first night that is no longer its own: a later version serves then
-
-    @property
-    def epoch(self) -> date:
-        """First night in which this version was the champion: evidence and budgets begin there."""
-        since = self.champion.serving_since or self.as_of
-        return night_of(since, self.policy.zone)
-
-    def results(self) -> list[tuple[date, CheckResult]]:
-        found = self.store.results(self.champion.model, self.champion.version)
-        return [(night, result) for night, result in found if night >= self.epoch]
-
-    def windows(self) -> list[WindowCounts]:
-        found = self.store.windows(self.champion.model, self.champion.version)
-        return [window for window in found if window.night >= self.epoch]
-
-    def plans(self) -> list[LabelPlan]:
-        found = self.store.plans(self.champion.model, self.champion.version)
-        return [one for one in found if one.night >= self.epoch]
-
-    def decisions(self) -> list[Decision]:
-        """Of all versions; of this one, those of its epoch."""
-        found = self.store.decisions(self.champion.model)
-        return [one for one in found if one.version != self.champion.version or one.night >= self.epoch]
-
-    def alarm(self, night: date) -> Decision | None:
-        """The last alarm of this epoch up to `night`."""
-        return answers.alarm_before(self.decisions(), self.champion, night=night)
-
-
-def give_up_on_the_dead(watch: Watch) -> list[str]:
-    """Closes retrainings whose process died: one that runs for ever would let no alarm be raised again."""
-    dead = watch.store.give_up_lapsed(watch.champion.model, now=watch.as_of)
+def give_up_on_the_dead(epoch: Epoch) -> list[str]:
+    """Close retrainings whose process died: one that runs for ever would let no alarm be raised again."""
+    dead = epoch.store.give_up_lapsed(epoch.model, now=epoch.as_of)
     for key in dead:
         log.warning("%s: the retraining gave no sign for a day; it counts as failed", key)
-        if "release" in watch.policy.alerts.about:
-            title = f"leeway: retraining of {watch.champion.model} failed"
+        if "release" in epoch.policy.alerts.about:
+            title = f"leeway: retraining of {epoch.model} failed"
             body = f"{key}: its process died. An alarm that still stands is raised again after the cool-down."
-            watch.store.queue_alert(Alert(key=f"{key}/dead", title=title, body=body, made_at=watch.as_of))
+            epoch.store.queue_alert(Alert(key=f"{key}/dead", title=title, body=body, made_at=epoch.as_of))
     return dead
 
 
-def nights_due(watch: Watch) -> list[date]:
-    """Nights of this epoch that are over and not decided yet, oldest first: also those that earlier runs missed."""
-    model, version = watch.champion.model, watch.champion.version
-    decided = [night for night, _ in watch.results()]
-    last = max(decided, default=watch.epoch - timedelta(days=1))
-    first = watch.store.first_prediction_at(model, version)
-    due = due_nights(first, last, as_of=watch.as_of, zone=watch.policy.zone)
-    return [night for night in due if watch.until is None or night < watch.until]
+def nights_due(epoch: Epoch) -> list[date]:
+    """Return the nights that are over and not decided yet, oldest first: also those that earlier runs missed."""
+    last = max(epoch.history.decided, default=epoch.first_night - timedelta(days=1))
+    first = epoch.store.first_prediction_at(epoch.model, epoch.version.version)
+    due = due_nights(first, last, as_of=epoch.as_of, zone=epoch.policy.zone)
+    return [night for night in due if epoch.until is None or night < epoch.until]
 
 
-def nights_to_plan(watch: Watch) -> list[date]:
-    """Decided nights of the last week whose labels are not planned: also of a run that died in between.
+def nights_to_plan(epoch: Epoch) -> list[date]:
+    """Return decided nights of the last week whose labels are not planned: also of a run that died in between.
 
     People are not asked about a past that was only now imported.
     """
-    last = max((one.night for one in watch.plans() if not one.given), default=date.min)
-    first = night_of(watch.as_of, watch.policy.zone) - timedelta(days=RECENT_NIGHTS)
-    return sorted({night for night, _ in watch.results() if night > last and night >= first})
+    last = max((one.night for one in epoch.history.plans if not one.given), default=date.min)
+    first = night_of(epoch.as_of, epoch.policy.zone) - timedelta(days=RECENT_NIGHTS)
+    return [night for night in epoch.history.decided if night > last and night >= first]
 
 
-def close_labels(watch: Watch, night: date) -> list[LabelPlan]:
-    """The label plans that close now, and those that `night` and nights before it brought with them."""
-    given = answers.take_given_labels(watch.store, watch.champion, watch.policy, until=night, now=watch.as_of)
-    return answers.close_labels(watch.store, watch.champion, as_of=watch.as_of) + given
+def close_labels(epoch: Epoch, night: date) -> list[LabelPlan]:
+    """Close the label plans that are due, and take the labels that `night` and nights before it brought with them."""
+    given = answers.take_given_labels(epoch, until=night)
+    return answers.close_labels(epoch) + given
 
 
-def close_window(watch: Watch, night: date) -> WindowCounts:
-    """The night's counts as they were when it was first closed: now, or by a run that was cut short."""
-    start, end = night_bounds(night, watch.policy.zone)
-    window = count_window(watch.champion, night, watch.store.cells(watch.champion, start, end))
-    if watch.store.record_window(window, start=start, end=end, closed_at=watch.as_of):
-        return window
-    return next(one for one in watch.windows() if one.night == night)
+def close_window(epoch: Epoch, night: date) -> WindowCounts:
+    """Count the night; one that was closed before, by a run that was cut short, keeps its counts."""
+    start, end = night_bounds(night, epoch.policy.zone)
+    window = count_window(epoch.version, night, epoch.store.cells(epoch.version, start, end))
+    return epoch.history.record_window(window, start=start, end=end, closed_at=epoch.as_of)
 
 
-def run_checks(watch: Watch, window: WindowCounts) -> list[CheckResult]:
-    """Every check of the policy on this night, each with its own share of the yearly false-alarm budget."""
-    alarm = watch.alarm(window.night)
-    before = [(night, result) for night, result in watch.results() if night < window.night]
-    previous = {result.check: result for _, result in before}
-    earlier = [one for one in watch.windows() if one.night < window.night]
-    closed = [one for one in watch.plans() if one.closed_at is not None]
-    two_months_ago = window.night - timedelta(days=2 * MONTH)
+def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
+    """Run every check of the policy on this night, each with its own share of the yearly false-alarm budget."""
+    history, alarm, night = epoch.history, epoch.alarm(window.night), window.night
+    earlier = [one for one in history.windows if one.night < night]
+    closed = history.closed_plans()
+    two_months_ago = night - timedelta(days=2 * MONTH)
     months = [one for one in closed if one.night > two_months_ago] if compares_months(len(earlier) + 1) else []
+    recent = [one for one in last_nights(closed, RECENT_NIGHTS) if not alarm or one.night >= alarm.night]
     evidence = Evidence(
         window=window,
-        model_reference=watch.champion.reference,
+        model_reference=epoch.version.reference,
         earlier=earlier,
-        fired=alarmed(before, watch.policy),
-        closed=_labels(watch, news_of(closed)),
-        recent=_labels(watch, [one for one in _last(closed, RECENT_NIGHTS) if not alarm or one.night >= alarm.night]),
-        months=_labels(watch, months),
-        ahead=watch.store.number_after(window.model, window.version, watch.as_of + CLOCKS_DIFFER),
+        fired=frozenset(one for one in epoch.alarmed_nights() if one < night),
+        closed=history.labels(news_of(closed)),
+        recent=history.labels(recent),
+        months=history.labels(months),
+        ahead=epoch.store.number_after(window.model, window.version, epoch.as_of + CLOCKS_DIFFER),
     )
-    return run_all(evidence, previous, watch.policy)
+    return run_all(evidence, history.last_results(epoch.policy.checks, before=night), epoch.policy)
 
 
 def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Policy) -> list[CheckResult]:
-    """The policy's checks in its order; what is drawn depends on model version, night and check alone."""
+    """Run the policy's checks in its order; what is drawn depends on model version, night and check alone."""
     night = f"{evidence.window.model}/{evidence.window.version}/{evidence.window.night}"
     return [
         check.run(evidence, previous.get(name), alpha=policy.alpha(check), rng=chance(f"{night}/{name}"))
@@ -155,73 +106,34 @@ def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Pol
     ]
 
 
-def conclude(watch: Watch, window: WindowCounts, results: Sequence[CheckResult]) -> Decision:
-    """Decides, and stores decision, results and alerts in one transaction: before anything is acted on."""
-    alarm = watch.alarm(window.night)
-    closed = [one for one in watch.plans() if one.closed_at]
-    since_alarm = _labels(watch, [one for one in closed if alarm and one.night >= alarm.night])
-    history = History(
-        decisions=watch.decisions(),
-        results=[(night, result) for night, result in watch.results() if night < window.night],
+def conclude(epoch: Epoch, window: WindowCounts, results: Sequence[CheckResult]) -> Decision:
+    """Decide, and store decision, results and alerts in one transaction: before anything is acted on."""
+    past, alarm = epoch.history, epoch.alarm(window.night)
+    since_alarm = past.labels([one for one in past.closed_plans() if alarm and one.night >= alarm.night])
+    before = [night for night in past.decided if night < window.night]
+    history = Past(
+        decisions=past.decisions,
+        results=past.results(_nights_looked_back_on(epoch, before)),
         closed=since_alarm,
-        new_labels=_new_labels(watch, alarm),
-        class_weights=class_weights(since_alarm, watch.champion.reference),
+        new_labels=_new_labels(epoch, alarm),
+        class_weights=class_weights(since_alarm, epoch.version.reference),
     )
-    decision = decide(results, history, watch.policy, version=watch.champion, night=window.night, now=watch.as_of)
-    applied = [one.id for one in news_of(closed)]
-    found = alerts.alerts_of(decision, results, watch.results(), watch.policy, now=watch.as_of)
-    watch.store.record_night(window, results, decision, found, applied=applied)
+    decision = decide(results, history, epoch.policy, version=epoch.version, night=window.night, now=epoch.as_of)
+    found = alerts.alerts_of(decision, results, past.results(before[-1:]), epoch.policy)
+    past.record_night(window, results, decision, found)
     log.info("%s: %s: %s", decision.key, decision.action, decision.reason)
     return decision
 
 
-def plan_labels(watch: Watch, night: date) -> LabelPlan:
-    """Draws what people are asked to label of this night; more of it while an alarm is open."""
-    alarm = watch.alarm(night)
-    found = [result for at, result in watch.results() if at <= night and result.check == ClassAccuracy.name]
-    return plan.plan_labels(
-        watch.store,
-        watch.champion,
-        watch.policy,
-        night=night,
-        alarm=alarm.night if alarm else None,
-        suspicion=_suspicion(found[-1]) if found else plan.Suspicion(),
-        now=watch.as_of,
-    )
-
-
-def draw_page(watch: Watch, window: WindowCounts, *, write: PageWriter, path: Path) -> None:
-    """Draws a decided night beside its reference nights; raises whatever the writer raises."""
-    drift = watch.policy.check(PredictionDrift)
-    fired = alarmed(watch.results(), watch.policy)
-    nights = drift_reference(
-        [one for one in watch.windows() if one.night < window.night],
-        fired,
-        nights=drift.reference_nights,
-        min_predictions=drift.min_predictions,
-    )
-    found = [_some_predictions(watch, one) for one in (*nights, window)]
-    write(
-        path,
-        reference=[one for night in found[:-1] for one in night],
-        current=found[-1],
-        classes=window.classes,
-        title=f"{window.model}, version {window.version}, night of {window.night}",
-        alarm_under_p=watch.policy.alpha(drift) / 365,
-    )
-
-
-def _some_predictions(watch: Watch, window: WindowCounts) -> list[Prediction]:
-    """Those of a night, or of a large one as many as are drawn, uniformly."""
-    here = (window.model, window.version, *night_bounds(window.night, watch.policy.zone))
-    if window.total <= MOST_DRAWN:
-        return watch.store.predictions(*here)
-    rng = chance(f"page/{window.model}/{window.version}/{window.night}")
-    return watch.store.predictions_at(*here, rng.choice(window.total, size=MOST_DRAWN, replace=False).tolist())
+def plan_labels(epoch: Epoch, night: date) -> LabelPlan:
+    """Draw what people are asked to label of this night; more of it while an alarm is open."""
+    last = epoch.history.last_results([ClassAccuracy.name], before=night + timedelta(days=1))
+    found = last.get(ClassAccuracy.name)
+    return plan.plan_labels(epoch, night, suspicion=_suspicion(found) if found else plan.Suspicion())
 
 
 def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None) -> list[Decision]:
-    """Sends every open request to the trigger, once each; without one, gives them to whoever runs them afterwards."""
+    """Send every open request to the trigger, once each; without one, give them to whoever runs them afterwards."""
     open_requests = [
         one for one in store.decisions(model) if one.action is Action.RETRAIN and one.state is DecisionState.OPEN
     ]
@@ -231,29 +143,18 @@ def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None)
     return open_requests
 
 
-def alarmed(results: Sequence[tuple[date, CheckResult]], policy: Policy) -> frozenset[date]:
-    """Nights on which a check with a false-alarm budget fired: findings about the delivery say nothing of drift."""
-    watching = {name for name, check in policy.checks.items() if check.budget_share}
-    return frozenset(night for night, one in results if one.status is Status.FIRED and one.check in watching)
+def _nights_looked_back_on(epoch: Epoch, before: Sequence[date]) -> list[date]:
+    """Return the nights whose results a decision may rest on: those since the last alarm of this epoch."""
+    own = [one for one in epoch.history.decisions if one.version == epoch.version.version]
+    alarms = [one.night for one in own if one.action is Action.MORE_LABELS]
+    return [night for night in before if alarms and night >= alarms[-1]]
 
 
-def news_of(closed: Sequence[LabelPlan]) -> list[LabelPlan]:
-    """Closed plans that no decided night has applied: the labels of the others are in the checks' state already."""
-    return [one for one in closed if one.applied_by is None]
-
-
-def _last(closed: Sequence[LabelPlan], nights: int) -> list[LabelPlan]:
-    """Plans of the last nights that have any labels."""
-    kept = sorted({one.night for one in closed if one.draws or one.given})[-nights:]
-    return [one for one in closed if one.night in kept]
-
-
-def _new_labels(watch: Watch, alarm: Decision | None) -> int:
-    """Labels that a retraining would train on; a model that is only watched is never trained."""
-    if alarm is None or watch.champion.watched_only:
+def _new_labels(epoch: Epoch, alarm: Decision | None) -> int:
+    """Count the labels that a retraining would train on; a model that is only watched is never trained."""
+    if alarm is None or epoch.version.watched_only:
         return 0
-    since = answers.labels_since(alarm, watch.policy)
-    return len(answers.training_labels(watch.store, watch.champion, watch.policy, since=since))
+    return len(answers.training_labels(epoch, since=answers.labels_since(alarm, epoch.policy)))
 
 
 def _suspicion(result: CheckResult) -> plan.Suspicion:
@@ -262,7 +163,3 @@ def _suspicion(result: CheckResult) -> plan.Suspicion:
     strength = math.log(statistic) / math.log(threshold) if statistic > 1 else 0.0
     details = details_of(result, ClassAccuracyDetails)
     return plan.Suspicion(details.suspects if details else {}, min(max(strength, 0.0), 1.0))
-
-
-def _labels(watch: Watch, plans: Sequence[LabelPlan]) -> list[NightLabels]:
-    return [answers.night_labels(watch.store, one) for one in plans]

@@ -23,68 +23,69 @@ from leeway.domain.night_view import (
     Confusion,
     EvidencePath,
     EvidencePoint,
-    Interval,
-    Latency,
     NightPage,
     Picture,
+    ServedLatency,
+    ShareInterval,
 )
-from leeway.domain.ports import ImageStore
 from leeway.domain.records import (
     Action,
     CheckResult,
     Decision,
     LabelPlan,
+    Mark,
     NightLabels,
     Prediction,
     ReferenceCounts,
     WindowCounts,
 )
-from leeway.labels.answers import alarm_before, night_labels
+from leeway.epoch import Epoch, last_nights
 from leeway.labels.plan import chance
-from leeway.monitor.night import RECENT_NIGHTS, Watch
-from leeway.monitor.pictures import Candidates, labelled_of, pictures_of
+from leeway.monitor.night import RECENT_NIGHTS
+from leeway.monitor.pictures import PictureCandidates, labelled_of, pictures_of
 from leeway.stats.estimation import Estimate
 
 SAMPLE = 2000  # predictions of the night that are looked at one by one
 MOST_CONFUSED, MOST_MOVED = 20, 30  # classes shown
-Results = Sequence[tuple[date, CheckResult]]
 
 
-def night_page(watch: Watch, window: WindowCounts, images: ImageStore) -> NightPage:
-    """What is known of this night, as it was known when it was decided: nothing of later nights.
+def night_page(epoch: Epoch, window: WindowCounts) -> NightPage:
+    """Gather what is known of this night, as it was known when it was decided: nothing of later nights.
 
     Counts are those that the database made. Of single predictions at most 2,000 of the night are read, and as many
     labelled ones of the last 7 nights.
     """
-    results = [(night, one) for night, one in watch.results() if night <= window.night]
-    tonight = {one.check: one for night, one in results if night == window.night}
-    checks = watch.policy.checks.items()
-    decisions = [one for one in watch.decisions() if one.version == window.version and one.night <= window.night]
+    history, checks = epoch.history, epoch.policy.checks.items()
+    marks = [one for one in history.marks() if one.night <= window.night]
+    tonight = {one.check: one for _, one in history.results([window.night])}
+    decisions = [one for one in history.decisions if one.version == window.version and one.night <= window.night]
     decision = next((one for one in decisions if one.nightly and one.night == window.night), None)
-    closed = closed_plans(watch, decision)
-    labels = [night_labels(watch.store, one) for one in _recent(closed, decisions, watch, window.night)]
-    sample = sample_of(watch, window)
-    errors, unsure, unlike = _pictures(watch, closed, sample, images, night=window.night)
+    closed = closed_plans(epoch, decision)
+    labels = history.labels(_recent(closed, epoch, window.night))
+    sample = sample_of(epoch, window)
+    errors, unsure, unlike = _pictures(epoch, closed, sample, night=window.night)
     return NightPage(
         model=window.model,
         version=window.version,
         night=window.night,
-        as_of=watch.as_of,
-        epoch=watch.epoch,
+        as_of=epoch.as_of,
+        epoch=epoch.first_night,
         classes=len(window.classes),
         predictions=window.total + window.foreign,
         decision=decision,
         results=tuple(tonight.values()),
-        never_fire=frozenset(name for name, check in checks if check.on_page is Place.NEVER_FIRES),
         actions={one.night: one.action for one in decisions if one.action is not Action.NOTHING},
-        evidence=tuple(evidence_path(name, results) for name, check in checks if check.on_page is Place.EVIDENCE),
-        accuracies=tuple(accuracy_point(night, one) for night, one in results if one.check == Accuracy.name),
+        never_fire=frozenset(name for name, check in checks if check.on_page is Place.NEVER_FIRES),
+        evidence=tuple(evidence_path(name, marks) for name, check in checks if check.on_page is Place.EVIDENCE),
+        accuracies=tuple(
+            accuracy_point(*pair) for pair in history.results_of(Accuracy.name) if pair[0] <= window.night
+        ),
         labelled_nights=tuple(sorted({one.night for one in labels if one.draws})),
         plain_mean=plain_mean(labels),
         class_rows=class_rows(details_of(tonight.get(ClassAccuracy.name), ClassAccuracyDetails)),
         confusion=confusion(labels, window.classes),
-        mix=class_mix(watch, window, details_of(tonight.get(PredictionDrift.name), DriftDetails)),
-        confidence=confidence_bins(window, watch.champion.reference),
+        mix=class_mix(epoch, window, details_of(tonight.get(PredictionDrift.name), DriftDetails)),
+        confidence=confidence_bins(window, epoch.version.reference),
         latency=latency(sample),
         errors=errors,
         unsure=unsure,
@@ -93,31 +94,27 @@ def night_page(watch: Watch, window: WindowCounts, images: ImageStore) -> NightP
 
 
 def _pictures(
-    watch: Watch, closed: Sequence[LabelPlan], sample: Sequence[Prediction], images: ImageStore, *, night: date
+    epoch: Epoch, closed: Sequence[LabelPlan], sample: Sequence[Prediction], *, night: date
 ) -> list[tuple[Picture, ...]]:
     """Confident errors, the least sure and the least usual, of tonight's sample and the last 7 nights' labels."""
     week = [one for one in closed if night - timedelta(days=RECENT_NIGHTS) < one.night <= night]
-    found = Candidates(sample, *labelled_of(watch.store, week, watch.policy.zone))
-    return [
-        pictures_of(chosen, found.labels, images=images, zone=watch.policy.zone)
-        for chosen in (found.errors(), found.unsure(), found.unlike())
-    ]
+    found = PictureCandidates(sample, *labelled_of(epoch, week))
+    return [pictures_of(epoch, chosen, found.labels) for chosen in (found.errors(), found.unsure(), found.unlike())]
 
 
 # Labels
 
 
-def closed_plans(watch: Watch, decision: Decision | None) -> list[LabelPlan]:
-    """Label plans that were closed when the night was decided."""
-    until = decision.made_at if decision else watch.as_of
-    return [one for one in watch.plans() if one.closed_at is not None and one.closed_at <= until]
+def closed_plans(epoch: Epoch, decision: Decision | None) -> list[LabelPlan]:
+    """Return the label plans that were closed when the night was decided."""
+    until = decision.made_at if decision else epoch.as_of
+    return [one for one in epoch.history.plans if one.closed_at is not None and one.closed_at <= until]
 
 
-def _recent(closed: Sequence[LabelPlan], decisions: Sequence[Decision], watch: Watch, night: date) -> list[LabelPlan]:
-    """Those behind the night's estimates: of the last 7 nights with labels, and none from before an open alarm."""
-    alarm = alarm_before(decisions, watch.champion, night=night - timedelta(days=1))
-    nights = sorted({one.night for one in closed if one.draws or one.given})[-RECENT_NIGHTS:]
-    return [one for one in closed if one.night in nights and (alarm is None or one.night >= alarm.night)]
+def _recent(closed: Sequence[LabelPlan], epoch: Epoch, night: date) -> list[LabelPlan]:
+    """Return those behind the night's estimates: of the last 7 nights with labels, none from before an open alarm."""
+    alarm = epoch.alarm(night - timedelta(days=1))
+    return [one for one in last_nights(closed, RECENT_NIGHTS) if alarm is None or one.night >= alarm.night]
 
 
 def plain_mean(nights: Sequence[NightLabels]) -> float | None:
@@ -153,11 +150,11 @@ def confusion(nights: Sequence[NightLabels], classes: Sequence[str]) -> Confusio
 # Checks
 
 
-def evidence_path(check: str, results: Results) -> EvidencePath:
-    """M of each night against its threshold."""
-    found = [(night, one) for night, one in results if one.check == check]
+def evidence_path(check: str, marks: Sequence[Mark]) -> EvidencePath:
+    """Return M of each night against its threshold."""
+    own = [one for one in marks if one.check == check]
     return EvidencePath(
-        check, tuple(EvidencePoint(night, one.status, _finite(one.statistic), one.threshold) for night, one in found)
+        check, tuple(EvidencePoint(one.night, one.status, _finite(one.statistic), one.threshold) for one in own)
     )
 
 
@@ -190,8 +187,8 @@ def _margin(row: ClassRow) -> float:
     return min((one.value - (floor or 0.0) for one, floor in pairs if one), default=math.inf)
 
 
-def _interval(estimate: Estimate | None) -> Interval | None:
-    return Interval(**asdict(estimate)) if estimate else None
+def _interval(estimate: Estimate | None) -> ShareInterval | None:
+    return ShareInterval(**asdict(estimate)) if estimate else None
 
 
 def _finite(number: float | None) -> float | None:
@@ -201,7 +198,7 @@ def _finite(number: float | None) -> float | None:
 # Predictions
 
 
-def class_mix(watch: Watch, window: WindowCounts, details: DriftDetails | None) -> ClassMix | None:
+def class_mix(epoch: Epoch, window: WindowCounts, details: DriftDetails | None) -> ClassMix | None:
     """As the drift check saw it; before it has its reference, against the nights so far, or what the model came with.
 
     None for a night without predictions.
@@ -209,11 +206,11 @@ def class_mix(watch: Watch, window: WindowCounts, details: DriftDetails | None) 
     if not window.total:
         return None
     if details and details.shares:
-        production = watch.champion.reference.production
+        production = epoch.version.reference.production
         against = "the reference file" if production else "the nights that drift is held against"
         before = {name: one.reference for name, one in details.shares.items()}
     else:
-        against, before = _earlier_shares(watch, window)
+        against, before = _earlier_shares(epoch, window)
     shares = [
         ClassShare(name, before.get(name, 0.0), count / window.total)
         for name, count in zip(window.classes, window.per_class(), strict=True)
@@ -223,14 +220,14 @@ def class_mix(watch: Watch, window: WindowCounts, details: DriftDetails | None) 
     return ClassMix(against, tuple(one for one in shares if one.name in kept), hidden=len(shares) - len(kept))
 
 
-def _earlier_shares(watch: Watch, window: WindowCounts) -> tuple[str, dict[str, float]]:
-    drift = watch.policy.check(PredictionDrift)
-    earlier = [one for one in watch.windows() if one.night < window.night]
+def _earlier_shares(epoch: Epoch, window: WindowCounts) -> tuple[str, dict[str, float]]:
+    drift = epoch.policy.check(PredictionDrift)
+    earlier = [one for one in epoch.history.windows if one.night < window.night]
     nights = drift_reference(earlier, (), nights=drift.reference_nights, min_predictions=1)
     name = f"the first {len(nights)} nights of this epoch" if len(nights) > 1 else "the first night of this epoch"
     sides = [(one.classes, one.per_class()) for one in nights]
     if not sides:
-        reference = watch.champion.reference
+        reference = epoch.version.reference
         name, sides = "the model's reference", [(reference.classes, tuple(map(sum, reference.counts)))]
     total = max(sum(sum(counts) for _, counts in sides), 1)
     found: Counter[str] = Counter()
@@ -247,20 +244,20 @@ def confidence_bins(window: WindowCounts, reference: ReferenceCounts) -> Confide
     return ConfidenceBins(reference.bin_edges, window.histogram, tuple(map(int, known)) if known.sum() else ())
 
 
-def sample_of(watch: Watch, window: WindowCounts) -> list[Prediction]:
+def sample_of(epoch: Epoch, window: WindowCounts) -> list[Prediction]:
     """At most 2,000 of the night's predictions, drawn uniformly: the same ones whenever the page is drawn."""
     total = window.total + window.foreign
     rng = chance(f"page/{window.model}/{window.version}/{window.night}")
     ranks = np.sort(rng.choice(total, size=min(total, SAMPLE), replace=False)).tolist()
     if not ranks:
         return []
-    start, end = night_bounds(window.night, watch.policy.zone)
-    return watch.store.predictions_at(window.model, window.version, start, end, ranks)
+    start, end = night_bounds(window.night, epoch.policy.zone)
+    return epoch.store.predictions_at(window.model, window.version, start, end, ranks)
 
 
-def latency(sample: Sequence[Prediction]) -> Latency | None:
+def latency(sample: Sequence[Prediction]) -> ServedLatency | None:
     told = [one.latency_ms for one in sample if one.latency_ms is not None and math.isfinite(one.latency_ms)]
     if not told:
         return None
     p50, p99 = np.percentile(told, [50, 99])
-    return Latency(float(p50), float(p99), len(told))
+    return ServedLatency(float(p50), float(p99), len(told))

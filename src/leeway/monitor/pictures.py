@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from leeway.checks.windows import night_of
 from leeway.domain.night_view import Picture
-from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import LabelPlan, Prediction
+from leeway.domain.stores import ImageStore
+from leeway.epoch import Epoch
 from leeway.errors import in_one_line
 
 MOST_READ = 2000  # labelled predictions that are looked at one by one
@@ -18,7 +18,7 @@ log = logging.getLogger("leeway.page")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class PictureCandidates:
     """Predictions among which the pictures are chosen."""
 
     sample: Sequence[Prediction]  # of the night
@@ -41,8 +41,9 @@ class Candidates:
         return _first_of_each(sorted(known, key=lambda one: (-(one.energy or 0.0), one.id)))
 
 
-def labelled_of(store: Store, plans: Sequence[LabelPlan], zone: ZoneInfo) -> tuple[list[Prediction], dict[str, str]]:
-    """Predictions that were labelled for these plans, wrong ones first where there are many, and their labels by id."""
+def labelled_of(epoch: Epoch, plans: Sequence[LabelPlan]) -> tuple[list[Prediction], dict[str, str]]:
+    """Return predictions that were labelled for these plans, wrong ones first of many, and their labels by id."""
+    store, zone = epoch.store, epoch.policy.zone
     answered = {one.draw.prediction_id: one for plan in plans for one in store.labelled_draws(plan.id)}
     ids = sorted(answered, key=lambda one: (not answered[one].wrong, one))[:MOST_READ]
     found, labels = store.predictions_by_id(ids), {one: answered[one].label for one in ids}
@@ -57,14 +58,12 @@ def labelled_of(store: Store, plans: Sequence[LabelPlan], zone: ZoneInfo) -> tup
     return found, labels
 
 
-def pictures_of(
-    predictions: Sequence[Prediction], labels: Mapping[str, str], *, images: ImageStore, zone: ZoneInfo
-) -> tuple[Picture, ...]:
+def pictures_of(epoch: Epoch, predictions: Sequence[Prediction], labels: Mapping[str, str]) -> tuple[Picture, ...]:
     return tuple(
         Picture(
             id=one.id,
-            night=night_of(one.occurred_at, zone),
-            content=_content(one, images),
+            night=night_of(one.occurred_at, epoch.policy.zone),
+            content=_content(one, epoch.images),
             predicted_class=one.predicted_class,
             confidence=one.confidence,
             energy=one.energy,

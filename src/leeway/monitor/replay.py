@@ -3,17 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from leeway.checks.accuracy import MONTH
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
 from leeway.checks.traffic import Traffic, TrafficDetails
-from leeway.domain.ports import Store
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
+from leeway.epoch import Epoch
 from leeway.errors import ParamsError
-from leeway.labels import answers
-from leeway.monitor.night import RECENT_NIGHTS, Watch, alarmed, run_all
+from leeway.monitor.night import RECENT_NIGHTS, run_all
 from leeway.release.release import PROMOTED, ROLLED_BACK
 
 ALERT_ONLY = "alert only: "
@@ -67,7 +66,7 @@ class _Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
+class _Stored:
     """One epoch of one version as the store has it: read once, replayed under any policy."""
 
     version: ModelVersion
@@ -87,59 +86,58 @@ class _Memory:
     alarm: date = date.min  # the last one that asked for something
 
 
-def replay(watch: Watch, policy: Policy, *, since: date | None = None) -> Calendar:
-    """The alarms of `policy` over the stored nights of the watch's epoch; those from `since` on are reported.
+def replay(epoch: Epoch, policy: Policy, *, since: date | None = None) -> Calendar:
+    """The alarms of `policy` over the stored nights of the epoch; those from `since` on are reported.
 
     The evidence builds up from the epoch's first night. What did not happen cannot be replayed: the labels are those
     that people gave then, whatever `policy` would ask for, and versions change when they changed then. An answer that
     came after its plan was closed counts as if it had been in time. Raises ParamsError for another time zone.
     """
-    return _calendar(_read(watch), policy, since=since)
+    return _calendar(_read(epoch), policy, since=since)
 
 
-def compare(watches: Sequence[Watch], policy: Policy, *, since: date | None = None) -> tuple[Calendar, Calendar]:
-    """(calendar of each watch's own policy, calendar of `policy`) over all these epochs; see `replay`."""
-    histories = [(one.policy, _read(one)) for one in watches]
+def compare(epochs: Sequence[Epoch], policy: Policy, *, since: date | None = None) -> tuple[Calendar, Calendar]:
+    """(calendar of each epoch's own policy, calendar of `policy`) over all these epochs; see `replay`."""
+    histories = [(one.policy, _read(one)) for one in epochs]
     own = [_calendar(history, its_own, since=since) for its_own, history in histories]
     other = [_calendar(history, policy, since=since) for _, history in histories]
     return _sum(own), _sum(other)
 
 
-def replayed_nights(watch: Watch, policy: Policy) -> Iterator[ReplayedNight]:
+def replayed_nights(epoch: Epoch, policy: Policy) -> Iterator[ReplayedNight]:
     """Every night of the epoch with its results."""
-    return _nights(_read(watch), policy)
+    return _nights(_read(epoch), policy)
 
 
-def epochs_of(store: Store, model: str, policy: Policy, *, now: datetime) -> list[Watch]:
-    """One watch for each time that a version of this trained model began to serve, in order.
+def past_epochs(epoch: Epoch) -> list[Epoch]:
+    """Return an epoch for each time that a version of this trained model began to serve, in order.
 
     From the ledger of releases, and for a champion that was made without a release from its own record. An epoch ends
     where the same version's next one begins: the nights that are stored of a version are those in which it served.
     """
+    store, model = epoch.store, epoch.model
     known = {one.version: one for one in store.versions(model)}
     starts = {(one.at, one.version) for one in store.releases(model) if one.outcome in (PROMOTED, ROLLED_BACK)}
     starts |= {(one.serving_since, one.version) for one in known.values() if one.serving_since is not None}
     begun = [replace(known[version], serving_since=at) for at, version in sorted(starts) if version in known]
-    found = {(one.epoch, one.champion.version): one for one in (Watch(store, policy, it, now) for it in begun)}
+    found = {(one.first_night, one.version.version): one for one in (replace(epoch, version=it) for it in begun)}
     return [
-        replace(one, until=next((epoch for epoch, again in found if again == version and epoch > began), None))
+        replace(one, until=next((first for first, again in found if again == version and first > began), None))
         for (began, version), one in found.items()
     ]
 
 
-def _read(watch: Watch) -> _History:
-    windows = [one for one in watch.windows() if watch.until is None or one.night < watch.until]
-    delivered = [
-        (night, details_of(one, TrafficDetails)) for night, one in watch.results() if one.check == Traffic.name
-    ]
+def _read(epoch: Epoch) -> _Stored:
+    windows = [one for one in epoch.history.windows if epoch.until is None or one.night < epoch.until]
+    delivered = [(night, details_of(one, TrafficDetails)) for night, one in epoch.history.results_of(Traffic.name)]
     ahead = {night: details.ahead for night, details in delivered if details}
-    return _History(watch.champion, watch.policy.time_zone, windows, _closed_plans(watch, windows), ahead)
+    return _Stored(epoch.version, epoch.policy.time_zone, windows, _closed_plans(epoch, windows), ahead)
 
 
-def _closed_plans(watch: Watch, windows: Sequence[WindowCounts]) -> list[_Closed]:
+def _closed_plans(epoch: Epoch, windows: Sequence[WindowCounts]) -> list[_Closed]:
     """Those that some night's checks took into account."""
     keys = {f"{one.model}/{one.version}/{one.night}": one.night for one in windows}
-    decided = sorted((one.made_at, one.night) for one in watch.decisions() if one.key in keys)
+    decided = sorted((one.made_at, one.night) for one in epoch.history.decisions if one.key in keys)
 
     def applied(plan: LabelPlan) -> date | None:
         """Plans from before this was kept: by the first decision after they closed."""
@@ -149,13 +147,13 @@ def _closed_plans(watch: Watch, windows: Sequence[WindowCounts]) -> list[_Closed
         return keys.get(plan.applied_by) or next(later, None)
 
     return [
-        _Closed(night, bool(plan.draws or plan.given), answers.night_labels(watch.store, plan))
-        for plan in watch.plans()
+        _Closed(night, plan.asks, epoch.history.labels([plan])[0])
+        for plan in epoch.history.plans
         if (night := applied(plan)) is not None
     ]
 
 
-def _calendar(history: _History, policy: Policy, *, since: date | None) -> Calendar:
+def _calendar(history: _Stored, policy: Policy, *, since: date | None) -> Calendar:
     zone = history.time_zone
     if policy.time_zone != zone:
         raise ParamsError(
@@ -175,19 +173,20 @@ def _sum(calendars: Sequence[Calendar]) -> Calendar:
     return Calendar(nights, labels, tuple(alarms), dict(silent))
 
 
-def _nights(history: _History, policy: Policy) -> Iterator[ReplayedNight]:
+def _nights(history: _Stored, policy: Policy) -> Iterator[ReplayedNight]:
     memory = _Memory()
     for place, window in enumerate(history.windows):
         evidence = _evidence(history, place, memory)
         results = tuple(run_all(evidence, memory.previous, policy))
         alarms = tuple(_alarms(window, results, policy, memory))
         memory.previous.update({one.check: one for one in results})
-        memory.fired |= alarmed([(window.night, one) for one in results], policy)
+        if any(one.status is Status.FIRED and one.check in policy.alarming for one in results):
+            memory.fired.add(window.night)
         yield ReplayedNight(window.night, results, alarms, sum(one.labels for one in evidence.closed))
 
 
-def _evidence(history: _History, place: int, memory: _Memory) -> Evidence:
-    """What watch.run_checks gave to the checks on this night, but for what the policy itself has said since."""
+def _evidence(history: _Stored, place: int, memory: _Memory) -> Evidence:
+    """What night.run_checks gave to the checks on this night, but for what the policy itself has said since."""
     window, begun = history.windows[place], memory.alarm
     closed = [one for one in history.closed if one.applied <= window.night]
     kept = sorted({one.labels.night for one in closed if one.asked})[-RECENT_NIGHTS:]

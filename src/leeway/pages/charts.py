@@ -8,6 +8,7 @@ from itertools import groupby
 
 from leeway.domain.night_view import AccuracyPoint, ConfidenceBins, EvidencePath
 from leeway.domain.records import Action, Status
+from leeway.pages.words import number_text, power_text
 
 SYMBOLS = {
     Action.NOTHING: "–",
@@ -18,7 +19,6 @@ SYMBOLS = {
 }
 LOWEST_POWER, POWERS_OVER = -3, 8  # of M: what lies beyond is drawn at the edge, and told
 MOST_DOTS = 120  # nights; of more only the line is drawn
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +170,6 @@ def confidence_chart(bins: ConfidenceBins) -> Chart:
     ]
     chart.y_ticks = [Tick(chart.y(part / 4), f"{100 * top * part / 4:g}%") for part in range(5)]
     return chart
-
-
-def power_text(power: int) -> str:
-    return {0: "1", 1: "10"}.get(power, f"10{str(power).translate(SUPERSCRIPT)}")
-
-
-def number_text(number: float) -> str:
-    """To read: 0.0123, 18,250, 5.2 × 10⁵⁴."""
-    if 0.001 <= abs(number) < 1e6:
-        return f"{number:,.3g}" if abs(number) < 1000 else f"{number:,.0f}"
-    if not number:
-        return "0"
-    digits, _, power = f"{number:.1e}".partition("e")
-    return f"{digits} × 10{str(int(power)).translate(SUPERSCRIPT)}"
 
 
 def edge_text(edge: float) -> str:

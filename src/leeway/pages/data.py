@@ -14,14 +14,14 @@ from leeway.curation.audit import Audit
 from leeway.curation.label_errors import LabelError
 from leeway.data.split import SPLITS
 from leeway.errors import DataError
-from leeway.pages.environment import templates_of, write_html
+from leeway.pages.environment import write_html
 from leeway.pages.night import thumbnail
 
 SMALL = 48  # pixels: smaller images are shown as they are, in whole screen pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleImage:
     """An image of the dataset, to be looked at."""
 
     origin: str
@@ -30,7 +30,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class AugmentedImage:
     """An image as the network is given it, and as augmentation changes it: draws (D, H, W, C) uint8, plain the same."""
 
     label: str
@@ -40,7 +40,7 @@ class Draws:
 
 
 def write_audit_page(
-    path: Path, audit: Audit, *, samples: Mapping[str, Sequence[Sample]], preview: Sequence[Draws] | str
+    path: Path, audit: Audit, *, samples: Mapping[str, Sequence[SampleImage]], preview: Sequence[AugmentedImage] | str
 ) -> None:
     """`samples` of each shown class, in order of split; `preview` a sentence where there is none.
 
@@ -58,7 +58,7 @@ def write_audit_page(
         else [],
         "without_preview": preview if isinstance(preview, str) else "",
     }
-    write_html(path, templates_of("leeway.pages", filters={}), "data_audit.html", content)
+    write_html(path, "data_audit.html", content)
 
 
 def write_label_error_page(
@@ -75,7 +75,7 @@ def write_label_error_page(
         "digest": digest,
         "not_judged": not_judged,
     }
-    write_html(path, templates_of("leeway.pages", filters={}), "label_errors.html", content)
+    write_html(path, "label_errors.html", content)
 
 
 def picture(content: bytes) -> str | None:
@@ -99,7 +99,7 @@ def array_picture(pixels: np.ndarray) -> str | None:
     return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
 
 
-def _by_split(found: Sequence[Sample]) -> list[tuple[str, list[tuple[Sample, str | None]]]]:
+def _by_split(found: Sequence[SampleImage]) -> list[tuple[str, list[tuple[SampleImage, str | None]]]]:
     return [
         (split, [(one, picture(one.content)) for one in found if one.split == split])
         for split in dict.fromkeys(one.split for one in found)

@@ -3,44 +3,23 @@
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leeway.evaluation.reads import told_reads
 from leeway.evaluation.record import Evaluation
 from leeway.evaluation.robustness import ATTACK, CLEAN, Trial, worst
 from leeway.evaluation.weaknesses import frequent_confusions, weakest_first
-from leeway.pages.environment import Filters, short_text, templates_of, write_html
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from leeway.pages.environment import write_html
 
 MOST_CLASSES = 200  # in the table; metrics.json has them all
 MOST_CONFUSIONS = 12
-LONGEST = 80  # characters of a name that came from outside
 SYMBOLS = {"pass": "●", "fail": "▲", "unknown": "○"}
 
 
 def write_page(path: Path, evaluation: Evaluation, pictures: Mapping[str, Path]) -> None:
     """One self-contained file; all that comes from data is escaped. `pictures` are PNGs by name."""
     inline = {name: _inline(one) for name, one in pictures.items()}
-    write_html(path, environment(escaped=True), "evaluation.html", _content(evaluation) | {"pictures": inline})
-
-
-def environment(*, escaped: bool) -> "Environment":
-    """The templates of this package, with the words that page and card share; the card is Markdown, and not escaped."""
-    filters: Filters = {
-        "short": lambda text, length=LONGEST: short_text(text, length),
-        "points": lambda share: f"{100 * share:+.1f}",
-        "ms": milliseconds,
-        "mib": lambda size: f"{size / 2**20:.2f} MiB" if size < 10 * 2**20 else f"{size / 2**20:,.0f} MiB",
-        "inline": lambda content: f"data:image/png;base64,{base64.b64encode(content).decode()}",
-    }
-    return templates_of("leeway.pages", filters=filters, escaped=escaped)
-
-
-def milliseconds(value: float) -> str:
-    """With two digits that mean something."""
-    return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+    write_html(path, "evaluation.html", _content(evaluation) | {"pictures": inline})
 
 
 def robustness_rows(trials: tuple[Trial, ...]) -> list[tuple[str, list[Trial]]]:

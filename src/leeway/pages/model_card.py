@@ -13,7 +13,9 @@ from leeway.evaluation.reads import told_reads
 from leeway.evaluation.record import Evaluation
 from leeway.evaluation.robustness import ATTACK, CLEAN
 from leeway.evaluation.weaknesses import frequent_confusions, weak_classes, weak_slices, weakest_first
-from leeway.pages.evaluation import environment, robustness_rows
+from leeway.pages.environment import environment
+from leeway.pages.evaluation import robustness_rows
+from leeway.pages.words import cell
 
 MOST = 5  # weak classes, slices and confusions that are named as failures
 MOST_NAMES = 50  # classes listed in the first section; the table has them all
@@ -21,15 +23,8 @@ MOST_NAMES = 50  # classes listed in the first section; the table has them all
 
 def write_card(path: Path, evaluation: Evaluation) -> None:
     """Overwrites `path`; the folder is made if need be."""
-    made = environment(escaped=False)
-    made.filters["cell"] = cell
-    text = made.get_template("model_card.md").render(_content(evaluation))
+    text = environment(escaped=False).get_template("model_card.md").render(_content(evaluation))
     durable.write_bytes(path, re.sub(r"\n{3,}", "\n\n", text).encode("utf-8", "replace"))
-
-
-def cell(text: str) -> str:
-    """A name from outside as it may stand in a table: on one line, without marks that Markdown or HTML would read."""
-    return re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", " ".join(text.split()))
 
 
 def _content(evaluation: Evaluation) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from leeway.checks.accuracy import Accuracy, LabelFree, LabelFreeDetails
 from leeway.checks.attribution import AttributionOfShift
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.registry import details_of
-from leeway.domain.night_view import ClassRow, Confusion, Interval, NightPage, Picture
+from leeway.domain.night_view import ClassRow, Confusion, NightPage, Picture, ShareInterval
 from leeway.domain.records import Action
 from leeway.errors import DataError
 from leeway.pages.charts import (
@@ -21,9 +20,9 @@ from leeway.pages.charts import (
     accuracy_chart,
     confidence_chart,
     evidence_chart,
-    number_text,
 )
-from leeway.pages.environment import Filters, short_text, templates_of, write_html
+from leeway.pages.environment import write_html
+from leeway.pages.words import nights_text, short_text
 
 SIDE = 96  # pixels of a thumbnail's longer side
 MOST_ROWS = 50  # classes in the table
@@ -60,14 +59,7 @@ class Strip:
 
 def write_night_page(path: Path, page: NightPage) -> None:
     """One self-contained file. All that comes from data is escaped. Raises WorkspaceError where Jinja2 is missing."""
-    filters: Filters = {
-        "part": lambda share: f"{share:.2%}" if 0 < share < 0.01 else f"{share:.1%}",
-        "number": number_text,
-        "day": day_text,
-        "words": lambda name: name.replace("_", " "),
-        "sentence": lambda text: f"{text[:1].upper()}{text[1:]}",
-    }
-    write_html(path, templates_of("leeway.pages", filters=filters), "night.html", _content(page))
+    write_html(path, "night.html", _content(page))
 
 
 def _content(page: NightPage) -> dict[str, Any]:
@@ -108,30 +100,12 @@ def standing(row: ClassRow, *, recall: bool) -> str:
     return "under" if found.high < floor else "over" if found.low >= floor else "unclear"
 
 
-def day_text(night: date) -> str:
-    return f"{night:%A} {night.day} {night:%B %Y}"
-
-
-def nights_text(nights: Sequence[date]) -> str:
-    """`13 to 19 January`; empty without any."""
-    if not nights:
-        return ""
-    first, last = nights[0], nights[-1]
-    if first == last:
-        return f"{first.day} {first:%B}"
-    return (
-        f"{first.day} to {last.day} {last:%B}"
-        if first.month == last.month
-        else (f"{first.day} {first:%B} to {last.day} {last:%B}")
-    )
-
-
 def _heat(confusion: Confusion) -> list[list[float]]:
     """(C, C) how strongly a cell is coloured, 0 to 1: its share of the row."""
     return [[round(one / max(sum(row), 1), 2) for one in row] for row in confusion.counts]
 
 
-def _promises(page: NightPage, estimate: Interval | None) -> list[tuple[str, float, Interval | None]]:
+def _promises(page: NightPage, estimate: ShareInterval | None) -> list[tuple[str, float, ShareInterval | None]]:
     """(what it is, accuracy, its interval) of the label-free estimates, between the reference and the labels."""
     details = details_of(page.result(LabelFree.name), LabelFreeDetails) or LabelFreeDetails()
     promises = {
@@ -139,7 +113,7 @@ def _promises(page: NightPage, estimate: Interval | None) -> list[tuple[str, flo
         "calibrated confidence": details.calibrated,
         "ATC": details.thresholded,
     }
-    found: list[tuple[str, float, Interval | None]] = [
+    found: list[tuple[str, float, ShareInterval | None]] = [
         (text, share, None) for text, share in promises.items() if share is not None
     ]
     labelled = f"labels of {nights_text(page.labelled_nights)}"

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeway.data.image_files import ImageFolder
-from leeway.domain.ports import Store
 from leeway.domain.records import WATCHED, ModelVersion, PredictionColumns, Recorded
+from leeway.domain.stores import Store
 from leeway.errors import DataError
 from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.formats.shapes import TIME, BadRow, Batch

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
-from leeway.domain.ports import ImageStore, Store
 from leeway.domain.records import ModelVersion, Prediction
+from leeway.epoch import Epoch
 from leeway.errors import DataError, RefusedError
 
 FILES_AT_ONCE = 256
@@ -32,16 +32,10 @@ class Incoming:
     slice: str | None = None  # camera, site
 
 
-def score(
-    incoming: Sequence[Incoming],
-    *,
-    champion: ModelVersion,
-    predictor: Predictor,
-    store: Store,
-    images: ImageStore,
-    received_at: datetime,
-) -> list[Prediction]:
-    """The recorded predictions, in the order of `incoming`; images are stored before the rows that name them.
+def score(epoch: Epoch, incoming: Sequence[Incoming], predictor: Predictor) -> list[Prediction]:
+    """Answer and record what production sends; return the predictions, in the order of `incoming`.
+
+    They are received at `epoch.as_of`. Images are stored before the rows that name them.
 
     Raises DataError, with nothing recorded, if an image cannot be decoded; ConflictError for an id that is recorded
     with another content.
@@ -51,14 +45,14 @@ def score(
     started = time.perf_counter()
     answers = predictor.predict([one.content for one in incoming])
     latency_ms = (time.perf_counter() - started) * 1000 / len(incoming)
-    with ThreadPoolExecutor(WRITERS) as pool:
-        digests = list(pool.map(images.put, [one.content for one in incoming]))
     classes = predictor.contents.classes
+    with ThreadPoolExecutor(WRITERS) as pool:
+        digests = list(pool.map(epoch.images.put, [one.content for one in incoming]))
     found = [
         Prediction(
             id=one.id,
-            model=champion.model,
-            version=champion.version,
+            model=epoch.model,
+            version=epoch.version.version,
             occurred_at=one.occurred_at,
             image=digest,
             predicted_class=classes[index],
@@ -75,14 +69,12 @@ def score(
             strict=True,
         )
     ]
-    store.record_predictions(found, received_at=received_at)
+    epoch.store.record_predictions(found, received_at=epoch.as_of)
     return found
 
 
-def score_files(
-    paths: Sequence[Path], *, champion: ModelVersion, bundle: Path, store: Store, images: ImageStore, now: datetime
-) -> list[tuple[Path, Prediction]]:
-    """Scores image files, and those in folders, with the champion's bundle; they count as production of `now`.
+def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tuple[Path, Prediction]]:
+    """Score image files, and those in folders, with the version's bundle; they count as production of `epoch.as_of`.
 
     A file that the champion has answered before (same path, same content) keeps its prediction. A file that is no image
     is named in the log and left out. Raises DataError if a path does not exist, RefusedError if no file is an image.
@@ -90,14 +82,13 @@ def score_files(
     usable, refused = _images_in(paths)
     if not usable:
         raise RefusedError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
-    ids = {path: _file_id(path, content, champion) for path, content in usable}
-    known = {one.id: one for one in store.predictions_by_id(sorted(ids.values()))}
-    new = [Incoming(ids[path], content, now) for path, content in usable if ids[path] not in known]
+    ids = {path: _file_id(path, content, epoch.version) for path, content in usable}
+    known = {one.id: one for one in epoch.store.predictions_by_id(sorted(ids.values()))}
+    new = [Incoming(ids[path], content, epoch.as_of) for path, content in usable if ids[path] not in known]
     predictor = Predictor.load(bundle, threads=os.cpu_count() or 1)
     for start in range(0, len(new), FILES_AT_ONCE):
-        some = new[start : start + FILES_AT_ONCE]
-        told = score(some, champion=champion, predictor=predictor, store=store, images=images, received_at=now)
-        known |= {one.id: one for one in told}
+        answered = score(epoch, new[start : start + FILES_AT_ONCE], predictor)
+        known |= {one.id: one for one in answered}
     return [(path, known[ids[path]]) for path, _ in usable]
 
 

@@ -38,7 +38,7 @@ class Paired:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GatePart:
     """One part of the gate."""
 
     outcome: str
@@ -86,7 +86,7 @@ def judge_challenger(
         hits = _hits(original.truth, original.challenger, classes, others)
         new = _recalls(hits, floor=settings.min_class_recall)
         numbers["new_classes"] = {name: _share_numbers(*counts) for name, counts in hits.items()}
-        parts["new_classes"] = Finding(_worst([one.outcome for one in new]), "")
+        parts["new_classes"] = GatePart(_worst([one.outcome for one in new]), "")
         findings += new
     return _verdict(findings, numbers | {"parts": {name: part.outcome for name, part in parts.items()}})
 
@@ -122,7 +122,7 @@ def with_checklist(verdict: Verdict, checklist: Checklist | None) -> Verdict:
     return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers)
 
 
-def _verdict(parts: Sequence[Finding], numbers: dict[str, Any]) -> Verdict:
+def _verdict(parts: Sequence[GatePart], numbers: dict[str, Any]) -> Verdict:
     outcome = _worst([part.outcome for part in parts])
     told = [part.reason for part in parts if part.outcome == outcome or outcome == PASSED]
     told += [part.reason for part in parts if part.reason not in told]
@@ -133,21 +133,23 @@ def _worst(outcomes: Sequence[str]) -> str:
     return next((one for one in (FAILED, CANNOT_TELL) if one in outcomes), PASSED)
 
 
-def _heard(checklist: Checklist | None) -> Finding:
+def _heard(checklist: Checklist | None) -> GatePart:
     if checklist is None or not checklist.items:
-        return Finding(CANNOT_TELL, "cannot tell: no checklist of this bundle; run `dvc repro`, then release it")
+        return GatePart(CANNOT_TELL, "cannot tell: no checklist of this bundle; run `dvc repro`, then release it")
     if failed := checklist.failed:
-        return Finding(FAILED, "the checklist: " + "; ".join(f"{item.name}: {item.reason}" for item in failed))
+        return GatePart(FAILED, "the checklist: " + "; ".join(f"{item.name}: {item.reason}" for item in failed))
     unknown = [item.name for item in checklist.items if item.outcome == "unknown"]
     told = f"the checklist passes in {len(checklist.items) - len(unknown)} of {len(checklist.items)} items"
-    return Finding(PASSED, f"{told}, and cannot tell of: {', '.join(unknown)}" if unknown else told)
+    return GatePart(PASSED, f"{told}, and cannot tell of: {', '.join(unknown)}" if unknown else told)
 
 
-def _gain(recent: Paired | None, *, classes_changed: bool) -> Finding:
+def _gain(recent: Paired | None, *, classes_changed: bool) -> GatePart:
     if classes_changed:
-        return Finding(PASSED, "no gain is asked for: the list of classes was changed, and that is what is new")
+        return GatePart(PASSED, "no gain is asked for: the list of classes was changed, and that is what is new")
     if recent is None or not len(recent.truth):
-        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: no recent labels that were never trained on")
+        return GatePart(
+            CANNOT_TELL, "cannot tell: too few paired examples: no recent labels that were never trained on"
+        )
     pairs = _pairs(recent)
     p = mcnemar(pairs)
     seen = (
@@ -155,30 +157,32 @@ def _gain(recent: Paired | None, *, classes_changed: bool) -> Finding:
         f"({pairs.difference:+.1%}, McNemar p {p:.2g}"
     )
     if p < ALPHA:
-        return Finding(PASSED, f"{seen}, under {ALPHA})")
+        return GatePart(PASSED, f"{seen}, under {ALPHA})")
     if pairs.gained + pairs.lost < FEWEST_DISAGREEMENTS:
         least = f"{FEWEST_DISAGREEMENTS} disagreements are the least that can show a gain"
-        return Finding(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}); {least}")
-    return Finding(FAILED, f"no gain shown: {seen}, {ALPHA} needed)")
+        return GatePart(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}); {least}")
+    return GatePart(FAILED, f"no gain shown: {seen}, {ALPHA} needed)")
 
 
-def _non_inferiority(original: Paired, *, margin: float) -> Finding:
+def _non_inferiority(original: Paired, *, margin: float) -> GatePart:
     pairs = _pairs(original)
     if not pairs.total:
-        return Finding(CANNOT_TELL, "cannot tell: too few paired examples: no original test image of a class both know")
+        return GatePart(
+            CANNOT_TELL, "cannot tell: too few paired examples: no original test image of a class both know"
+        )
     limit, power = lower_limit(pairs), power_of_non_inferiority(pairs, margin=margin)
     seen = (
         f"on {pairs.total} original test images the change is {pairs.difference:+.1%}, at worst {limit:+.1%} "
         f"(margin {margin:.1%}; equal models pass with {power:.0%})"
     )
     if limit > -margin:
-        return Finding(PASSED, f"not worse beyond the margin: {seen}")
+        return GatePart(PASSED, f"not worse beyond the margin: {seen}")
     if pairs.difference > -margin and power < FAIR_POWER:
-        return Finding(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}")
-    return Finding(FAILED, f"a loss beyond the margin is not excluded: {seen}")
+        return GatePart(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}")
+    return GatePart(FAILED, f"a loss beyond the margin is not excluded: {seen}")
 
 
-def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> Finding:
+def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> GatePart:
     losses = class_losses(_per_class(samples, len(classes)), limit=limit)
     harmed = [
         f"{name} loses {loss.value:.1%} (at least {loss.lower:.1%})"
@@ -186,8 +190,8 @@ def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: flo
         if loss.harmed
     ]
     if harmed:
-        return Finding(FAILED, f"classes that lose more than {limit:.1%}: {', '.join(harmed)}")
-    return Finding(PASSED, f"no class demonstrably loses more than {limit:.1%}")
+        return GatePart(FAILED, f"classes that lose more than {limit:.1%}: {', '.join(harmed)}")
+    return GatePart(PASSED, f"no class demonstrably loses more than {limit:.1%}")
 
 
 def _hits(
@@ -198,18 +202,18 @@ def _hits(
     return {classes[k]: (int(right[truth == k].sum()), int((truth == k).sum())) for k in places}
 
 
-def _recalls(hits: Mapping[str, tuple[int, int]], *, floor: float) -> list[Finding]:
+def _recalls(hits: Mapping[str, tuple[int, int]], *, floor: float) -> list[GatePart]:
     """What does not pass, the lowest first; of recalls that all pass, the lowest says enough."""
     lowest_first = sorted(hits.items(), key=lambda pair: pair[1][0] / max(pair[1][1], 1))
     found = [_floor(f"recall of {name}", *counts, floor=floor) for name, counts in lowest_first]
     return [one for one in found if one.outcome != PASSED] or found[:1]
 
 
-def _floor(what: str, hits: int, total: int, *, floor: float) -> Finding:
+def _floor(what: str, hits: int, total: int, *, floor: float) -> GatePart:
     if not total:
-        return Finding(CANNOT_TELL, f"cannot tell: no test image for {what}")
+        return GatePart(CANNOT_TELL, f"cannot tell: no test image for {what}")
     seen = f"{what} is {hits / total:.1%} ({hits} of {total} test images), floor {floor:.1%}"
-    return Finding(PASSED if hits / total >= floor else FAILED, seen)
+    return GatePart(PASSED if hits / total >= floor else FAILED, seen)
 
 
 def _right(truth: Indices, answers: Indices) -> NDArray[np.bool_]:

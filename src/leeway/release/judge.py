@@ -1,78 +1,95 @@
-"""Gates: has two bundles answer the same images, and judges the challenger by the answers and by its checklist."""
+"""Judges: has two bundles answer the same images, and judges the candidate by the answers and by its checklist."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from leeway.bundle.predictor import Predictor
-from leeway.checks.policy import Policy
 from leeway.data.manifest import Manifest
 from leeway.data.pixels import encoded_images
-from leeway.domain.ports import ImageStore, Registry
+from leeway.domain.ports import Registry
 from leeway.domain.records import LabelledDraw, ModelVersion, Verdict
+from leeway.domain.stores import ImageStore
+from leeway.epoch import Epoch
 from leeway.evaluation.checklist import Checklist, checklist_from, read_checklist
+from leeway.evaluation.reads import GATE, record_read
+from leeway.labels.answers import gate_labels
 from leeway.release.gate import Paired, judge_challenger, judge_first, with_checklist
-from leeway.release.release import Fetch
+from leeway.release.versions import Versions
 
 IMAGES_AT_ONCE = 512
 CHECKLIST_TAG = "gate_checklist"  # as `release` names the verdict's numbers
 
-RecordRead = Callable[[str], Sequence[str]]  # writes down that this bundle's test figures were looked at; all who did
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a candidate is judged on, beside its own bundle."""
+
+    manifest: Manifest  # names the images of the frozen test split
+    data: Path  # folder of the shards that hold them
+    checklist: Path  # as the evaluate stage wrote it
+    reads: Path  # who has looked at the test split
+    read_at: datetime  # by the clock, whatever moment a flow lives in
+    gate_labels: Sequence[LabelledDraw] | None = None  # default: those since the champion's last alarm
 
 
-def gate(
-    challenger: ModelVersion,
-    champion: ModelVersion | None,
-    *,
-    policy: Policy,
-    manifest: Manifest,
-    data: Path,
-    gate_labels: Sequence[LabelledDraw],
-    images: ImageStore,
-    fetch: Fetch,
-    checklist: Checklist | None,
-    record_read: RecordRead,
-) -> Verdict:
-    """Judges the challenger by its bundle: against the champion (STATISTICS.md, check 9), or a first one by floors.
+def judge(candidate: Epoch, champion: Epoch | None, versions: Versions, grounds: Grounds) -> Verdict:
+    """Judge the candidate's bundle: against the champion (STATISTICS.md, check 9), or a first one by floors.
 
-    And by its `checklist`. Where the class lists differ, answers and labels are taken by the names that the dataset
+    And by its checklist. Where the class lists differ, answers and labels are taken by the names that the dataset
     gives them now (Manifest.renamed); an answer of a class that it no longer has is wrong.
     """
+    manifest, settings = grounds.manifest, candidate.policy.promotion
     rows = manifest.rows("test")
-    truth, tested = manifest.labels[rows], encoded_images(manifest, data, rows)
-    new = Predictor.load(fetch(challenger.version))
-    readers, answers = record_read(challenger.bundle_digest), _answers(new, tested, manifest)
+    truth, tested = manifest.labels[rows], encoded_images(manifest, grounds.data, rows)
+    new = Predictor.load(versions.bundle(candidate.version.version))
+    readers, answers = _read(candidate, grounds), _answers(new, tested, manifest)
     if champion is None:
-        verdict = judge_first(truth=truth, predicted=answers, classes=manifest.classes, settings=policy.promotion)
+        verdict = judge_first(truth=truth, predicted=answers, classes=manifest.classes, settings=settings)
     else:
-        old = Predictor.load(fetch(champion.version))
+        old = Predictor.load(versions.bundle(champion.version.version))
         apart = _lists_apart(old.contents.classes, manifest)
-        if champion.bundle_digest != challenger.bundle_digest:
-            record_read(champion.bundle_digest)
+        if champion.version.bundle_digest != candidate.version.bundle_digest:
+            _read(champion, grounds)
         verdict = judge_challenger(
-            recent=_recent(old, new, gate_labels, images, manifest),
+            recent=_recent(old, new, _gate_labels(champion, grounds), champion.images, manifest),
             original=Paired(truth, _answers(old, tested, manifest), answers),
             classes=manifest.classes,
-            settings=policy.promotion,
+            settings=settings,
             shared=_known(old, manifest) & _known(new, manifest),
             classes_changed=apart is not None,
         )
         verdict = _with_numbers(verdict, class_lists=apart)
-    return _with_numbers(with_checklist(verdict, checklist), test_reads=dict(Counter(readers)))
+    checklist = checklist_of(candidate.version, report=grounds.checklist, registry=versions.registry)
+    verdict = _with_numbers(with_checklist(verdict, checklist), test_reads=dict(Counter(readers)))
+    return replace(verdict, against=champion.version.version if champion else None)
 
 
 def checklist_of(version: ModelVersion, *, report: Path, registry: Registry) -> Checklist | None:
-    """The version's checklist: the one in the file `report` if it is of its bundle, or else what an earlier gate kept
-    on the version. None if there is none."""
+    """Return the version's checklist: the one in the file `report` if it is of its bundle, or else what an earlier gate
+    kept on the version. None if there is none."""
     kept = registry.tags(version.model, version.version).get(CHECKLIST_TAG, "")
     for found in (read_checklist(report), checklist_from(kept)):
         if found is not None and found.bundle_digest == version.bundle_digest:
             return found
     return None
+
+
+def _gate_labels(champion: Epoch, grounds: Grounds) -> Sequence[LabelledDraw]:
+    if grounds.gate_labels is not None:
+        return grounds.gate_labels
+    alarm = champion.alarm()
+    return gate_labels(champion, since=alarm.night if alarm else None)
+
+
+def _read(epoch: Epoch, grounds: Grounds) -> Sequence[str]:
+    """Note that this bundle's test figures are looked at; return everybody who did."""
+    return record_read(grounds.reads, epoch.version.bundle_digest, by=GATE, at=grounds.read_at)
 
 
 def _recent(

@@ -67,7 +67,7 @@ def foresee(
     check = policy.check(Accuracy)
     usual = accuracy or min(check.floor + check.allowed_drop, 0.999)
     floor = max(check.floor, usual - check.allowed_drop)
-    night = _Night(policy, predictions, classes, usual, floor, rng, progress)
+    night = _Scenario(policy, predictions, classes, usual, floor, rng, progress)
     quiet = night.quiet(wanted)
     return Power(
         accuracy=usual,
@@ -87,7 +87,7 @@ STEPS = 365 + 2 * len(DROPS) * (BEFORE + LONGEST) + len(DRIFTS) * (BEFORE + LONG
 
 
 @dataclass(frozen=True, slots=True)
-class _Night:
+class _Scenario:
     """The production that is asked about."""
 
     policy: Policy

@@ -14,7 +14,7 @@ TEST_FLOOR, RECOVERED_FLOOR, RECOVERY, FORGETTING = 0.96, 0.93, 0.08, -2.0  # sh
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class LivedNight:
     """One night as it really was."""
 
     number: int  # from 1
@@ -35,7 +35,7 @@ class Story:
     nights: int
     first_night: date
     drift_night: int | None
-    lived: list[Night] = field(default_factory=list)
+    lived: list[LivedNight] = field(default_factory=list)
     results: dict[int, list[CheckResult]] = field(default_factory=dict)
     decisions: dict[int, Decision] = field(default_factory=dict)
     dataset_versions: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Story:
     def live(self, number: int, shots: Sequence[Shot], predictions: Sequence[Prediction]) -> None:
         """Keeps how a night went; `shots` and `predictions` in one order."""
         right = tuple(said.predicted_class == shot.truth for shot, said in zip(shots, predictions, strict=True))
-        self.lived.append(Night(number, predictions[0].version, right, tuple(shot.group for shot in shots)))
+        self.lived.append(LivedNight(number, predictions[0].version, right, tuple(shot.group for shot in shots)))
 
     def number(self, night: date) -> int:
         return (night - self.first_night).days + 1

@@ -171,7 +171,7 @@ def _nothing(years: int, production: Production) -> tuple[Floats, Floats]:
     return np.zeros((years, len(production.sizes))), np.zeros(years)
 
 
-class _Accuracy:
+class _SimulatedAccuracy:
     """Check 3 in every year."""
 
     def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:  # noqa: ARG002
@@ -292,7 +292,7 @@ def _by_class(cells: Ints) -> Ints:
 
 
 MAKERS: Mapping[str, Callable[[int, Production, Policy, Limits], _Watcher]] = {
-    Accuracy.name: _Accuracy,
+    Accuracy.name: _SimulatedAccuracy,
     ClassAccuracy.name: _Classes,
     PredictionDrift.name: _Drift,
 }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-import leeway
 from leeway.bundle.contents import Contents, write_bundle
 from leeway.bundle.predictor import Graph, answer_golden
 from leeway.bundle.reference import count_reference
@@ -21,6 +20,7 @@ from leeway.evaluation.selective import review_threshold
 from leeway.evaluation.strangeness import energy_threshold
 from leeway.training.order import TrainingRows
 from leeway.training.params import TrainParams
+from leeway.version import __version__
 
 if TYPE_CHECKING:
     from leeway.training.datamodule import Pixels
@@ -67,7 +67,7 @@ def write_trained(begun: Begun, fitted: "Fitted", data: "Pixels") -> tuple[str, 
         std=recipe.std,
         temperature=temperature,
         dataset_digest=manifest.digest,
-        leeway_version=leeway.__version__,
+        leeway_version=__version__,
         reference=count_reference(manifest.classes, graph.run(begun.pixels[test]).probabilities, manifest.labels[test]),
         review_threshold=review,
         energy_threshold=energy,

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leeway import __version__, durable
+from leeway import durable
 from leeway.data.params import DataParams
 from leeway.data.shards import gather_images
 from leeway.paramsfile import load_section
 from leeway.stages.running import run_stage
+from leeway.version import __version__
 
 log = logging.getLogger("leeway.stages.gather")
 

@@ -13,7 +13,7 @@ from leeway.data.manifest import Manifest
 from leeway.data.pixels import encoded_images
 from leeway.errors import TrainingError
 from leeway.evaluation.answers import Answered
-from leeway.evaluation.checklist import Item, Published, bundle_agrees
+from leeway.evaluation.checklist import ChecklistItem, Published, bundle_agrees
 from leeway.evaluation.saliency import answers_to_look_into, saliency_figure
 from leeway.evaluation.sample import Sample
 
@@ -22,7 +22,7 @@ from leeway.evaluation.sample import Sample
 class Inside:
     """What was found; without a network only the reason why there is none."""
 
-    agreement: Item
+    agreement: ChecklistItem
     published: Published | None  # the preprocessing of the pretrained weights it began with
     attacked: NDArray[np.uint8] | None  # (B, H, W, C) the sample after an FGSM step
     saliency: Figure | None

@@ -13,7 +13,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class FolderImageStore:
-    """`leeway.domain.ports.ImageStore` on files: FOLDER/ab/ab12...; 256 subfolders, so that none grows too large."""
+    """`leeway.domain.stores.ImageStore` on files: FOLDER/ab/ab12...; 256 subfolders, so that none grows too large."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,7 +1,7 @@
 """Questions to the store, as SQL that SQLite and PostgreSQL answer alike."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +22,7 @@ from sqlalchemy import (
     values,
 )
 
-from leeway.domain.records import DecisionState, Pick
+from leeway.domain.records import DecisionState, Pick, Status
 from leeway.stores import rows
 from leeway.stores.tables import (
     alerts,
@@ -100,12 +100,8 @@ def ranked_in_cells(
     drawn_from = select(wanted.c.said, wanted.c.bin, wanted.c.slice)
     of_drawn_cells = tuple_(said, place, func.coalesce(where, "")).in_(drawn_from)  # ranks are within cells: the same
     inside = ranked.where(_in_window(model, version, start, end), of_drawn_cells).subquery("ranked")
-    same = and_(
-        inside.c.predicted_class == wanted.c.said,
-        inside.c.bin == wanted.c.bin,
-        inside.c.slice == wanted.c.slice,
-        inside.c.rank == wanted.c.rank,
-    )
+    keys = {"predicted_class": "said", "bin": "bin", "slice": "slice", "rank": "rank"}
+    same = and_(*(inside.c[ours] == wanted.c[theirs] for ours, theirs in keys.items()))
     query = select(wanted.c.place, *rows.PREDICTION).join_from(wanted, inside, same)
     return query.join(predictions, predictions.c.id == inside.c.id).order_by(wanted.c.place)
 
@@ -162,11 +158,8 @@ def take_given(model: str, version: int, start: datetime, end: datetime, *, plan
 
 
 def closed_windows(model: str, version: int) -> Select[Any]:
-    return (
-        select(*rows.WINDOW, windows.c.start, windows.c.end)
-        .where(_is(windows, model, version))
-        .order_by(windows.c.night)
-    )
+    query = select(*rows.WINDOW, windows.c.start, windows.c.end).where(_is(windows, model, version))
+    return query.order_by(windows.c.night)
 
 
 def number_in(model: str, version: int, start: datetime, end: datetime) -> Select[Any]:
@@ -174,13 +167,27 @@ def number_in(model: str, version: int, start: datetime, end: datetime) -> Selec
 
 
 def plans_of(model: str, version: int) -> Select[Any]:
-    query = select(*rows.PLAN).where(_is(label_plans, model, version))
-    return query.order_by(label_plans.c.night, label_plans.c.made_at, label_plans.c.id)
+    """Label plans in short, as LabelPlan has them."""
+    plans = label_plans.c
+    asked = select(func.count()).where(draws.c.plan_id == plans.id).scalar_subquery()
+    given = func.json_array_length(plans.given)
+    closing = (plans.closed_at, plans.applied_by)
+    query = select(plans.id, plans.model, plans.version, plans.night, plans.made_at, asked, given, *closing)
+    return query.where(_is(label_plans, model, version)).order_by(plans.night, plans.made_at, plans.id)
 
 
-def draws_of(model: str, version: int) -> Select[Any]:
-    query = select(*rows.DRAW).join(label_plans).where(_is(label_plans, model, version))
-    return query.order_by(draws.c.plan_id, draws.c.position)
+def design_of(plan_id: str) -> Select[Any]:
+    return select(*rows.DESIGN).where(label_plans.c.id == plan_id)
+
+
+def draws_of(plan_id: str) -> Select[Any]:
+    return select(*rows.DRAW).where(draws.c.plan_id == plan_id).order_by(draws.c.position)
+
+
+def groups_drawn(model: str, version: int, *, purpose: str) -> Select[Any]:
+    query = select(predictions.c.group).distinct().join_from(label_plans, draws)
+    query = query.join(predictions, predictions.c.id == draws.c.prediction_id)
+    return query.where(_is(label_plans, model, version), draws.c.purpose == purpose)
 
 
 def open_draws(model: str) -> Select[Any]:
@@ -232,10 +239,25 @@ def numbers_of_labels() -> Select[Any]:
     return select(model, func.count(labels.c.prediction_id.distinct())).group_by(model)
 
 
-def results_of(model: str, version: int) -> Select[Any]:
-    """With their night, in its order; within a night in the policy's."""
-    query = select(check_results.c.night, *rows.RESULT).join(decisions).where(_is(check_results, model, version))
-    return query.order_by(check_results.c.night, decisions.c.made_at, decisions.c.key, check_results.c.position)
+def results_of(
+    model: str, version: int, *, nights: Sequence[date] | None = None, check: str | None = None
+) -> Select[Any]:
+    """With their night, in its order; within a night in the policy's. A night has one decision, hence one position."""
+    query = select(check_results.c.night, *rows.RESULT).where(_is(check_results, model, version))
+    if nights is not None:
+        query = query.where(check_results.c.night.in_(nights))
+    if check is not None:
+        query = query.where(check_results.c.check == check)
+    return query.order_by(check_results.c.night, check_results.c.position)
+
+
+def marks_of(model: str, version: int, *, since: date, only: Status | None = None) -> Select[Any]:
+    """Each result in short, in the same order."""
+    results = check_results.c
+    query = select(results.night, results.check, results.status, results.statistic, results.threshold)
+    query = query.where(_is(check_results, model, version), results.night >= since)
+    query = query if only is None else query.where(results.status == only)
+    return query.order_by(results.night, results.position)
 
 
 def decisions_of(model: str) -> Select[Any]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,8 +15,10 @@ from leeway.domain.records import (
     Decision,
     Draw,
     Label,
+    LabelledDraw,
     LabelPlan,
     ModelVersion,
+    PlanDesign,
     Prediction,
     ReferenceCounts,
     Release,
@@ -62,15 +63,15 @@ def _digest(values: Values) -> str:
     return hashlib.sha256(tables.to_json(content).encode()).hexdigest()
 
 
-def plan_values(plan: LabelPlan) -> tuple[Values, list[Values]]:
-    """The plan, and its draws in order."""
+def plan_values(plan: LabelPlan, design: PlanDesign) -> Values:
     values = values_of(plan) | {
-        "stratum_shares": dict(plan.stratum_shares),
-        "parts": {name: list(part) for name, part in plan.parts.items()},
-        "given": [asdict(one) for one in plan.given],
+        **values_of(design),
+        "stratum_shares": dict(design.stratum_shares),
+        "parts": {name: list(part) for name, part in design.parts.items()},
+        "given": [asdict(one) for one in design.given],
     }
-    drawn = values.pop("draws")
-    return values, [values_of(draw) | {"position": position} for position, draw in enumerate(drawn)]
+    del values["asked"]  # counted when it is asked for
+    return values
 
 
 def window_values(window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> Values:
@@ -102,10 +103,14 @@ def decision_values(decision: Decision) -> Values:
     return values_of(decision) | {"class_weights": dict(decision.class_weights)}
 
 
-def plan_from(row: Row[Any], draws: Sequence[Draw]) -> LabelPlan:
+def design_from(row: Row[Any]) -> PlanDesign:
     parts = {name: tuple(part) for name, part in row.parts.items()}
-    given = _parsed(row.given, tuple[Tally, ...], PLAN)
-    return record_from(LabelPlan, row, PLAN, draws=tuple(draws), parts=parts, given=given)
+    return record_from(PlanDesign, row, DESIGN, parts=parts, given=_parsed(row.given, tuple[Tally, ...], DESIGN))
+
+
+def labelled_from(row: Row[Any]) -> LabelledDraw:
+    draw = record_from(Draw, row, DRAW)
+    return LabelledDraw(draw, row.night, row.predicted_class, row.label, row.group, row.image, row.slice)
 
 
 def window_from(row: Row[Any], present: int | None) -> WindowCounts:
@@ -129,10 +134,10 @@ def _parsed(stored: Any, kind: type[Record], columns: Columns) -> Record:
 
 ALERT = columns_of(tables.alerts, Alert)
 DECISION = columns_of(tables.decisions, Decision)
+DESIGN = columns_of(tables.label_plans, PlanDesign)
 DRAW = columns_of(tables.draws, Draw)
 LABEL = columns_of(tables.labels, Label)
 MODEL = columns_of(tables.models, ModelVersion)
-PLAN = columns_of(tables.label_plans, LabelPlan)
 PREDICTION = columns_of(tables.predictions, Prediction)
 RELEASE = columns_of(tables.releases, Release)
 RESULT = columns_of(tables.check_results, CheckResult)

@@ -1,14 +1,11 @@
 """The store on SQLite and PostgreSQL: production facts, each call one transaction."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row, Table, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Engine, Executable, Row, Table, func, insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from leeway.domain.records import (
@@ -21,24 +18,25 @@ from leeway.domain.records import (
     Label,
     LabelledDraw,
     LabelPlan,
+    Mark,
     ModelVersion,
     Pick,
+    PlanDesign,
     Prediction,
     PredictionColumns,
     Recorded,
     Release,
+    Status,
     Tally,
     WindowCounts,
 )
-from leeway.errors import ConflictError, StoreError
-from leeway.stores import queries, rows, tables
+from leeway.errors import StoreError
+from leeway.stores import queries, rows, tables, writing
 from leeway.stores.bulk import insert_columns
 from leeway.stores.database import explain, open_engine
 
-T = TypeVar("T", str, int)
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 MANY_GIVEN = 50_000  # labels that no plan has taken: from here on the first is sought among the predictions instead
-IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
 
 
 def open_store(url: str, *, lock_timeout_seconds: float = 30.0) -> "SqlStore":
@@ -51,7 +49,7 @@ def open_store(url: str, *, lock_timeout_seconds: float = 30.0) -> "SqlStore":
 
 
 class SqlStore:
-    """`leeway.domain.ports.Store` in SQL. May be shared by threads. Raises StoreError, in one line."""
+    """`leeway.domain.stores.Store` in SQL. May be shared by threads. Raises StoreError, in one line."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -64,19 +62,8 @@ class SqlStore:
 
     def record_model(self, version: ModelVersion) -> None:
         """Without `serving_since`, a known version keeps its own: registering it again does not end its epoch."""
-        models = tables.models
-        this = (models.c.model == version.model, models.c.version == version.version)
         with self._transaction(writes=True) as connection:
-            if _insert_new(connection, models, [rows.model_values(version)]):
-                return
-            known = connection.scalar(select(models.c.bundle_digest).where(*this))
-            if known != version.bundle_digest:
-                raise ConflictError(
-                    f"{version.model} version {version.version} is recorded with bundle {known}, "
-                    f"got bundle {version.bundle_digest}; another bundle needs another version"
-                )
-            if version.serving_since is not None:
-                connection.execute(update(models).where(*this).values(serving_since=version.serving_since))
+            writing.record_model(connection, version)
 
     def model_version(self, model: str, version: int) -> ModelVersion | None:
         found = self._all(queries.model_version(model, version))
@@ -86,9 +73,9 @@ class SqlStore:
         in_one_order = sorted(predictions, key=lambda prediction: prediction.id)  # two writers never block each other
         values = [rows.prediction_values(prediction, received_at) for prediction in in_one_order]
         with self._transaction(writes=True) as connection:
-            new = _insert_new(connection, tables.predictions, values)
+            new = writing.insert_new(connection, tables.predictions, values)
             if new < len(values):
-                _refuse_other_content(connection, values)
+                writing.refuse_other_content(connection, values)
         return new
 
     def versions(self, model: str) -> list[ModelVersion]:
@@ -102,30 +89,21 @@ class SqlStore:
         received_at: datetime,
         all_or_nothing: bool = False,
     ) -> Recorded:
+        if all_or_nothing:
+            with self._transaction(writes=True) as connection:
+                return writing.record_all(connection, model, batches, received_at=received_at)
         total = Recorded()
-        if not all_or_nothing:
-            for version, columns in batches:
-                with self._transaction(writes=True) as connection:
-                    total += insert_columns(connection, model, version, columns, received_at=received_at)
-            return total
-        with self._transaction(writes=True) as connection:
-            for version, columns in batches:
+        for version, columns in batches:
+            with self._transaction(writes=True) as connection:
                 total += insert_columns(connection, model, version, columns, received_at=received_at)
-            refused = total.changed + total.labels_changed
-            if refused:
-                raise ConflictError(
-                    f"{len(refused)} rows are recorded with other content: {_some(refused)}; nothing was written. "
-                    "A prediction never changes: give a new one a new id"
-                )
         return total
 
     def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
         return [rows.prediction_from(row) for row in self._all(queries.predictions_of(model, version, start, end))]
 
     def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]:
-        """Ordered by id; unknown ids are left out."""
         with self._transaction() as connection:
-            found = [row for some in batches(ids) for row in connection.execute(queries.predictions_with(some))]
+            found = [row for some in writing.batches(ids) for row in connection.execute(queries.predictions_with(some))]
         return [rows.prediction_from(row) for row in found]
 
     def first_prediction_at(self, model: str, version: int) -> datetime | None:
@@ -153,7 +131,7 @@ class SqlStore:
         with self._transaction() as connection:
             found = [
                 rows.prediction_from(row)
-                for some in batches(ranks)
+                for some in writing.batches(ranks)
                 for row in connection.execute(queries.ranked(model, version, start, end, ranks=some))
             ]
         return sorted(found, key=lambda one: one.id)
@@ -165,7 +143,7 @@ class SqlStore:
     def record_window(self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> bool:
         values = rows.window_values(window, start=start, end=end, closed_at=closed_at)
         with self._transaction(writes=True) as connection:
-            return _insert_new(connection, tables.windows, [values]) == 1
+            return writing.insert_new(connection, tables.windows, [values]) == 1
 
     def windows(self, model: str, version: int) -> list[WindowCounts]:
         with self._transaction() as connection:
@@ -185,43 +163,33 @@ class SqlStore:
         *,
         applied: Sequence[str] = (),
     ) -> bool:
-        concluded = [rows.result_values(result, window, decision, at) for at, result in enumerate(results)]
         with self._transaction(writes=True) as connection:
-            if not _insert_new(connection, tables.decisions, [rows.decision_values(decision)]):
-                return False
-            _insert_new(connection, tables.check_results, concluded)
-            _insert_new(connection, tables.alerts, [rows.values_of(alert) for alert in alerts])
-            plans = tables.label_plans
-            for some in batches(applied):
-                connection.execute(update(plans).where(plans.c.id.in_(some)).values(applied_by=decision.key))
-        return True
+            return writing.record_night(connection, window, results, decision, alerts=alerts, applied=applied)
 
     def record_decision(self, decision: Decision) -> bool:
         with self._transaction(writes=True) as connection:
-            return _insert_new(connection, tables.decisions, [rows.decision_values(decision)]) == 1
+            return writing.insert_new(connection, tables.decisions, [rows.decision_values(decision)]) == 1
 
-    def results(self, model: str, version: int) -> list[tuple[date, CheckResult]]:
-        found = self._all(queries.results_of(model, version))
+    def results(
+        self, model: str, version: int, *, nights: Sequence[date] | None = None, check: str | None = None
+    ) -> list[tuple[date, CheckResult]]:
+        found = self._all(queries.results_of(model, version, nights=nights, check=check))
         return [(row.night, rows.record_from(CheckResult, row, rows.RESULT)) for row in found]
+
+    def marks(self, model: str, version: int, *, since: date, only: Status | None = None) -> list[Mark]:
+        return [Mark(*row) for row in self._all(queries.marks_of(model, version, since=since, only=only))]
 
     def decisions(self, model: str) -> list[Decision]:
         return [rows.record_from(Decision, row, rows.DECISION) for row in self._all(queries.decisions_of(model))]
 
     def claim_decision(self, key: str, *, now: datetime, lease_hours: float = 24.0) -> bool:
-        """A claim older than the lease no longer counts: its process is taken for dead."""
         with self._transaction(writes=True) as connection:
             connection.execute(queries.decisions_of_same_model(key)).all()
             return connection.execute(queries.claim(key, now=now, lease_hours=lease_hours)).rowcount == 1
 
     def give_up_lapsed(self, model: str, *, now: datetime, lease_hours: float = 24.0) -> list[str]:
-        outcome = f"gave no sign for {lease_hours:g} hours: its process is taken for dead"
         with self._transaction(writes=True) as connection:
-            lapsed = connection.scalars(queries.lapsed(model, now=now, lease_hours=lease_hours)).all()
-            for key in lapsed:
-                this = (tables.decisions.c.key == key, tables.decisions.c.state == DecisionState.RUNNING)
-                given_up = {"state": DecisionState.FAILED, "outcome": outcome}
-                connection.execute(update(tables.decisions).where(*this).values(**given_up))
-        return list(lapsed)
+            return writing.give_up_lapsed(connection, model, now=now, lease_hours=lease_hours)
 
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None:
         state = DecisionState.FAILED if failed else DecisionState.DONE
@@ -229,22 +197,22 @@ class SqlStore:
 
     # Labels
 
-    def record_plan(self, plan: LabelPlan) -> bool:
-        values, drawn = rows.plan_values(plan)
+    def record_plan(self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw] = ()) -> bool:
         with self._transaction(writes=True) as connection:
-            if not _insert_new(connection, tables.label_plans, [values]):
-                return False
-            if drawn:
-                connection.execute(insert(tables.draws), drawn)
-        return True
+            return writing.record_plan(connection, plan, design, draws=draws)
 
     def plans(self, model: str, version: int) -> list[LabelPlan]:
-        drawn = defaultdict(list)
-        with self._transaction() as connection:
-            found = connection.execute(queries.plans_of(model, version)).all()
-            for row in connection.execute(queries.draws_of(model, version)):
-                drawn[row.plan_id].append(rows.record_from(Draw, row, rows.DRAW))
-        return [rows.plan_from(row, drawn[row.id]) for row in found]
+        return [LabelPlan(*row) for row in self._all(queries.plans_of(model, version))]
+
+    def design(self, plan_id: str) -> PlanDesign:
+        [row] = self._all(queries.design_of(plan_id))
+        return rows.design_from(row)
+
+    def draws(self, plan_id: str) -> list[Draw]:
+        return [rows.record_from(Draw, row, rows.DRAW) for row in self._all(queries.draws_of(plan_id))]
+
+    def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
+        return {row.group for row in self._all(queries.groups_drawn(model, version, purpose=purpose))}
 
     def first_given(self, model: str, version: int) -> datetime | None:
         with self._transaction() as connection:
@@ -256,22 +224,20 @@ class SqlStore:
     def given_tallies(self, model: str, version: int, start: datetime, end: datetime) -> list[Tally]:
         return [Tally(*row) for row in self._all(queries.given_tallies(model, version, start, end))]
 
-    def record_given(self, plan: LabelPlan, *, start: datetime, end: datetime) -> bool:
-        values, _ = rows.plan_values(plan)
+    def record_given(self, plan: LabelPlan, design: PlanDesign, *, start: datetime, end: datetime) -> bool:
         with self._transaction(writes=True) as connection:
-            new = _insert_new(connection, tables.label_plans, [values]) == 1
+            new = writing.record_plan(connection, plan, design, draws=())
             connection.execute(queries.take_given(plan.model, plan.version, start, end, plan_id=plan.id))
         return new
 
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
-        """A plan that was closed before keeps its time."""
         closing = {"closed_at": func.coalesce(tables.label_plans.c.closed_at, closed_at)}
         self._change(tables.label_plans, tables.label_plans.c.id == plan_id, closing, told=plan_id)
 
     def record_labels(self, labels: Sequence[Label]) -> int:
         with self._transaction(writes=True) as connection:
-            _refuse_unknown(connection, [label.prediction_id for label in labels])
-            return _insert_new(connection, tables.labels, [rows.values_of(label) for label in labels])
+            writing.refuse_unknown(connection, [label.prediction_id for label in labels])
+            return writing.insert_new(connection, tables.labels, [rows.values_of(label) for label in labels])
 
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
         queue: dict[str, tuple[str, Prediction]] = {}
@@ -280,21 +246,9 @@ class SqlStore:
         return list(queue.values())
 
     def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
-        return [
-            LabelledDraw(
-                rows.record_from(Draw, row, rows.DRAW),
-                row.night,
-                row.predicted_class,
-                row.label,
-                row.group,
-                row.image,
-                row.slice,
-            )
-            for row in self._all(queries.answered_draws(plan_id))
-        ]
+        return [rows.labelled_from(row) for row in self._all(queries.answered_draws(plan_id))]
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
-        """In the order in which they were given."""
         found = self._all(queries.labels_of(model))
         return [(rows.record_from(Label, row, rows.LABEL), rows.prediction_from(row)) for row in found]
 
@@ -312,11 +266,9 @@ class SqlStore:
             connection.execute(insert(tables.releases), rows.values_of(release))
 
     def releases(self, model: str) -> list[Release]:
-        """In the order in which they were recorded."""
         return [rows.record_from(Release, row, rows.RELEASE) for row in self._all(queries.releases_of(model))]
 
     def pending_alerts(self) -> list[Alert]:
-        """In order of made_at."""
         return [rows.record_from(Alert, row, rows.ALERT) for row in self._all(queries.unsent_alerts())]
 
     def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None:
@@ -324,7 +276,7 @@ class SqlStore:
 
     def queue_alert(self, alert: Alert) -> bool:
         with self._transaction(writes=True) as connection:
-            return _insert_new(connection, tables.alerts, [rows.values_of(alert)]) == 1
+            return writing.insert_new(connection, tables.alerts, [rows.values_of(alert)]) == 1
 
     # How it is asked
 
@@ -345,45 +297,3 @@ class SqlStore:
         with self._transaction(writes=True) as connection:
             if not connection.execute(update(table).where(this).values(**values)).rowcount:
                 raise StoreError(f"'{told}' is not among the {table.name.replace('_', ' ')} of the store")
-
-
-def _insert_new(connection: Connection, table: Table, values: list[dict[str, Any]]) -> int:
-    """Rows whose key is known are left out. How many went in."""
-    if not values:
-        return 0
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
-
-
-def _refuse_other_content(connection: Connection, values: list[dict[str, Any]]) -> None:
-    digests = {row.id: row.digest for row in _found(connection, [one["id"] for one in values])}
-    others = sorted({one["id"] for one in values if digests[one["id"]] != one["digest"]})
-    if others:
-        raise ConflictError(
-            f"{len(others)} of {len(values)} predictions are recorded with other content: {_some(others)}; "
-            "nothing of this call was written. A prediction never changes: give a new one a new id"
-        )
-
-
-def _refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
-    unknown = sorted(set(ids) - {row.id for row in _found(connection, ids)})
-    if unknown:
-        raise StoreError(
-            f"{len(unknown)} labels are for predictions that are not recorded: {_some(unknown)}; nothing was written"
-        )
-
-
-def _found(connection: Connection, ids: Sequence[str]) -> Iterator[Row[Any]]:
-    for some in batches(ids):
-        yield from connection.execute(queries.digests_of(some))
-
-
-def batches(ids: Sequence[T]) -> Iterator[list[T]]:
-    """Sorted, each once."""
-    rest = iter(sorted(set(ids)))
-    return iter(lambda: list(islice(rest, IDS_PER_QUERY)), [])
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-import leeway
 from leeway import durable
 from leeway.training.params import TrainParams
+from leeway.version import __version__
 
 INDEX, LAST = "run.json", "last.ckpt"
 log = logging.getLogger("leeway.training")
@@ -53,7 +53,7 @@ def run_key(params: TrainParams, facts: Mapping[str, str]) -> str:
     told = {
         "params": params.model_dump(mode="json"),
         "facts": dict(facts),
-        "versions": (leeway.__version__, torch.__version__),
+        "versions": (__version__, torch.__version__),
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(__file__).parent.glob("*.py"))],
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

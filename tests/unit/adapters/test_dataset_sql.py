@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from leeway.adapters.duckdb.dataset_sql import Answer, query
+from leeway.adapters.duckdb.dataset_sql import QueryResult, query
 from leeway.errors import DataError
 
 Files = dict[str, Path]
@@ -22,7 +22,7 @@ def files(tmp_path: Path) -> Files:
 
 def test_says_which_images_validated(files: Files) -> None:
     told = query("SELECT asset, label FROM images WHERE split = 'val' ORDER BY asset", files)
-    assert told == Answer(("asset", "label"), [("b", "dog"), ("c", "cat")])
+    assert told == QueryResult(("asset", "label"), [("b", "dog"), ("c", "cat")])
 
 
 def test_lists_are_tables_of_text(files: Files) -> None:

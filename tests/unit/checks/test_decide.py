@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from leeway.checks.attribution import AttributionDetails
-from leeway.checks.decide import History, decide
+from leeway.checks.decide import Past, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, Status
@@ -24,7 +24,7 @@ def now(number: int) -> datetime:
 
 
 def conclude(number, results, *, decisions=(), past=(), closed=(), new_labels=200, policy=POLICY) -> Decision:
-    history = History(decisions=decisions, results=past, closed=closed, new_labels=new_labels)
+    history = Past(decisions=decisions, results=past, closed=closed, new_labels=new_labels)
     return decide(results, history, policy, version=VERSION, night=night(number), now=now(number))
 
 
@@ -163,7 +163,7 @@ WATCHED_VERSION = replace(VERSION, bundle_digest="watched:pets")
 def after_the_burst(*, version=VERSION, policy=POLICY, results=ACCURACY, weights=None) -> Decision:
     """The night on which the burst of the alarm of night 20 is in, and the labels are bad."""
     past = [*fired_on(20, results), *fired_on(21, QUIET)]
-    history = History(decisions=[ALARM], results=past, closed=BURST_BAD, new_labels=200, class_weights=weights or {})
+    history = Past(decisions=[ALARM], results=past, closed=BURST_BAD, new_labels=200, class_weights=weights or {})
     return decide(QUIET, history, policy, version=version, night=night(22), now=now(22))
 
 

@@ -11,7 +11,7 @@ from leeway.bundle.contents import Contents, read_contents
 from leeway.bundle.resize import ResizeRule
 from leeway.evaluation.checklist import (
     Checklist,
-    Item,
+    ChecklistItem,
     all_required_right,
     bundle_agrees,
     checklist_from,
@@ -155,7 +155,7 @@ def test_one_wrong_image_of_the_must_pass_set_fails() -> None:
 
 
 def test_a_checklist_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    written = Checklist("b1", (Item("head", "pass", "3 of 3"), Item("leaks", "fail", "žluť leaks")))
+    written = Checklist("b1", (ChecklistItem("head", "pass", "3 of 3"), ChecklistItem("leaks", "fail", "žluť leaks")))
     write_checklist(written, tmp_path / "reports" / "checklist.json")
     assert read_checklist(tmp_path / "reports" / "checklist.json") == written
     assert [item.name for item in written.failed] == ["leaks"]

@@ -8,34 +8,42 @@ from pathlib import Path
 import pytest
 
 from leeway.data.shards import read_feedback
-from leeway.domain.records import Label
+from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
+from leeway.epoch import Epoch
 from leeway.labels import answers
 from leeway.labels.plan import Suspicion, is_gate_group, plan_labels
 from leeway.stores.sql import SqlStore
-from production import POLICY, VERSION, folder_of_images, label_all, morning, night, send
+from production import POLICY, VERSION, epoch_of, folder_of_images, label_all, morning, night, send
 
 
-def planned(store: SqlStore, number: int, *, alarm: int | None = None):
-    return plan_labels(
-        store,
-        VERSION,
-        POLICY,
-        night=night(number),
-        alarm=night(alarm) if alarm else None,
-        suspicion=Suspicion(),
-        now=morning(number),
-    )
+def planned(store: SqlStore, number: int, *, alarm: int | None = None, version: ModelVersion = VERSION) -> LabelPlan:
+    """The night's plan; with `alarm` as if an alarm had been raised on that night."""
+    if alarm is not None:
+        decided = Decision(
+            f"colours/1/{night(alarm)}", "colours", 1, night(alarm), Action.MORE_LABELS, "drift", morning(alarm), ""
+        )
+        store.record_decision(decided)
+    return plan_labels(epoch_of(store, number, version=version), night(number), suspicion=Suspicion())
+
+
+def at(store: SqlStore, number: int, hours: int) -> Epoch:
+    """Hours after morning `number`."""
+    return replace(epoch_of(store, number), as_of=morning(number) + timedelta(hours=hours))
+
+
+def purposes(store: SqlStore, plan: LabelPlan) -> dict[str, int]:
+    return Counter(draw.purpose for draw in store.draws(plan.id))
 
 
 def test_a_quiet_night_asks_for_the_nightly_labels_and_none_for_the_gate(store: SqlStore) -> None:
     send(store, 1)
-    assert Counter(draw.purpose for draw in planned(store, 1).draws) == {"measure": 10}
+    assert purposes(store, planned(store, 1)) == {"measure": 10}
 
 
 def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(store: SqlStore) -> None:
     for number in (1, 2, 3):
         send(store, number)
-    asked = [Counter(draw.purpose for draw in planned(store, number, alarm=1).draws) for number in (1, 2, 3)]
+    asked = [purposes(store, planned(store, number, alarm=1)) for number in (1, 2, 3)]
     assert asked == [{"measure": 20, "gate": 10}, {"measure": 20, "gate": 10}, {"measure": 10}]
 
 
@@ -43,10 +51,11 @@ def test_the_draw_probabilities_of_a_plan_are_those_of_its_design(store: SqlStor
     said = send(store, 1)
     plan = planned(store, 1)
     unsure = {one.id for one in said if one.confidence < 0.9}
-    likely = {draw.prediction_id in unsure: draw.probability for draw in plan.draws}
+    likely = {draw.prediction_id in unsure: draw.probability for draw in store.draws(plan.id)}
     assert likely[True] > likely.get(False, 0)  # it leans towards what the model is unsure of
-    assert sum(plan.stratum_shares.values()) == pytest.approx(1)
-    assert plan.predictions == len(said)
+    design = store.design(plan.id)
+    assert sum(design.stratum_shares.values()) == pytest.approx(1)
+    assert design.predictions == len(said)
 
 
 def test_planning_again_changes_nothing(store: SqlStore) -> None:
@@ -61,7 +70,7 @@ def test_gate_draws_are_of_gate_groups_and_each_group_is_drawn_once_over_the_bur
     groups = [
         said[draw.prediction_id].group
         for number in (1, 2)
-        for draw in planned(store, number, alarm=1).draws
+        for draw in store.draws(planned(store, number, alarm=1).id)
         if draw.purpose == "gate"
     ]
     assert len(groups) == len(set(groups)) > 5
@@ -74,22 +83,24 @@ def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day
         planned(store, number)
     label_all(store, 2)
     first, second = store.plans("colours", 1)
-    assert answers.close_labels(store, VERSION, as_of=morning(2) + timedelta(hours=11)) == [first, second]
+    assert answers.close_labels(at(store, 2, 11)) == [first, second]
     send(store, 3)
     third = planned(store, 3)
-    assert answers.close_labels(store, VERSION, as_of=morning(3) + timedelta(hours=19)) == []
-    assert answers.close_labels(store, VERSION, as_of=morning(3) + timedelta(hours=20)) == [third]
+    assert answers.close_labels(at(store, 3, 19)) == []
+    assert answers.close_labels(at(store, 3, 20)) == [third]
 
 
 def test_labels_of_gate_groups_measure_but_never_train(store: SqlStore) -> None:
     send(store, 1)
     plan = planned(store, 1, alarm=1)
     label_all(store, 1)
-    training = answers.training_labels(store, VERSION, POLICY, since=None)
+    training = answers.training_labels(epoch_of(store, 12), since=None)
     assert training
     assert not any(is_gate_group(said.group, gate_share=0.3) for _, said in training)
-    assert len(answers.night_labels(store, plan).draws) == sum(draw.purpose == "measure" for draw in plan.draws)
-    assert {one.draw.purpose for one in answers.gate_labels(store, VERSION, since=None)} == {"gate"}
+    assert len(epoch_of(store, 1).history.labels([plan])[0].draws) == sum(
+        draw.purpose == "measure" for draw in store.draws(plan.id)
+    )
+    assert {one.draw.purpose for one in answers.gate_labels(epoch_of(store, 1), since=None)} == {"gate"}
 
 
 def test_a_label_that_names_no_class_of_the_model_does_not_train(store: SqlStore) -> None:
@@ -97,7 +108,7 @@ def test_a_label_that_names_no_class_of_the_model_does_not_train(store: SqlStore
     store.record_labels(
         [Label(said[0].id, "purple", "tester", morning(1)), Label(said[1].id, "red", "tester", morning(1))]
     )
-    assert [label.label for label, _ in answers.training_labels(store, VERSION, POLICY, since=None)] == ["red"]
+    assert [label.label for label, _ in answers.training_labels(epoch_of(store, 12), since=None)] == ["red"]
 
 
 def test_an_alarm_trains_on_the_labels_of_its_last_nights_only(store: SqlStore) -> None:
@@ -105,7 +116,7 @@ def test_an_alarm_trains_on_the_labels_of_its_last_nights_only(store: SqlStore) 
         send(store, number)
         planned(store, number)
         label_all(store, number)
-    recent = answers.training_labels(store, VERSION, POLICY, since=night(8))
+    recent = answers.training_labels(epoch_of(store, 12), since=night(8))
     nights = {said.occurred_at.date() for _, said in recent}
     assert nights == {night(number) for number in (8, 9, 10, 11)}
 
@@ -118,7 +129,7 @@ def test_a_shard_holds_each_labelled_image_once_and_later_shards_only_what_is_ne
         send(store, number, images=images)
         planned(store, number)
         label_all(store, number)
-        labels = answers.training_labels(store, VERSION, POLICY, since=None)
+        labels = answers.training_labels(epoch_of(store, 12), since=None)
         assert answers.add_feedback(labels, images, folder=folder, name=f"batch-{number}")
     origins = [row["origin"] for row in read_feedback(folder)]
     assert len(origins) == len(set(origins)) == len(labels)
@@ -130,7 +141,7 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp
     send(store, 1, images=images)
     planned(store, 1)
     label_all(store, 1)
-    labels = answers.training_labels(store, VERSION, POLICY, since=None)
+    labels = answers.training_labels(epoch_of(store, 12), since=None)
     path = answers.add_feedback(labels, images, folder=folder, name="batch")
     assert path is not None
     before = path.read_bytes()
@@ -141,5 +152,5 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp
 def test_of_a_model_that_is_only_watched_the_whole_burst_measures(store: SqlStore) -> None:
     send(store, 1)
     watched = replace(VERSION, bundle_digest="watched:colours")
-    plan = plan_labels(store, watched, POLICY, night=night(1), alarm=night(1), suspicion=Suspicion(), now=morning(1))
-    assert Counter(draw.purpose for draw in plan.draws) == {"measure": 30}
+    plan = planned(store, 1, alarm=1, version=watched)
+    assert purposes(store, plan) == {"measure": 30}

@@ -8,10 +8,10 @@ import pytest
 from leeway.domain.records import Action, Alert, DecisionState, Status
 from leeway.errors import ParamsError
 from leeway.monitor import alerts
-from leeway.monitor import night as watch
+from leeway.monitor import night as nights
 from leeway.stores.sql import SqlStore
 from memory_ports import MemoryNotifier, MemoryTrigger
-from production import POLICY, VERSION, label_all, live_morning, morning, night, send
+from production import POLICY, VERSION, epoch_of, label_all, live_morning, morning, night, send
 
 TILTED = (0.7, 0.15, 0.15)
 
@@ -47,11 +47,11 @@ def test_missed_nights_are_made_up_for_in_order(store: SqlStore) -> None:
 def test_labels_reach_the_accuracy_check_exactly_once_also_after_a_crash(store: SqlStore) -> None:
     live(store, range(1, 3))
     send(store, 3)
-    crashed = watch.Watch(store, POLICY, VERSION, morning(3))
-    watch.close_labels(crashed, night(3))  # and then the process dies, before anything is decided
-    later = watch.Watch(store, POLICY, VERSION, morning(3) + timedelta(hours=1))
-    assert watch.close_labels(later, night(3)) == []
-    results = watch.run_checks(later, watch.close_window(later, night(3)))
+    crashed = epoch_of(store, 3)
+    nights.close_labels(crashed, night(3))  # and then the process dies, before anything is decided
+    later = replace(epoch_of(store, 3), as_of=morning(3) + timedelta(hours=1))
+    assert nights.close_labels(later, night(3)) == []
+    results = nights.run_checks(later, nights.close_window(later, night(3)))
     accuracy = next(one for one in results if one.check == "accuracy")
     assert accuracy.details["labels_tonight"] == 10
     live_morning(store, 3)
@@ -64,12 +64,12 @@ def test_labels_reach_the_accuracy_check_exactly_once_also_after_a_crash(store: 
 def test_a_night_whose_run_died_before_it_planned_labels_is_planned_by_the_next(store: SqlStore) -> None:
     live(store, range(1, 3))
     send(store, 3)
-    died = watch.Watch(store, POLICY, VERSION, morning(3))
-    window = watch.close_window(died, night(3))
-    watch.conclude(died, window, watch.run_checks(died, window))
-    again = watch.Watch(store, POLICY, VERSION, morning(3) + timedelta(hours=1))
-    assert watch.nights_due(again) == []
-    assert watch.nights_to_plan(again) == [night(3)]
+    died = epoch_of(store, 3)
+    window = nights.close_window(died, night(3))
+    nights.conclude(died, window, nights.run_checks(died, window))
+    again = replace(epoch_of(store, 3), as_of=morning(3) + timedelta(hours=1))
+    assert nights.nights_due(again) == []
+    assert nights.nights_to_plan(again) == [night(3)]
 
 
 def test_a_drift_becomes_an_alarm_then_a_burst_then_a_request(store: SqlStore) -> None:
@@ -78,7 +78,7 @@ def test_a_drift_becomes_an_alarm_then_a_burst_then_a_request(store: SqlStore) -
     actions = {one.night: one.action for one in store.decisions("colours")}
     assert actions[night(5)] is Action.MORE_LABELS
     assert actions[night(7)] is Action.RETRAIN
-    plans = {plan.night: len(plan.draws) for plan in store.plans("colours", 1)}
+    plans = {plan.night: plan.asked for plan in store.plans("colours", 1)}
     assert [plans[night(number)] for number in (4, 5, 6)] == [10, 30, 30]
     assert store.decisions("colours")[-1].state is DecisionState.OPEN
 
@@ -97,10 +97,10 @@ def test_an_alarm_that_the_labels_refute_is_stood_down(store: SqlStore) -> None:
 
 def test_an_interrupted_closing_keeps_the_counts_of_the_first(store: SqlStore) -> None:
     send(store, 1)
-    at = watch.Watch(store, POLICY, VERSION, morning(1))
-    first = watch.close_window(at, night(1))
+    at = epoch_of(store, 1)
+    first = nights.close_window(at, night(1))
     send(store, 1, count=50, name="late")
-    again = watch.close_window(at, night(1))
+    again = nights.close_window(at, night(1))
     assert again.counts == first.counts
     assert again.late == 50
 
@@ -164,22 +164,23 @@ def test_every_open_request_is_sent_again_until_it_is_claimed(store: SqlStore) -
     live(store, range(1, 5))
     live(store, range(5, 8), mix=TILTED, wrong=8)
     trigger = MemoryTrigger()
-    [request] = watch.request_retraining(store, "colours", trigger)
-    watch.request_retraining(store, "colours", trigger)
+    [request] = nights.request_retraining(store, "colours", trigger)
+    nights.request_retraining(store, "colours", trigger)
     assert list(trigger.runs) == [request.key]
     store.claim_decision(request.key, now=morning(7))
-    assert watch.request_retraining(store, "colours", trigger) == []
+    assert nights.request_retraining(store, "colours", trigger) == []
 
 
 def test_a_retraining_whose_process_died_does_not_silence_the_monitor(store: SqlStore) -> None:
     live(store, range(1, 5))
     live(store, range(5, 8), mix=TILTED, wrong=8)
     request = store.decisions("colours")[-1]
-    store.claim_decision(request.key, now=morning(7))  # and then the machine loses its power
+    claimed = morning(7) + timedelta(hours=1)
+    store.claim_decision(request.key, now=claimed)  # and then the machine loses its power
     live(store, range(8, 9), mix=TILTED)
     assert "is running" in store.decisions("colours")[-1].reason
-    at = watch.Watch(store, POLICY, VERSION, morning(9))
-    assert watch.give_up_on_the_dead(at) == [request.key]
+    at = epoch_of(store, 9)
+    assert nights.give_up_on_the_dead(at) == [request.key]
     live(store, range(9, 16), mix=TILTED)
     later = [one.action for one in store.decisions("colours") if one.night > request.night]
     assert Action.MORE_LABELS in later

@@ -8,13 +8,13 @@ import pytest
 
 from leeway.checks.class_accuracy import ClassAccuracyDetails
 from leeway.checks.estimates import ClassEstimates, accuracy_estimate
-from leeway.domain.night_view import ClassMix, Interval
+from leeway.domain.night_view import ClassMix, ShareInterval
 from leeway.domain.records import (
     Action,
-    CheckResult,
     Draw,
     Label,
     LabelledDraw,
+    Mark,
     ModelVersion,
     NightLabels,
     Prediction,
@@ -22,14 +22,14 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
+from leeway.epoch import Epoch
 from leeway.monitor import night_facts
-from leeway.monitor.night import Watch
 from leeway.monitor.night_facts import class_rows, confusion, evidence_path, latency, night_page, plain_mean
 from leeway.pages.night import write_night_page
 from leeway.stats.estimation import Estimate
 from leeway.stores.images import FolderImageStore
 from leeway.stores.sql import SqlStore
-from production import POLICY, VERSION, folder_of_images, label_all, live_morning, morning, night, send
+from production import POLICY, VERSION, epoch_of, folder_of_images, label_all, live_morning, morning, night, send
 from tiny_bundle import CLASSES, square
 
 DRIFTED = (0.8, 0.1, 0.1)
@@ -44,9 +44,11 @@ def lived(store: SqlStore, nights: int, images: FolderImageStore | None = None, 
             label_all(store, number, wrong=wrong)
 
 
-def watch_of(store: SqlStore, number: int, version: ModelVersion = VERSION) -> tuple[Watch, WindowCounts]:
-    at = Watch(store, POLICY, version, morning(number))
-    return at, next(one for one in at.windows() if one.night == night(number))
+def at(
+    store: SqlStore, number: int, images: FolderImageStore, version: ModelVersion = VERSION
+) -> tuple[Epoch, WindowCounts]:
+    epoch = epoch_of(store, number, version=version, images=images)
+    return epoch, next(one for one in epoch.history.windows if one.night == night(number))
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_a_lived_night_gathers_everything_and_is_drawn(
     store: SqlStore, images: FolderImageStore, tmp_path: Path
 ) -> None:
     lived(store, 6, images, wrong=3)
-    made = night_page(*watch_of(store, 6), images)
+    made = night_page(*at(store, 6, images))
     assert (made.model, made.version, made.night, made.epoch) == ("colours", 1, night(6), night(1))
     assert made.predictions == 200
     assert made.decision is not None
@@ -82,7 +84,7 @@ def test_the_plain_mean_is_of_the_labels_behind_the_estimate_and_differs_from_it
     store: SqlStore, images: FolderImageStore
 ) -> None:
     lived(store, 6, wrong=3)
-    made = night_page(*watch_of(store, 6), images)
+    made = night_page(*at(store, 6, images))
     assert made.plain_mean == pytest.approx(0.7)
     estimate = made.accuracies[-1].accuracy
     assert estimate is not None
@@ -92,13 +94,13 @@ def test_the_plain_mean_is_of_the_labels_behind_the_estimate_and_differs_from_it
 
 def test_a_page_drawn_again_later_is_the_same_page(store: SqlStore, images: FolderImageStore) -> None:
     lived(store, 4, wrong=1)
-    at, window = watch_of(store, 4)
-    first = night_page(at, window, images)
+    epoch, window = at(store, 4, images)
+    first = night_page(epoch, window)
     label_all(store, 4)
     for number in (5, 6):
         send(store, number, mix=DRIFTED)
         live_morning(store, number)
-    assert night_page(replace(at, as_of=morning(6)), window, images) == replace(first, as_of=morning(6))
+    assert night_page(replace(epoch, as_of=morning(6)), window) == replace(first, as_of=morning(6))
 
 
 def test_before_any_label_and_any_reference_the_page_shows_what_there_is(
@@ -106,7 +108,7 @@ def test_before_any_label_and_any_reference_the_page_shows_what_there_is(
 ) -> None:
     send(store, 1)
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert (made.plain_mean, made.confusion, made.errors) == (None, None, ())
     assert made.mix is not None
     assert made.mix.against == "the model's reference"
@@ -116,7 +118,7 @@ def test_before_any_label_and_any_reference_the_page_shows_what_there_is(
 def test_a_night_without_predictions_is_drawn(store: SqlStore, images: FolderImageStore, tmp_path: Path) -> None:
     send(store, 1)
     live_morning(store, 2)
-    made = night_page(*watch_of(store, 2), images)
+    made = night_page(*at(store, 2, images))
     assert (made.predictions, made.mix, made.confidence, made.latency) == (0, None, None, None)
     write_night_page(tmp_path / "page.html", made)
 
@@ -125,9 +127,8 @@ def test_a_night_that_is_closed_and_not_decided_is_drawn(
     store: SqlStore, images: FolderImageStore, tmp_path: Path
 ) -> None:
     send(store, 1)
-    at = Watch(store, POLICY, VERSION, morning(1))
     window = WindowCounts("colours", 1, night(1), CLASSES, ((0, 0, 70), (0, 0, 70), (0, 0, 60)))
-    made = night_page(at, window, images)
+    made = night_page(epoch_of(store, 1, images=images), window)
     assert (made.decision, made.results) == (None, ())
     write_night_page(tmp_path / "page.html", made)
 
@@ -143,7 +144,7 @@ def test_answers_without_confidence_energy_latency_and_image_are_drawn(
     ]
     store.record_predictions(bare, received_at=morning(1))
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert (made.confidence, made.latency, made.unsure, made.unlike) == (None, None, (), ())
     write_night_page(tmp_path / "page.html", made)
 
@@ -160,7 +161,7 @@ def test_an_image_may_be_a_path_and_one_that_is_gone_stops_nothing(
     ]
     store.record_predictions(sent, received_at=morning(1))
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert [one.id for one in made.unsure][:4] == ["x0", "x1", "x2", "x3"]
     assert [one.content for one in made.unsure][:4] == [square("red"), None, None, None]
 
@@ -178,13 +179,13 @@ def test_a_path_that_is_no_image_or_a_link_by_now_is_not_shown(
     ]
     store.record_predictions(sent, received_at=morning(1))
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert [one.content for one in made.unsure][:3] == [square("red"), None, None]
 
 
 def test_an_image_that_was_seen_many_times_is_shown_once(store: SqlStore, images: FolderImageStore) -> None:
     lived(store, 2, images)
-    made = night_page(*watch_of(store, 2), images)
+    made = night_page(*at(store, 2, images))
     assert len({one.content for one in made.unsure}) == len(made.unsure)
 
 
@@ -194,7 +195,7 @@ def test_of_a_large_night_a_sample_is_read(
     monkeypatch.setattr(night_facts, "SAMPLE", 50)
     send(store, 1, count=400)
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert made.latency is not None
     assert made.latency.sample == 50
     assert made.predictions == 400
@@ -206,7 +207,7 @@ def test_labels_that_came_with_a_probability_are_counted_and_their_errors_shown(
     sent = send(store, 1)
     store.record_labels([Label(one.id, "green", "file", morning(1), draw_probability=1 / 200) for one in sent])
     live_morning(store, 1)
-    made = night_page(*watch_of(store, 1), images)
+    made = night_page(*at(store, 1, images))
     assert made.confusion is not None
     assert made.confusion.items == 200
     assert made.errors
@@ -220,7 +221,7 @@ def test_a_thousand_classes_are_cut_to_what_can_be_read(store: SqlStore, images:
     version = replace(VERSION, version=2, bundle_digest="b2", reference=reference)
     store.record_model(version)
     window = WindowCounts("colours", 2, night(1), names, tuple((0, 0, at % 7) for at in range(1000)))
-    made = night_page(Watch(store, POLICY, version, morning(1)), window, images)
+    made = night_page(epoch_of(store, 1, version=version, images=images), window)
     assert made.mix is not None
     assert (len(made.mix.shares), made.mix.hidden) == (30, 970)
 
@@ -276,18 +277,18 @@ def test_classes_are_sorted_by_how_far_they_lie_under_their_floor() -> None:
     )
     rows = class_rows(details)
     assert [one.name for one in rows] == ["ship", "cat", "dog"]
-    assert rows[0].recall == Interval(0.9, 0.0, 1.0, 12)
+    assert rows[0].recall == ShareInterval(0.9, 0.0, 1.0, 12)
     assert rows[0].recall_floor == 0.95
     assert class_rows(None) == ()
 
 
 def test_a_statistic_that_is_no_number_leaves_a_gap() -> None:
-    results = [
-        (night(1), CheckResult("accuracy", Status.NO_VERDICT, "", statistic=float("nan"))),
-        (night(2), CheckResult("accuracy", Status.QUIET, "", statistic=2.0, threshold=100.0)),
-        (night(2), CheckResult("other", Status.QUIET, "")),
+    marks = [
+        Mark(night(1), "accuracy", Status.NO_VERDICT, float("nan"), None),
+        Mark(night(2), "accuracy", Status.QUIET, 2.0, 100.0),
+        Mark(night(2), "other", Status.QUIET, None, None),
     ]
-    assert [(one.value, one.threshold) for one in evidence_path("accuracy", results).points] == [
+    assert [(one.value, one.threshold) for one in evidence_path("accuracy", marks).points] == [
         (None, None),
         (2.0, 100.0),
     ]
@@ -316,7 +317,7 @@ def test_an_alarm_is_marked_on_its_night(store: SqlStore, images: FolderImageSto
         decision = live_morning(store, number)
         if decision.action is Action.MORE_LABELS:
             break
-    made = night_page(*watch_of(store, number), images)
+    made = night_page(*at(store, number, images))
     assert made.actions == {night(number): Action.MORE_LABELS}
     assert isinstance(made.mix, ClassMix)
     assert made.mix.shares[0].current > 0.9

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,11 @@ import pytest
 
 from leeway.domain.night_view import NightPage
 from leeway.domain.records import Action
-from leeway.monitor.night import Watch
+from leeway.epoch import Epoch
 from leeway.monitor.pages_due import PageTools, draw_missing, pages_due
 from leeway.pages.night import write_night_page
 from leeway.stores.sql import SqlStore, open_store
-from production import POLICY, VERSION, folder_of_images, live_morning, morning, night, send
+from production import VERSION, epoch_of, folder_of_images, live_morning, morning, night, send
 
 TILTED = (0.7, 0.15, 0.15)
 
@@ -37,6 +39,9 @@ def raising(error: BaseException) -> Callable[..., None]:
 class BurningImages:
     """An image store with a fault of its own."""
 
+    def read(self, image: str) -> bytes:
+        raise RuntimeError("no store")
+
     def put(self, content: bytes) -> str:
         raise RuntimeError("no store")
 
@@ -45,7 +50,7 @@ class BurningImages:
 
 
 def tools(folder: Path, **changed: Any) -> PageTools:
-    given: dict[str, Any] = {"images": folder_of_images(folder), "write": written, "write_evidently": written}
+    given: dict[str, Any] = {"write": written, "write_evidently": written}
     return PageTools(folder / "nights", **(given | changed))
 
 
@@ -54,19 +59,19 @@ def names(paths: list[Path]) -> list[str]:
 
 
 @pytest.fixture
-def alarm(store: SqlStore) -> Watch:
+def alarm(store: SqlStore, tmp_path: Path) -> Epoch:
     """The morning after four nights, the last of which alarmed."""
     for number in range(1, 5):
         send(store, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
         live_morning(store, number)
     assert store.decisions("colours")[-1].action is Action.MORE_LABELS
-    return Watch(store, POLICY, VERSION, morning(4))
+    return epoch_of(store, 4, images=folder_of_images(tmp_path))
 
 
 ALL = ["01.html", "02.html", "03.html", "04-evidently.html", "04.html"]
 
 
-def test_each_decided_night_gets_its_page_once_and_an_alarm_evidentlys_too(alarm: Watch, tmp_path: Path) -> None:
+def test_each_decided_night_gets_its_page_once_and_an_alarm_evidentlys_too(alarm: Epoch, tmp_path: Path) -> None:
     assert names(draw_missing(alarm, tools(tmp_path))) == ALL
     assert draw_missing(alarm, tools(tmp_path)) == []
     (tmp_path / "nights" / "colours-1-2026-03-02.html").unlink()
@@ -75,7 +80,7 @@ def test_each_decided_night_gets_its_page_once_and_an_alarm_evidentlys_too(alarm
 
 @pytest.mark.parametrize("error", [TypeError("ufunc 'isinf'\nnot supported"), OSError("no room"), KeyError("x")])
 def test_a_writer_that_raises_anything_is_logged_in_one_line_and_tried_again(
-    alarm: Watch, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception
+    alarm: Epoch, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     drawn = draw_missing(alarm, tools(tmp_path, write_evidently=raising(error)))
     assert names(drawn) == [one for one in ALL if "evidently" not in one]
@@ -86,16 +91,16 @@ def test_a_writer_that_raises_anything_is_logged_in_one_line_and_tried_again(
     assert names(draw_missing(alarm, tools(tmp_path))) == ["04-evidently.html"]
 
 
-def test_a_page_that_a_kill_cut_short_is_made_whole_by_the_next_run(alarm: Watch, tmp_path: Path) -> None:
+def test_a_page_that_a_kill_cut_short_is_made_whole_by_the_next_run(alarm: Epoch, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         draw_missing(alarm, tools(tmp_path, write=raising(KeyboardInterrupt())))
     assert not list((tmp_path / "nights").glob("*.html"))
     assert names(draw_missing(alarm, tools(tmp_path))) == ALL
-    assert not list((tmp_path / "nights").glob("*.part"))
+    assert not list((tmp_path / "nights").glob(".*.partial"))
 
 
-def test_an_image_store_that_raises_leaves_a_page_without_pictures(alarm: Watch, tmp_path: Path) -> None:
-    drawn = draw_missing(alarm, tools(tmp_path, images=BurningImages(), write=write_night_page))
+def test_an_image_store_that_raises_leaves_a_page_without_pictures(alarm: Epoch, tmp_path: Path) -> None:
+    drawn = draw_missing(replace(alarm, images=BurningImages()), tools(tmp_path, write=write_night_page))
     assert names(drawn) == ALL
 
 
@@ -106,7 +111,9 @@ def test_pages_are_drawn_of_a_database_that_refuses_writes(tmp_path: Path) -> No
     live_morning(store, 1)
     with closing(sqlite3.connect(tmp_path / "leeway.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        drawn = draw_missing(Watch(store, POLICY, VERSION, morning(1)), tools(tmp_path, write=write_night_page))
+        drawn = draw_missing(
+            epoch_of(store, 1, images=folder_of_images(tmp_path)), tools(tmp_path, write=write_night_page)
+        )
     store.close()
     assert names(drawn) == ["01.html"]
 
@@ -115,33 +122,32 @@ def test_after_a_long_catch_up_only_the_last_week_and_alarms_get_a_page(store: S
     for number in range(1, 13):
         send(store, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
     live_morning(store, 12)
-    at = Watch(store, POLICY, VERSION, morning(12))
+    at = epoch_of(store, 12, images=folder_of_images(tmp_path))
     alarms = {one.night.day for one in store.decisions("colours") if one.action is Action.MORE_LABELS}
     assert 4 in alarms
     due = pages_due(at, tmp_path)
     assert sorted(one.window.night.day for one in due if not one.by_evidently) == [4, *range(6, 13)]
     assert {one.window.night.day for one in due if one.by_evidently} == alarms
-    later = Watch(store, POLICY, VERSION, morning(25))
+    later = epoch_of(store, 25, images=folder_of_images(tmp_path))
     assert pages_due(later, tmp_path) == []
 
 
-def test_a_look_at_an_earlier_morning_draws_no_night_that_was_not_over_then(alarm: Watch, tmp_path: Path) -> None:
-    at = Watch(alarm.store, POLICY, VERSION, morning(2))
+def test_a_look_at_an_earlier_morning_draws_no_night_that_was_not_over_then(alarm: Epoch, tmp_path: Path) -> None:
+    at = replace(alarm, as_of=morning(2))
     assert [one.window.night for one in pages_due(at, tmp_path)] == [night(1), night(2)]
 
 
 def test_a_page_drawn_days_later_shows_what_it_would_have_shown_then(store: SqlStore, tmp_path: Path) -> None:
-    shown: dict[str, NightPage] = {}
+    shown: dict[date, NightPage] = {}
 
     def keep(path: Path, page: NightPage) -> None:
         written(path)
-        shown.setdefault(path.name, page)
-        assert (page.decision, page.results) == (shown[path.name].decision, shown[path.name].results)
-        assert page.evidence == shown[path.name].evidence
+        first = shown.setdefault(page.night, page)
+        assert (page.decision, page.results, page.evidence) == (first.decision, first.results, first.evidence)
 
     for number in range(1, 6):
         send(store, number)
         live_morning(store, number)
-        draw_missing(Watch(store, POLICY, VERSION, morning(number)), tools(tmp_path / "now", write=keep))
-    draw_missing(Watch(store, POLICY, VERSION, morning(5)), tools(tmp_path / "later", write=keep))
+        draw_missing(epoch_of(store, number, images=folder_of_images(tmp_path)), tools(tmp_path / "now", write=keep))
+    draw_missing(epoch_of(store, 5, images=folder_of_images(tmp_path)), tools(tmp_path / "later", write=keep))
     assert len(shown) == 5

@@ -7,12 +7,12 @@ import pytest
 
 from leeway.checks.policy import Policy
 from leeway.domain.records import Action, CheckResult, Release
+from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.monitor import replay
-from leeway.monitor.night import Watch
 from leeway.monitor.replay import Alarm, Calendar
 from leeway.stores.sql import SqlStore, open_store
-from production import POLICY, VERSION, label_all, live_morning, morning, night, send
+from production import POLICY, VERSION, epoch_of, label_all, live_morning, morning, night, send
 
 TILTED = (0.7, 0.15, 0.15)
 DRIFTS, LAST = 5, 14
@@ -25,8 +25,8 @@ def live(store: SqlStore, numbers: range, *, wrong: int = 0, drifts: int = DRIFT
         label_all(store, number, wrong=wrong if number >= drifts else 0)
 
 
-def watching(store: SqlStore, policy: Policy = POLICY, last: int = LAST) -> Watch:
-    return Watch(store, policy, VERSION, morning(last))
+def watching(store: SqlStore, policy: Policy = POLICY, last: int = LAST) -> Epoch:
+    return epoch_of(store, last, policy=policy)
 
 
 def changed(**sections: dict[str, object]) -> Policy:
@@ -54,8 +54,8 @@ def stored(store: SqlStore) -> dict[tuple[object, str], CheckResult]:
     return {(at, one.check): one for at, one in store.results("colours", 1)}
 
 
-def replayed(watch: Watch, policy: Policy = POLICY) -> dict[tuple[object, str], CheckResult]:
-    return {(at.night, one.check): one for at in replay.replayed_nights(watch, policy) for one in at.results}
+def replayed(epoch: Epoch, policy: Policy = POLICY) -> dict[tuple[object, str], CheckResult]:
+    return {(at.night, one.check): one for at in replay.replayed_nights(epoch, policy) for one in at.results}
 
 
 def test_its_own_policy_says_again_exactly_what_is_stored(lived: SqlStore) -> None:
@@ -189,11 +189,11 @@ def test_nothing_is_written(lived: SqlStore) -> None:
         """Only what reads may be called."""
 
         def __getattr__(self, name: str) -> object:
-            assert name in {"windows", "results", "plans", "decisions", "labelled_draws"}, name
+            assert name in {"windows", "results", "plans", "design", "decisions", "labelled_draws"}, name
             return getattr(lived, name)
 
-    watch = replace(watching(lived), store=ReadOnly())
-    own, other = replay.compare([watch], POLICY)
+    epoch = replace(watching(lived), store=ReadOnly())
+    own, other = replay.compare([epoch], POLICY)
     assert own == other
     assert own.alarms
 
@@ -222,26 +222,26 @@ def test_epochs_are_replayed_one_by_one_and_summed(store: SqlStore) -> None:
     store.record_release(Release("colours", 3, 1, "refused", "", morning(6)))
     store.record_release(Release("colours", 2, 1, "promoted", "", morning(7)))
     store.record_release(Release("colours", 1, 2, "rolled back", "", morning(11)))
-    watches = replay.epochs_of(store, "colours", POLICY, now=morning(14))
-    assert [(one.champion.version, one.epoch) for one in watches] == [(1, night(1)), (2, night(8)), (1, night(12))]
-    singles = [replay.replay(one, POLICY) for one in watches]
+    epochs = replay.past_epochs(epoch_of(store, 14))
+    assert [(one.version.version, one.first_night) for one in epochs] == [(1, night(1)), (2, night(8)), (1, night(12))]
+    singles = [replay.replay(one, POLICY) for one in epochs]
     assert [one.nights for one in singles] == [7, 4, 3]
-    own, other = replay.compare(watches, POLICY)
+    own, other = replay.compare(epochs, POLICY)
     assert own == other
     assert own.nights == 14
     assert {(one.version, one.night) for one in own.alarms} == {(1, night(5))}
     assert own.no_verdict["prediction_drift"] == 9
-    found = {(one.champion.version, at): result for one in watches for at, result in replayed(one).items()}
+    found = {(one.version.version, at): result for one in epochs for at, result in replayed(one).items()}
     kept = {(v, (at, one.check)): one for v in (1, 2) for at, one in store.results("colours", v)}
     assert {key: one.status for key, one in found.items()} == {key: one.status for key, one in kept.items()}
 
 
 def test_a_champion_that_no_release_made_has_its_epoch_all_the_same(store: SqlStore) -> None:
-    [only] = replay.epochs_of(store, "colours", POLICY, now=morning(3))
-    assert (only.champion, only.until) == (VERSION, None)
+    [only] = replay.past_epochs(epoch_of(store, 3))
+    assert (only.version, only.until) == (VERSION, None)
 
 
-def test_no_watch_gives_an_empty_calendar() -> None:
+def test_no_epoch_gives_an_empty_calendar() -> None:
     nothing = Calendar(0, 0, (), {})
     assert replay.compare([], POLICY) == (nothing, nothing)
     assert "nothing can be replayed" in replay.calendars_text(nothing, nothing)

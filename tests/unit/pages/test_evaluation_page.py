@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.evaluation.checklist import Checklist, Item
+from leeway.evaluation.checklist import Checklist, ChecklistItem
 from leeway.evaluation.numbers import write_metrics
 from leeway.evaluation.tta import Gain
 from leeway.pages.evaluation import write_page
@@ -105,7 +105,9 @@ def test_what_comes_from_outside_is_escaped(tmp_path):
 
 def test_what_was_not_measured_is_said(tmp_path):
     bare = made_evaluation(review_threshold=None, energy_threshold=None, training={}).evaluation
-    bare = replace(bare, trials=(), required=(), mistakes=(), checklist=Checklist("b" * 64, (Item("a", "pass", "b"),)))
+    bare = replace(
+        bare, trials=(), required=(), mistakes=(), checklist=Checklist("b" * 64, (ChecklistItem("a", "pass", "b"),))
+    )
     text = page_of(tmp_path, bare).text
     for told in (
         "Nothing on the checklist fails", "The bundle has none: on the validation split", "no energy threshold",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leeway.errors import DataError
-from leeway.predictions.formats.blocks import blocks as formats
+from leeway.predictions.formats import blocks
 from leeway.predictions.formats.files import SCHEMA, Batch, read_predictions
 
 T = "2026-01-31T08:00:00+00:00"
@@ -327,7 +327,7 @@ def test_ids_that_differ_only_in_length_or_place_are_not_taken_for_each_other(tm
 def test_a_long_file_streams_in_blocks_with_exact_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, write: Writer, first: int
 ) -> None:
-    monkeypatch.setattr(formats, "_BLOCK", 1000)
+    monkeypatch.setattr(blocks, "_BLOCK", 1000)
     rows = [{**ROWS[0], "prediction_id": f"id-{n}", "confidence": 2.0 if n % 10 == 3 else 0.5} for n in range(200)]
     batches = list(read_predictions(write(tmp_path / name, rows), rows_at_once=7))
     assert max(len(batch.table) + len(batch.bad) for batch in batches) == 7
@@ -342,7 +342,7 @@ def test_a_long_file_streams_in_blocks_with_exact_lines(
 def test_csv_lines_stay_exact_after_lines_that_are_no_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, newline: str
 ) -> None:
-    monkeypatch.setattr(formats, "_BLOCK", block)
+    monkeypatch.setattr(blocks, "_BLOCK", block)
     good = f"{{}},{T},cat,0.5"
     lines = [
         "prediction_id,occurred_at,predicted_class,confidence",
@@ -439,7 +439,7 @@ def test_a_truncated_parquet_file_is_told(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_line_without_end_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"none\.csv: there is no such file"):
         read(tmp_path / "none.csv")
-    monkeypatch.setattr(formats, "_BLOCK", 100)
-    monkeypatch.setattr(formats, "_LONGEST_LINE", 200)
+    monkeypatch.setattr(blocks, "_BLOCK", 100)
+    monkeypatch.setattr(blocks, "_LONGEST_LINE", 200)
     with pytest.raises(DataError, match="line 3 is longer than 200 bytes"):
         read(text_file(tmp_path, HEADER + ROW + "x" * 1000))

@@ -7,7 +7,7 @@ import pytest
 
 from leeway.checks.policy import Promotion
 from leeway.domain.records import Verdict
-from leeway.evaluation.checklist import Checklist, Item
+from leeway.evaluation.checklist import Checklist, ChecklistItem
 from leeway.release.gate import Paired, judge_challenger, judge_first, with_checklist
 
 CLASSES = ("cat", "dog", "ship")
@@ -208,9 +208,9 @@ def test_models_that_share_no_class_cannot_be_compared():
 
 
 PASSING = Verdict(True, "passed", ("a gain",), {"parts": {"gain": "passed"}})
-GOOD = Item("head matches the classes", "pass", "3 of 3")
-OPEN = Item("must-pass set", "unknown", "there is none")
-BAD = Item("no leakage between splits", "fail", "2 images leak")
+GOOD = ChecklistItem("head matches the classes", "pass", "3 of 3")
+OPEN = ChecklistItem("must-pass set", "unknown", "there is none")
+BAD = ChecklistItem("no leakage between splits", "fail", "2 images leak")
 
 
 def test_a_failed_item_stops_a_verdict_that_would_pass():
@@ -236,7 +236,7 @@ def test_without_a_checklist_nothing_passes_and_a_failure_stays_one():
 
 
 def test_the_checklist_is_kept_among_the_numbers_short_enough_for_a_tag():
-    wordy = Checklist("b1", tuple(Item(f"item {k}", "pass", "x" * 2000) for k in range(9)))
+    wordy = Checklist("b1", tuple(ChecklistItem(f"item {k}", "pass", "x" * 2000) for k in range(9)))
     kept = with_checklist(PASSING, wordy).numbers["checklist"]
     assert kept["bundle_digest"] == "b1"
     assert len(json.dumps(kept)) < 5000

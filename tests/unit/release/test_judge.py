@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,12 +11,16 @@ import pytest
 
 from leeway.data.manifest import TABLE_SCHEMA, Manifest
 from leeway.domain.records import Draw, LabelledDraw, ModelVersion, Verdict
-from leeway.evaluation.checklist import Checklist, Item, write_checklist
+from leeway.epoch import Epoch
+from leeway.evaluation.checklist import Checklist, ChecklistItem, write_checklist
+from leeway.evaluation.reads import EVALUATE, readers_of, record_read
 from leeway.release import judge, release
+from leeway.release.gate import with_checklist
+from leeway.release.versions import Versions
 from leeway.stores.images import FolderImageStore
 from leeway.stores.sql import SqlStore
 from memory_ports import MemoryRegistry
-from production import POLICY, morning, night
+from production import epoch_of, morning, night
 from tiny_bundle import CLASSES, square, write_tiny_bundle
 
 EACH = 40  # test images of a colour: enough that equal models mostly pass
@@ -31,12 +35,15 @@ class World:
     store: SqlStore
     registry: MemoryRegistry
     images: FolderImageStore
-    reads: list[str] = field(default_factory=list)
 
     def version(self, classes: tuple[str, ...] = CLASSES, *, temperature: float = 0.05) -> ModelVersion:
         bundle = self.folder / f"{'-'.join(classes)}-{temperature}"
         write_tiny_bundle(bundle, classes=classes, temperature=temperature)
-        return release.register(bundle, model="tiny", registry=self.registry, store=self.store, reason="test")
+        return self.versions.register(bundle, reason="test")
+
+    @property
+    def versions(self) -> Versions:
+        return Versions("tiny", self.registry, self.store, self.folder / "bundles")
 
     def manifest(self, labels: Mapping[str, str] | None = None, renamed: Mapping[str, str] | None = None) -> Manifest:
         """`labels`: the class of each colour; a colour without one has no images."""
@@ -70,18 +77,28 @@ class World:
         labels: Sequence[LabelledDraw] = (),
         checklist: Checklist | None = None,
     ) -> Verdict:
-        return judge.gate(
-            challenger,
-            champion,
-            policy=POLICY,
-            manifest=manifest or self.manifest(),
-            data=self.folder / "data",
-            gate_labels=labels,
-            images=self.images,
-            fetch=self.registry.bundle,
-            checklist=checklist or Checklist(challenger.bundle_digest, (Item("head", "pass", "3 of 3"),)),
-            record_read=self._read,
+        passing = Checklist(challenger.bundle_digest, (ChecklistItem("head", "pass", "3 of 3"),))
+        write_checklist(checklist or passing, self.report)
+        grounds = judge.Grounds(
+            manifest or self.manifest(),
+            self.folder / "data",
+            self.report,
+            self.folder / "reads.jsonl",
+            morning(1),
+            labels,
         )
+        epoch, serving = self.epoch(challenger), self.epoch(champion) if champion else None
+        return judge.judge(epoch, serving, self.versions, grounds)
+
+    def epoch(self, version: ModelVersion) -> Epoch:
+        return epoch_of(self.store, 1, version=version, images=self.images)
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "reports" / "checklist.json"
+
+    def reads(self, version: ModelVersion) -> tuple[str, ...]:
+        return readers_of(self.folder / "reads.jsonl", version.bundle_digest)
 
     def labelled(self, colour: str, label: str, *, count: int = 12) -> list[LabelledDraw]:
         """Gate labels of `count` squares that production sent."""
@@ -90,10 +107,6 @@ class World:
             LabelledDraw(draw, night(1), label, label, draw.id, self.images.put(square(colour, shade=n)))
             for n, draw in enumerate(draws)
         ]
-
-    def _read(self, digest: str) -> Sequence[str]:
-        self.reads.append(digest)
-        return ("evaluate", *("gate" for one in self.reads if one == digest))
 
 
 @pytest.fixture
@@ -110,16 +123,16 @@ def test_a_first_model_that_answers_rightly_passes_with_its_checklist(world: Wor
 
 def test_without_a_checklist_the_gate_cannot_tell_and_says_how_to_get_one(world: World) -> None:
     version = world.version()
-    found = judge.checklist_of(version, report=world.folder / "reports" / "checklist.json", registry=world.registry)
+    found = judge.checklist_of(version, report=world.report, registry=world.registry)
     assert found is None
-    verdict = judge.with_checklist(world.judge(version, None), found)
+    verdict = with_checklist(world.judge(version, None), found)
     assert (verdict.passed, verdict.outcome) == (False, "cannot tell")
     assert "no checklist of this bundle; run `dvc repro`" in verdict.reasons[0]
 
 
 def test_a_failed_item_refuses_a_model_that_would_pass(world: World) -> None:
     version = world.version()
-    leaking = Checklist(version.bundle_digest, (Item("no leakage between splits", "fail", "2 images leak"),))
+    leaking = Checklist(version.bundle_digest, (ChecklistItem("no leakage between splits", "fail", "2 images leak"),))
     verdict = world.judge(version, None, checklist=leaking)
     assert verdict.outcome == "failed"
     assert "2 images leak" in verdict.reasons[0]
@@ -127,12 +140,12 @@ def test_a_failed_item_refuses_a_model_that_would_pass(world: World) -> None:
 
 def test_a_promotion_later_is_judged_by_the_checklist_that_the_release_kept(world: World) -> None:
     """In between `dvc repro` made another bundle, whose checklist now lies in reports/."""
-    first, report = world.version(), world.folder / "reports" / "checklist.json"
-    own = Checklist(first.bundle_digest, (Item("must-pass set", "fail", "a.png is red, called „blau“"),))
+    first, report = world.version(), world.report
+    own = Checklist(first.bundle_digest, (ChecklistItem("must-pass set", "fail", "a.png is red, called „blau“"),))
     write_checklist(own, report)
     assert judge.checklist_of(first, report=report, registry=world.registry) == own
     verdict = world.judge(first, None, checklist=own)
-    release.release(first, None, verdict, registry=world.registry, store=world.store, policy=POLICY, now=morning(1))
+    release.release(world.epoch(first), verdict, world.registry)
     write_checklist(Checklist("another bundle", ()), report)
     assert judge.checklist_of(first, report=report, registry=world.registry) == own
     assert judge.checklist_of(world.version(temperature=0.1), report=report, registry=world.registry) is None
@@ -140,8 +153,9 @@ def test_a_promotion_later_is_judged_by_the_checklist_that_the_release_kept(worl
 
 def test_every_look_at_the_test_split_is_counted_for_both_bundles(world: World) -> None:
     old, new = world.version(), world.version(temperature=0.1)
+    record_read(world.folder / "reads.jsonl", new.bundle_digest, by=EVALUATE, at=morning(1))
     verdict = world.judge(new, old)
-    assert sorted(world.reads) == sorted([old.bundle_digest, new.bundle_digest])
+    assert (world.reads(old), world.reads(new)) == (("gate",), ("evaluate", "gate"))
     assert verdict.numbers["test_reads"] == {"evaluate": 1, "gate": 1}
     assert world.judge(new, old).numbers["test_reads"] == {"evaluate": 1, "gate": 2}
     assert world.judge(new, new).numbers["test_reads"] == {"evaluate": 1, "gate": 3}, "itself: one look"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from leeway.domain.records import Action, CheckResult, Decision, Status, Verdict
-from leeway.simulate.story import Night, Story
+from leeway.simulate.story import LivedNight, Story
 from leeway.simulate.timeline import draw_timeline
 
 REFUSED, PASSED = Verdict(False, "failed", (), {}), Verdict(True, "passed", (), {})
@@ -18,9 +18,9 @@ def decision(action: Action) -> Decision:
     return Decision("m/1/x", "m", 1, date(2026, 1, 1), action, "", datetime(2026, 1, 1, tzinfo=UTC), "p")
 
 
-def night(number: int, *, right: int, version: int = 1) -> Night:
+def night(number: int, *, right: int, version: int = 1) -> LivedNight:
     """Ten images; the last two are of a group that was trained on."""
-    return Night(number, version, (True,) * right + (False,) * (10 - right), ("new",) * 8 + ("seen",) * 2)
+    return LivedNight(number, version, (True,) * right + (False,) * (10 - right), ("new",) * 8 + ("seen",) * 2)
 
 
 @pytest.fixture

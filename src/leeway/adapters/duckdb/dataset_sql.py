@@ -18,14 +18,14 @@ LISTS = ("findings", "conflicts", "leaks")  # tables of text, as data/dataset ho
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """What a query gives."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
 
-def query(statement: str, files: Mapping[str, Path]) -> Answer:
+def query(statement: str, files: Mapping[str, Path]) -> QueryResult:
     """Runs one statement over the files of a dataset version (its name: where it is).
 
     Nothing that it says reaches a file or the network, and what it creates is gone afterwards. Raises DataError in
@@ -40,7 +40,7 @@ def query(statement: str, files: Mapping[str, Path]) -> Answer:
             connection.register(name, table)
         try:
             asked = connection.execute(statement)
-            return Answer(tuple(column[0] for column in asked.description or ()), asked.fetchall())
+            return QueryResult(tuple(column[0] for column in asked.description or ()), asked.fetchall())
         except duckdb.Error as error:
             raise DataError(f"SQL: {_in_one_line(str(error))}") from None
 

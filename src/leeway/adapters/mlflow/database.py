@@ -5,13 +5,13 @@ no MLflow opens again. Here they run on a file beside it, which takes its place 
 """
 
 import logging
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from leeway import durable
 from leeway.errors import RegistryError
 
 BESIDE = ".unfinished"  # what the file is called while it is made; a left-over one is removed by the next that connects
@@ -100,19 +100,9 @@ def _put_in_place(made: Path, path: Path) -> None:
 
     The journal of an older file there was played back when that was read; beside the new one it would damage it.
     """
-    _sync(made)
     for suffix in COMPANIONS[1:]:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-    made.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.move_file(made, path)
 
 
 def _remove(path: Path) -> None:

@@ -1,0 +1,241 @@
+"""Epoch: one model version, its policy and its stores, as of a moment. Every verb of the monitor takes one."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cached_property
+
+from leeway.checks.policy import Policy
+from leeway.checks.windows import night_of
+from leeway.domain.records import (
+    MEASURE,
+    Action,
+    Alert,
+    CheckResult,
+    Decision,
+    Draw,
+    LabelledDraw,
+    LabelPlan,
+    Mark,
+    ModelVersion,
+    NightLabels,
+    PlanDesign,
+    Status,
+    Tally,
+    WindowCounts,
+)
+from leeway.domain.stores import ImageStore, Store
+
+LATE_NIGHTS = 7  # closed nights whose late rows are counted, as the store does
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One look at one model version. Made for each command, flow run or request: its history is read once.
+
+    It begins with the first night in which the version served: evidence and budgets begin there, too.
+    """
+
+    version: ModelVersion
+    policy: Policy
+    store: Store
+    images: ImageStore
+    as_of: datetime
+    until: date | None = None  # first night that is no longer its own: another version serves then
+    history: "History" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "history", History(self.store, self.version, self.first_night))
+
+    @property
+    def model(self) -> str:
+        return self.version.model
+
+    @property
+    def first_night(self) -> date:
+        """The first night in which this version served; the current one, where nothing says since when it serves."""
+        return night_of(self.version.serving_since or self.as_of, self.policy.zone)
+
+    def alarmed_nights(self) -> frozenset[date]:
+        """Return nights on which a check that may alarm fired: a finding about the delivery says nothing of drift."""
+        return frozenset(mark.night for mark in self.history.fired if mark.check in self.policy.alarming)
+
+    def alarm(self, night: date = date.max) -> Decision | None:
+        """Return the last alarm of this epoch up to `night`; None without one."""
+        own = [one for one in self.history.decisions if one.version == self.version.version]
+        alarms = [one for one in own if one.action is Action.MORE_LABELS and one.night <= night]
+        return max(alarms, key=lambda one: one.night, default=None)
+
+
+class History:
+    """What is stored of one epoch, each kind read once and only when asked for; what is recorded here is kept current.
+
+    A plain class: Prefect walks through dataclasses that its tasks are given, which takes seconds for a year of nights.
+    """
+
+    def __init__(self, store: Store, version: ModelVersion, first_night: date) -> None:
+        self._store, self._version, self._first = store, version, first_night
+        self._results: dict[date, list[CheckResult]] = {}  # full results, by night, of those nights that were asked for
+        self._labels: dict[str, NightLabels] = {}  # of closed plans, by plan id
+
+    @cached_property
+    def decisions(self) -> list[Decision]:
+        """Decisions about all versions of the model in order; about this one, those of its epoch."""
+        stored, number = self._store.decisions(self._version.model), self._version.version
+        return [one for one in stored if one.version != number or one.night >= self._first]
+
+    @cached_property
+    def fired(self) -> list[Mark]:
+        """What fired, in order of night."""
+        return self.marks(only=Status.FIRED)
+
+    def marks(self, *, only: Status | None = None) -> list[Mark]:
+        """Return every night's results in short, in order: what charts show. Read anew."""
+        return self._store.marks(self._version.model, self._version.version, since=self._first, only=only)
+
+    @cached_property
+    def windows(self) -> list[WindowCounts]:
+        """Closed windows in order of night."""
+        return [one for one in self._store.windows(self._version.model, self._version.version) if self._own(one.night)]
+
+    @cached_property
+    def plans(self) -> list[LabelPlan]:
+        """Label plans in order of night."""
+        return [one for one in self._store.plans(self._version.model, self._version.version) if self._own(one.night)]
+
+    @property
+    def decided(self) -> list[date]:
+        """Nights that are decided, in order."""
+        number = self._version.version
+        return sorted({one.night for one in self.decisions if one.nightly and one.version == number})
+
+    def results(self, nights: Collection[date]) -> list[tuple[date, CheckResult]]:
+        """Return the full results of these nights, in order of night and within a night in the policy's."""
+        unread = sorted({night for night in nights if self._own(night)} - self._results.keys())
+        if unread:
+            model, number = self._version.model, self._version.version
+            self._results |= {night: [] for night in unread}
+            for night, result in self._store.results(model, number, nights=unread):
+                self._results[night].append(result)
+        return [(night, result) for night in sorted(set(nights)) for result in self._results.get(night, [])]
+
+    def last_results(self, checks: Iterable[str], *, before: date) -> dict[str, CheckResult]:
+        """Return the last result of each of these checks on a night before this one, by name."""
+        nights = [night for night in self.decided if night < before][-1:]
+        found = {result.check: result for _, result in self.results(nights)}
+        if set(checks) - found.keys() and nights:  # one that did not run that night, since the policy has changed
+            last = {mark.check: mark.night for mark in self.marks() if mark.night < before}
+            found |= {
+                result.check: result
+                for night, result in self.results({last[name] for name in set(checks) & last.keys() - found.keys()})
+                if last[result.check] == night and result.check not in found
+            }
+        return found
+
+    def results_of(self, check: str) -> list[tuple[date, CheckResult]]:
+        """Return every night's result of one check, read anew."""
+        model, number = self._version.model, self._version.version
+        return [pair for pair in self._store.results(model, number, check=check) if self._own(pair[0])]
+
+    def closed_plans(self) -> list[LabelPlan]:
+        return [one for one in self.plans if one.closed_at is not None]
+
+    def labels(self, plans: Iterable[LabelPlan]) -> list[NightLabels]:
+        """Return the answered draws of each plan that measure; read once for a plan that is closed."""
+        return [self._labels_of(plan) for plan in plans]
+
+    # Recording
+
+    def record_window(
+        self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime
+    ) -> WindowCounts:
+        """Close the night with these counts; return the window as it was when it was first closed."""
+        windows = self.windows
+        if self._store.record_window(window, start=start, end=end, closed_at=closed_at):
+            windows.append(window)
+            windows.sort(key=lambda one: one.night)
+            if len(windows) > LATE_NIGHTS:  # whose late rows the store would no longer count
+                windows[-LATE_NIGHTS - 1] = replace(windows[-LATE_NIGHTS - 1], late=0)
+            return window
+        del self.windows  # another process closed it
+        return next(one for one in self.windows if one.night == window.night)
+
+    def record_night(
+        self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
+    ) -> None:
+        """Store results, decision, alerts, and that they took into account all labels that are news, at once."""
+        known = self.decisions, self.fired, self.plans
+        applied = {plan.id for plan in news_of(self.closed_plans())}
+        if not self._store.record_night(window, results, decision, alerts, applied=sorted(applied)):
+            del self.decisions, self.fired, self.plans  # another process decided it
+            self._results.pop(window.night, None)
+            return
+        decisions, fired, plans = known
+        decisions.append(decision)
+        marks = [Mark(window.night, one.check, one.status, one.statistic, one.threshold) for one in results]
+        fired += [mark for mark in marks if mark.status is Status.FIRED]
+        self._results[window.night] = list(results)
+        self.plans = [replace(one, applied_by=decision.key) if one.id in applied else one for one in plans]
+
+    def record_plan(self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw]) -> None:
+        self._store.record_plan(plan, design, draws)
+        self.__dict__.pop("plans", None)
+
+    def record_given(self, plan: LabelPlan, design: PlanDesign, *, start: datetime, end: datetime) -> bool:
+        """Store the plan of labels that came with their draw probability; False if it was there: they came too late."""
+        new = self._store.record_given(plan, design, start=start, end=end)
+        self.__dict__.pop("plans", None)
+        return new
+
+    def close_plan(self, plan: LabelPlan, *, closed_at: datetime) -> None:
+        self._store.close_plan(plan.id, closed_at=closed_at)
+        self.plans = [replace(one, closed_at=closed_at) if one.id == plan.id else one for one in self.plans]
+
+    def _own(self, night: date) -> bool:
+        return night >= self._first
+
+    def _labels_of(self, plan: LabelPlan) -> NightLabels:
+        if plan.id in self._labels:
+            return self._labels[plan.id]
+        design = self._store.design(plan.id)
+        labelled = self._store.labelled_draws(plan.id) if plan.asked else []
+        answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
+        given = tuple(_counted(plan, tally, index) for index, tally in enumerate(design.given))
+        found = NightLabels(
+            plan.night,
+            design.predictions,
+            design.mean_guess,
+            answered + given,
+            design.stratum_shares,
+            design.parts,
+            design.uniform_share,
+        )
+        if plan.closed_at is not None:
+            self._labels[plan.id] = found
+        return found
+
+
+def begin(epoch: Epoch) -> Epoch:
+    """Record that the version serves from now on, if nothing says since when. The one place where epochs begin."""
+    if epoch.version.serving_since is not None:
+        return epoch
+    begun = replace(epoch.version, serving_since=epoch.as_of)
+    epoch.store.record_model(begun)
+    return replace(epoch, version=begun)
+
+
+def news_of(closed: Iterable[LabelPlan]) -> list[LabelPlan]:
+    """Return the closed plans that no decided night has applied: the others are in the checks' state already."""
+    return [one for one in closed if one.applied_by is None]
+
+
+def last_nights(closed: Iterable[LabelPlan], nights: int) -> list[LabelPlan]:
+    """Return the plans of the last nights for which any label was asked or given."""
+    plans = list(closed)
+    kept = sorted({one.night for one in plans if one.asks})[-nights:]
+    return [one for one in plans if one.night in kept]
+
+
+def _counted(plan: LabelPlan, tally: Tally, index: int) -> LabelledDraw:
+    draw = Draw(f"{plan.id}/{index}", plan.id, "", MEASURE, "0", tally.probability, 0.0)
+    return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)

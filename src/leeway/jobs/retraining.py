@@ -1,0 +1,79 @@
+"""The retraining job: labels become data, data a challenger, and the challenger a champion if the gate lets it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from leeway.domain.records import Decision, ModelVersion, Release
+from leeway.epoch import Epoch
+from leeway.jobs import epochs
+from leeway.jobs.nightly import tell_people
+from leeway.jobs.releasing import grounds
+from leeway.jobs.step import RunStep, call
+from leeway.release import retrain
+from leeway.release.judge import judge
+from leeway.release.release import release
+from leeway.workspace import Workspace
+
+CALENDAR = "the calendar"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What came of a retraining."""
+
+    release: Release
+    dataset_digest: str
+    commit: str  # hash of the git commit that holds the dataset version
+
+
+def retraining(workspace: Workspace, request: str | None, now: datetime, *, run: RunStep = call) -> Retrained | None:
+    """Claim the request, train on its labels, judge what came of it, and release it or not.
+
+    Without a request it is the calendar that asks, if there is enough to learn. Returns None if there was nothing to
+    do, or somebody else is at it. Whatever happens, people are told at the end.
+    """
+    champion = epochs.champion(workspace, now)
+    decision = claim(workspace, champion, request)
+    if decision is None:
+        return None
+    with at_work(workspace, champion, decision):
+        run(retrain.add_labels, champion, decision, workspace.repository, folder=workspace.feedback)
+        run(retrain.fetch_champion, workspace.versions, decision, folder=workspace.start)
+        run(reproduce, workspace)
+        version = run(register, workspace, decision)
+        candidate = workspace.fleet.epoch(version, now)
+        verdict = run(judge, candidate, champion, workspace.versions, grounds(workspace))
+        made = run(release, candidate, verdict, workspace.registry)
+        commit = run(retrain.finish, candidate, decision, made, workspace.repository)
+    return Retrained(made, version.dataset_digest, commit)
+
+
+def claim(workspace: Workspace, champion: Epoch, request: str | None) -> Decision | None:
+    """Return the request, now ours; without one the calendar's, if it is worth it."""
+    if request is None:
+        if not retrain.is_worth_it(champion, folder=workspace.feedback):
+            return None
+        request = retrain.request(champion, asked_by=CALENDAR).key
+    return retrain.claim(champion, request)
+
+
+@contextmanager
+def at_work(workspace: Workspace, champion: Epoch, decision: Decision) -> Iterator[None]:
+    """Around the work on a claimed request; whatever happens, people are told at the end."""
+    try:
+        with retrain.failure_reported(champion, decision):
+            yield
+    finally:
+        tell_people(workspace, champion.as_of)
+
+
+def reproduce(workspace: Workspace) -> None:
+    """Run `dvc repro`."""
+    workspace.repository.reproduce()
+
+
+def register(workspace: Workspace, decision: Decision) -> ModelVersion:
+    """Register what it made, with the decision's reason."""
+    return workspace.versions.register(workspace.bundle, reason=decision.reason)

@@ -1,0 +1,1 @@
+"""Names of the release before, for one release more: see leeway.wiring."""

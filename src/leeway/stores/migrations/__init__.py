@@ -1,0 +1,1 @@
+"""Schema revisions, which Alembic loads by path."""
