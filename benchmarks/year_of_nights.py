@@ -1,6 +1,6 @@
 """P16: a night after 365 earlier ones, beside the same night as the eighth of a fresh store; `status` of a fleet.
 
-    python benchmarks/year_of_nights.py [--predictions 5000] [--classes 10] [--page] [--profile] [--json FILE]
+    python benchmarks/year_of_nights.py [--predictions 5000] [--filled 365] [--page] [--flow] [--profile] [--json FILE]
     python benchmarks/year_of_nights.py --fleet 100 [--profile] [--json FILE]
 
 Two SQLite stores of one watched model, 20 labels a night. Eight nights are lived through by the monitor itself; one
@@ -40,6 +40,7 @@ from sqlalchemy import Engine, event
 from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
 from leeway.domain.records import Label, ModelVersion, PredictionColumns
+from leeway.jobs.step import RunStep, call
 from leeway.monitor.enrol import enrol
 from leeway.stores.sql import SqlStore, open_store
 
@@ -57,7 +58,7 @@ OWN_NIGHT = {"windows": "night", "decisions": "night", "check_results": "night",
 # --- what is measured: the only calls into the monitor ----------------------------------------------------------------
 
 
-def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) -> list[str]:
+def live_one_night(store: SqlStore, night: date, *, page: Path | None = None, run: RunStep = call) -> list[str]:
     """Everything that the monitor does of this night on the morning after; the predictions people shall label."""
     from leeway.epoch import Epoch
     from leeway.jobs.failures import Failures
@@ -67,7 +68,7 @@ def live_one_night(store: SqlStore, night: date, *, page: Path | None = None) ->
     as_of, failures, version = morning_after(night), Failures(), store.versions(MODEL)[-1]
     serving = replace(version, serving_since=store.first_prediction_at(MODEL, version.version) or as_of)
     epoch = Epoch(serving, Policy(), store, FolderImageStore(Path("no images")), as_of)
-    looked = look(epoch, failures)
+    looked = look(epoch, failures, run=run)
     failures.raise_first()
     if looked is None or [one.night for one in looked.nights] != [night]:
         raise RuntimeError(f"the nights decided are {looked and looked.nights}, expected {night}")
@@ -133,14 +134,17 @@ class World:
         return said, np.round(rng.beta(9, 1.2, size=rows), 4), rng
 
 
-def make_store(path: Path, world: World, *, earlier: int) -> date:
-    """A store of so many decided nights and the predictions of one more, which is returned; the last plan is open."""
+def make_store(path: Path, world: World, *, earlier: int, filled: int) -> date:
+    """A store of so many decided nights and the predictions of one more, which is returned; the last plan is open.
+
+    Of the nights that are copied the last `filled` have their predictions.
+    """
     with closing(open_store(f"sqlite:///{path}")) as store:
         world.enrol(store)
         for number in range(LIVED):
             live_and_label(store, world, FIRST + timedelta(days=number))
         tonight = FIRST + timedelta(days=earlier)
-        rest = [FIRST + timedelta(days=number) for number in range(LIVED, earlier + 1)]
+        rest = [FIRST + timedelta(days=number) for number in range(max(LIVED, earlier - filled), earlier + 1)]
         send(store, world, rest)
     with direct(path) as connection:
         forget(connection, FIRST + timedelta(days=LIVED - 1))
@@ -258,12 +262,12 @@ class Statements:
     seconds: float
 
 
-def time_night(path: Path, tonight: date, *, page: Path | None) -> float:
+def time_night(path: Path, tonight: date, *, page: Path | None, run: RunStep = call) -> float:
     """CPU seconds; opening the store is not in them."""
     begin_again(path, tonight)
     with closing(open_store(f"sqlite:///{path}")) as store:
         started = time.process_time()
-        live_one_night(store, tonight, page=page)
+        live_one_night(store, tonight, page=page, run=run)
         return time.process_time() - started
 
 
@@ -286,15 +290,17 @@ def count_statements(work: Callable[[], Any]) -> Statements:
     return Statements(len(times), sum(times))
 
 
-def measure_nights(world: World, *, rounds: int, folder: Path, page: bool, profile: bool) -> dict[str, Any]:
+def measure_nights(
+    world: World, *, filled: int, rounds: int, folder: Path, page: bool, profile: bool, run: RunStep = call
+) -> dict[str, Any]:
     stores = {"eighth": LIVED - 1, "year": YEAR}  # decided nights before tonight
     pages = folder if page else None
     paths = {name: folder / f"{name}.db" for name in stores}
-    nights = {name: make_store(paths[name], world, earlier=earlier) for name, earlier in stores.items()}
+    nights = {name: make_store(paths[name], world, earlier=before, filled=filled) for name, before in stores.items()}
     seconds: dict[str, list[float]] = {name: [] for name in stores}
     for number in range(rounds + 1):
         for name in stores:
-            took = time_night(paths[name], nights[name], page=pages)
+            took = time_night(paths[name], nights[name], page=pages, run=run)
             seconds[name] += [took] if number else []
     counted = {
         name: asdict(count_statements(lambda name=name: time_night(paths[name], nights[name], page=pages)))  # type: ignore[misc]
@@ -303,6 +309,23 @@ def measure_nights(world: World, *, rounds: int, folder: Path, page: bool, profi
     if profile:
         show_profile(lambda: time_night(paths["year"], nights["year"], page=pages))
     return {"cpu_seconds": seconds, "statements": counted}
+
+
+def measure_in_a_flow(world: World, *, folder: Path, **shared: Any) -> dict[str, Any]:
+    """The same, each step a task of one flow run; the CPU seconds of Prefect's temporary server are not in them."""
+    os.environ |= {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_LOGGING_LEVEL": "ERROR"}
+    from leeway.adapters.prefect.trigger import quiet_prefect
+
+    quiet_prefect()
+    from prefect import flow
+
+    from leeway.adapters.prefect.tasks import as_task
+
+    @flow(name="year of nights")
+    def measured() -> dict[str, Any]:
+        return measure_nights(world, folder=folder, run=as_task, **shared)
+
+    return measured()
 
 
 def show_profile(work: Callable[[], Any]) -> None:
@@ -387,8 +410,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=int, default=5_000, help="a night")
     parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--filled", type=int, default=YEAR, help="earlier nights whose predictions are there")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--page", action="store_true", help="draw the night's page, too")
+    parser.add_argument("--flow", action="store_true", help="each step a Prefect task, as in the nightly flow")
     parser.add_argument("--profile", action="store_true", help="show where the night after a year spends its time")
     parser.add_argument("--fleet", type=int, default=0, metavar="MODELS", help="measure `leeway status` instead")
     parser.add_argument("--fleet-predictions", type=int, default=FLEET_PREDICTIONS, help="a night and model")
@@ -402,7 +427,8 @@ def main() -> int:
             titles = {"one": "status, 1 model x 1 night", "fleet": f"status, {chosen.fleet} models x {YEAR} nights"}
         else:
             world = World(chosen.predictions, chosen.classes)
-            found = measure_nights(world, folder=folder, page=chosen.page, **shared)
+            measure = measure_in_a_flow if chosen.flow else measure_nights
+            found = measure(world, folder=folder, page=chosen.page, filled=chosen.filled, **shared)
             titles = {"eighth": f"night {LIVED} of {chosen.predictions:,}", "year": f"night {YEAR + 1}"}
     print(table(found, titles))
     if chosen.json:

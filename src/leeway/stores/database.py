@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -41,7 +42,7 @@ def open_engine(url: str, *, lock_timeout_seconds: float) -> Engine:
     if address.get_backend_name() == "sqlite":
         _make_folder(Path(str(address.database)))
     try:
-        engine = create_engine(address, json_serializer=to_json, **_driver(address))
+        engine = create_engine(address, json_serializer=to_json, json_deserializer=from_json, **_driver(address))
     except ModuleNotFoundError as error:
         raise StoreError(f"{_place(address)}: {error.name} is not installed; pip install 'leeway[postgres]'") from error
     _set_up(engine, lock_timeout_seconds)

@@ -180,7 +180,7 @@ class SqlStore:
         return [Mark(*row) for row in self._all(queries.marks_of(model, version, since=since, only=only))]
 
     def decisions(self, model: str) -> list[Decision]:
-        return [rows.record_from(Decision, row, rows.DECISION) for row in self._all(queries.decisions_of(model))]
+        return [Decision(*row) for row in self._all(queries.decisions_of(model))]
 
     def claim_decision(self, key: str, *, now: datetime, lease_hours: float = 24.0) -> bool:
         with self._transaction(writes=True) as connection:
