@@ -27,11 +27,11 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from leeway.data.folder_source import FolderSource
 from leeway.data.inspection import examine
 from leeway.data.manifest import build_manifest
 from leeway.data.params import DataParams
 from leeway.data.shards import gather_images
-from leeway.data.sources import FolderSource
 from leeway.data.split import SplitShares
 
 CLASSES = 10

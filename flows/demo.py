@@ -32,8 +32,8 @@ from ruamel.yaml import YAML
 from leeway import open_workspace
 from leeway.adapters.dvc.repository import run_git
 from leeway.bundle.predictor import Predictor
-from leeway.data.shards import read_feedback
-from leeway.data.sources import DigitsSource
+from leeway.data.digits_source import DigitsSource
+from leeway.data.feedback import read_feedback
 from leeway.domain.records import Release
 from leeway.errors import LeewayError, WorkspaceError
 from leeway.jobs import epochs

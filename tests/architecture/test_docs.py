@@ -20,7 +20,7 @@ from leeway.checks.registry import CHECKS
 from leeway.cli.app import app
 from leeway.data.classes import ClassParams
 from leeway.data.near_duplicates import NearDuplicateParams
-from leeway.data.sources import SOURCES
+from leeway.data.params import SOURCES
 from leeway.data.split import SplitShares
 from leeway.evaluation.params import EvaluateParams
 from leeway.settings import Settings

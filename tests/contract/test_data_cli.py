@@ -15,7 +15,8 @@ from PIL import Image
 
 from leeway import cli
 from leeway.adapters.dvc.repository import run_git
-from leeway.adapters.mlflow.registry import open_registry, open_tracker
+from leeway.adapters.mlflow.registry import open_registry
+from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.data.manifest import read_manifest
 from leeway.jobs.init import init_workspace
 from leeway.stages import gather, prepare

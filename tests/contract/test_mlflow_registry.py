@@ -18,8 +18,8 @@ import pytest
 from mlflow.entities import Run
 
 from leeway.adapters.mlflow.connection import Connection, connect
-from leeway.adapters.mlflow.registry import MlflowRegistry, open_registry, open_tracker
-from leeway.adapters.mlflow.tracking import MlflowTracker
+from leeway.adapters.mlflow.registry import MlflowRegistry, open_registry
+from leeway.adapters.mlflow.tracking import MlflowTracker, open_tracker
 from leeway.bundle.contents import bundle_digest
 from leeway.errors import BundleError, RegistryError
 from tiny_bundle import CLASSES, COLOURS, SIDE, write_tiny_bundle

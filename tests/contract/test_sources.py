@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leeway.data.csv_source import CsvSource
+from leeway.data.digits_source import DigitsSource
+from leeway.data.folder_source import FolderSource
 from leeway.data.inspection import inspect
+from leeway.data.items import ImageSource
+from leeway.data.params import SOURCES
 from leeway.data.shards import gather_images
-from leeway.data.sources import SOURCES, CsvSource, DigitsSource, FolderSource, ImageSource, TorchvisionSource
+from leeway.data.torchvision_source import TorchvisionSource
 from leeway.errors import DataError, ParamsError
 
 

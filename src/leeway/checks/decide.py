@@ -8,15 +8,7 @@ from leeway.checks.attribution import AttributionDetails, AttributionOfShift
 from leeway.checks.estimates import accuracy_estimate
 from leeway.checks.policy import Policy, policy_digest
 from leeway.checks.registry import details_of
-from leeway.domain.records import (
-    Action,
-    CheckResult,
-    Decision,
-    DecisionState,
-    ModelVersion,
-    NightLabels,
-    Status,
-)
+from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, NightLabels, Status
 
 UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leeway.data.manifest import CONFLICT_COLUMNS, Manifest
+from leeway.data.candidates import CONFLICT_COLUMNS
+from leeway.data.manifest import Manifest
 from leeway.data.split import SPLITS
 from leeway.stats.estimation import wilson_interval
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from leeway.data.image_files import ImageFolder, open_file
-from leeway.data.items import Item, as_text, file_item, source
+from leeway.data.items import Item, as_text, file_item
 from leeway.data.split import GIVEN_SPLITS
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
@@ -20,7 +20,6 @@ NEEDED, OPTIONAL = ("path", "label"), ("group", "slice", "split")
 Line = dict[str, str]
 
 
-@source
 class CsvSource(ParamsModel):
     """A CSV with the columns path (relative to the CSV) and label; group, slice and split may be there, or be blank.
 

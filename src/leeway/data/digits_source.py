@@ -7,12 +7,11 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from leeway.data.items import Item, source
+from leeway.data.items import Item
 from leeway.data.split import uniform_number
 from leeway.paramsfile import ParamsModel
 
 
-@source
 class DigitsSource(ParamsModel):
     """scikit-learn's 1,797 handwritten digits (UCI, Alpaydin and Kaynak 1998) as 8 x 8 PNG: needs no network.
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from leeway.data.items import IMAGE_EXTENSIONS, Item, as_text, file_item, source
+from leeway.data.items import IMAGE_EXTENSIONS, Item, as_text, file_item
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
@@ -16,7 +16,6 @@ LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # what file managers leave be
 Entry = os.DirEntry[str]
 
 
-@source
 class FolderSource(ParamsModel):
     """A folder with one folder per class; files in folders further down belong to the class they stand under.
 

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 IMAGE_EXTENSIONS = {
     ".png": "PNG",
@@ -49,16 +49,6 @@ class ImageSource(Protocol):
         """Everything that is there now, sorted by origin."""
 
     def model_dump(self, *, mode: str) -> dict[str, Any]: ...
-
-
-SOURCES: dict[str, type[ImageSource]] = {}
-Source = TypeVar("Source", bound=type[Any])
-
-
-def source(model: Source) -> Source:
-    """Registers a source under the default of its field `kind`."""
-    SOURCES[model.model_fields["kind"].default] = model
-    return model
 
 
 def file_item(

@@ -23,19 +23,6 @@ from leeway.data.split import SPLITS
 from leeway.data.spreadsheet import from_cell, write_rows
 from leeway.errors import DataError
 
-__all__ = [
-    "CONFLICT_COLUMNS",
-    "FEEDBACK",
-    "FINDING_COLUMNS",
-    "LEAK_COLUMNS",
-    "ORIGINAL",
-    "TABLE_SCHEMA",
-    "Manifest",
-    "build_manifest",
-    "read_manifest",
-    "write_manifest",
-]
-
 TABLE_SCHEMA = pa.schema(
     [
         ("asset", pa.string()),  # sha256 of the encoded image

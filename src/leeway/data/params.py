@@ -1,14 +1,20 @@
 """The `data` section of params.yaml: where images come from, how they are split, what classes there are."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field
 
 from leeway.data.classes import ClassParams
+from leeway.data.csv_source import CsvSource
+from leeway.data.digits_source import DigitsSource
+from leeway.data.folder_source import FolderSource
 from leeway.data.near_duplicates import NearDuplicateParams
-from leeway.data.sources import SOURCES, ImageSource
 from leeway.data.split import SplitShares
+from leeway.data.torchvision_source import TorchvisionSource
 from leeway.paramsfile import ParamsModel
+
+AnySource = CsvSource | DigitsSource | FolderSource | TorchvisionSource
+SOURCES: dict[str, type[AnySource]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnySource)}
 
 
 def _of_known_kind(given: Any) -> Any:
@@ -20,16 +26,10 @@ def _of_known_kind(given: Any) -> Any:
     return given
 
 
-if TYPE_CHECKING:
-    AnySource = ImageSource
-else:  # the registered classes, told apart by `kind`
-    AnySource = Annotated[Union[tuple(SOURCES.values())], Field(discriminator="kind"), BeforeValidator(_of_known_kind)]  # noqa: UP007
-
-
 class DataParams(ParamsModel):
     """What makes a dataset version."""
 
-    source: AnySource
+    source: Annotated[AnySource, Field(discriminator="kind"), BeforeValidator(_of_known_kind)]
     split: SplitShares
     near_duplicates: NearDuplicateParams = NearDuplicateParams()
     classes: ClassParams = ClassParams()

@@ -16,7 +16,7 @@ from leeway import durable
 from leeway.bundle.resize import Pixels, ResizeRule, decode
 from leeway.data.inspection import progress
 from leeway.data.manifest import Manifest
-from leeway.data.shards import read_table
+from leeway.data.parquet import read_table
 from leeway.errors import DataError
 
 KEPT = 5  # cached arrays: enough to go back and forth between a few sizes or dataset versions

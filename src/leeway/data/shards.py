@@ -18,31 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from leeway import durable
-from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
 from leeway.data.inspection import inspect_all
 from leeway.data.items import ImageSource, Item
 from leeway.data.parquet import read_table, write_table
-from leeway.data.parts import (
-    JOURNAL,
-    PART_SCHEMA,
-    SEEN_SCHEMA,
-    Parts,
-    journalled,
-    next_number,
-    part_paths,
-    stored_in,
-)
+from leeway.data.parts import JOURNAL, PART_SCHEMA, SEEN_SCHEMA, Parts, journalled, next_number, part_paths, stored_in
 from leeway.errors import DataError, LeewayError
-
-__all__ = [
-    "FeedbackImage",
-    "Gathered",
-    "gather_images",
-    "read_feedback",
-    "read_listing",
-    "read_table",
-    "write_feedback_shard",
-]
 
 MIN_IMAGES = 3  # per class: one for each split
 LISTING = "listing.parquet"

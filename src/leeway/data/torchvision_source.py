@@ -15,7 +15,7 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import Field
 
-from leeway.data.items import Item, source
+from leeway.data.items import Item
 from leeway.errors import DataError, ParamsError
 from leeway.paramsfile import ParamsModel
 
@@ -23,7 +23,6 @@ PARTS = ("train", "trainval", "val", "valid", "test")  # what torchvision's data
 PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}  # what a PNG keeps as it is
 
 
-@source
 class TorchvisionSource(ParamsModel):
     """Any classification dataset of torchvision's that lies under `root`; nothing is ever downloaded.
 

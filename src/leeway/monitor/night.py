@@ -13,15 +13,7 @@ from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
 from leeway.checks.windows import count_window, due_nights, night_bounds, night_of
 from leeway.domain.ports import RetrainTrigger
-from leeway.domain.records import (
-    Action,
-    Alert,
-    CheckResult,
-    Decision,
-    DecisionState,
-    LabelPlan,
-    WindowCounts,
-)
+from leeway.domain.records import Action, Alert, CheckResult, Decision, DecisionState, LabelPlan, WindowCounts
 from leeway.domain.stores import Store
 from leeway.epoch import Epoch, last_nights, news_of
 from leeway.labels import answers, plan

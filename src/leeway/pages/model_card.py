@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leeway import durable
-from leeway.data.manifest import FEEDBACK, ORIGINAL
+from leeway.data.candidates import FEEDBACK, ORIGINAL
 from leeway.evaluation.reads import told_reads
 from leeway.evaluation.record import Evaluation
 from leeway.evaluation.robustness import ATTACK, CLEAN

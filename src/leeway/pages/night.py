@@ -15,12 +15,7 @@ from leeway.checks.registry import details_of
 from leeway.domain.night_view import ClassRow, Confusion, NightPage, Picture, ShareInterval
 from leeway.domain.records import Action
 from leeway.errors import DataError
-from leeway.pages.charts import (
-    SYMBOLS,
-    accuracy_chart,
-    confidence_chart,
-    evidence_chart,
-)
+from leeway.pages.charts import SYMBOLS, accuracy_chart, confidence_chart, evidence_chart
 from leeway.pages.environment import write_html
 from leeway.pages.words import nights_text, short_text
 

@@ -11,13 +11,7 @@ from leeway.checks.policy import Promotion
 from leeway.domain.records import Verdict
 from leeway.evaluation.checklist import Checklist
 from leeway.stats.estimation import wilson_interval
-from leeway.stats.paired import (
-    Pairs,
-    class_losses,
-    lower_limit,
-    mcnemar,
-    power_of_non_inferiority,
-)
+from leeway.stats.paired import Pairs, class_losses, lower_limit, mcnemar, power_of_non_inferiority
 
 PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot tell"
 ALPHA = 0.05

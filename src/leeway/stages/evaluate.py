@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from leeway.adapters.mlflow.registry import open_tracker
+from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.bundle.contents import bundle_digest
 from leeway.bundle.predictor import Predictor
 from leeway.data.manifest import Manifest, read_manifest

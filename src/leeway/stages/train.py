@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from leeway.adapters.mlflow.registry import open_tracker
+from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.bundle.contents import INDEX, bundle_digest, read_contents
 from leeway.data.manifest import read_manifest
 from leeway.data.pixels import pixel_array

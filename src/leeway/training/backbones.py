@@ -11,11 +11,9 @@ from torchvision.models.vision_transformer import Encoder
 from leeway.bundle.resize import ResizeRule
 from leeway.errors import TrainingError
 from leeway.training.params import TrainParams
-from leeway.training.preprocessing import Preprocessing, preprocessing
+from leeway.training.preprocessing import preprocessing
 from leeway.training.small_networks import SMALL_NETWORKS
 from leeway.training.weights import CHAMPION, load_weights
-
-__all__ = ["Network", "Preprocessing", "blocks", "build", "preprocessing"]
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, Encoder)  # exactly these hold blocks; what derives from them is one
 

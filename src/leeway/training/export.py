@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from leeway.bundle.predictor import OUTPUTS, Graph
 from leeway.errors import TrainingError
-from leeway.training.backbones import Network, Preprocessing
+from leeway.training.backbones import Network
+from leeway.training.preprocessing import Preprocessing
 
 PARITY_TOLERANCE = 1e-4  # of a probability, and of energy and embedding relative to their size
 ROUNDING = 4  # times torch's own error: a deep network after a few steps multiplies each rounding by 10,000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leeway.adapters.mlflow.registry import open_tracker
+from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.bundle.contents import bundle_digest
 from leeway.data.manifest import build_manifest, write_manifest
 from leeway.data.params import DataParams

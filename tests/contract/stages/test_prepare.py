@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from leeway.data.digits_source import DigitsSource
+from leeway.data.feedback import FeedbackImage, write_feedback_shard
 from leeway.data.manifest import read_manifest
-from leeway.data.shards import FeedbackImage, write_feedback_shard
-from leeway.data.sources import DigitsSource
 from leeway.stages import gather, prepare
 
 PARAMS = "data:\n  source: {kind: digits, share: 0.1}\n  split: {val: 0.3, test: 0.3}\n"

@@ -7,8 +7,9 @@ import torch
 from leeway.bundle.predictor import Graph
 from leeway.errors import BundleError, TrainingError
 from leeway.training.augmentation import normalise
-from leeway.training.backbones import Network, Preprocessing, build, preprocessing
+from leeway.training.backbones import Network, build
 from leeway.training.export import export
+from leeway.training.preprocessing import Preprocessing, preprocessing
 
 CLASSES = ("cat", "dog", "ship")
 TEMPERATURE = 1.7

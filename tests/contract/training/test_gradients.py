@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from leeway.bundle.resize import ResizeRule
-from leeway.training.backbones import Preprocessing, build
+from leeway.training.backbones import build
 from leeway.training.export import ServedGraph
 from leeway.training.gradients import fgsm, where_it_looks
 from leeway.training.params import TrainParams
+from leeway.training.preprocessing import Preprocessing
 
 CORNER = (slice(None), slice(0, 4), slice(0, 4))  # of (B, H, W): a sixteenth of an image of 16 x 16
 

@@ -12,9 +12,10 @@ from leeway.bundle.contents import Contents, bundle_digest, read_golden, verify_
 from leeway.bundle.predictor import Graph, Predictor, answer_golden
 from leeway.domain.records import ReferenceCounts
 from leeway.errors import BundleError, TrainingError
-from leeway.training.backbones import Network, build, preprocessing
+from leeway.training.backbones import Network, build
 from leeway.training.export import export
 from leeway.training.params import TrainParams
+from leeway.training.preprocessing import preprocessing
 from leeway.training.rebuild import apart_on, load_network, published_preprocessing
 from tiny_bundle import CLASSES, square, write_tiny_bundle
 

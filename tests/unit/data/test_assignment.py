@@ -12,12 +12,13 @@ from PIL import Image as Pillow
 from given_images import Given, Image
 from leeway.data.classes import ClassParams
 from leeway.data.corrections import Correction, write_corrections
-from leeway.data.leakage import find_leaks
-from leeway.data.manifest import LEAK_COLUMNS, Manifest, build_manifest, read_manifest, write_manifest
+from leeway.data.digits_source import DigitsSource
+from leeway.data.feedback import FeedbackImage, write_feedback_shard
+from leeway.data.leakage import LEAK_COLUMNS, find_leaks
+from leeway.data.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from leeway.data.near_duplicates import NearDuplicateParams, thumbnail
 from leeway.data.params import DataParams
-from leeway.data.shards import FeedbackImage, gather_images, write_feedback_shard
-from leeway.data.sources import DigitsSource
+from leeway.data.shards import gather_images
 from leeway.data.split import SplitShares, split_of
 from leeway.errors import DataError, ParamsError
 from leeway.paramsfile import parse_section

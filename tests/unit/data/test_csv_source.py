@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from leeway.data.csv_source import CsvSource
 from leeway.data.inspection import Finding, inspect
-from leeway.data.sources import CsvSource
 from leeway.errors import DataError
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leeway.data.params import DataParams
-from leeway.data.sources import SOURCES, DigitsSource, FolderSource
+from leeway.data.digits_source import DigitsSource
+from leeway.data.folder_source import FolderSource
+from leeway.data.params import SOURCES, DataParams
 from leeway.errors import ParamsError
 from leeway.paramsfile import load_section
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.data.sources import FolderSource
+from leeway.data.folder_source import FolderSource
 from leeway.errors import DataError
 
 

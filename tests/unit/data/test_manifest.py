@@ -10,10 +10,11 @@ import pytest
 
 from given_images import Given, Image
 from leeway.adapters.duckdb.dataset_sql import query
+from leeway.data.digits_source import DigitsSource
+from leeway.data.feedback import FeedbackImage, write_feedback_shard
 from leeway.data.manifest import Manifest, build_manifest, read_manifest, write_manifest
 from leeway.data.params import DataParams
-from leeway.data.shards import FeedbackImage, gather_images, write_feedback_shard
-from leeway.data.sources import DigitsSource
+from leeway.data.shards import gather_images
 from leeway.data.split import SplitShares, split_of
 from leeway.errors import DataError
 

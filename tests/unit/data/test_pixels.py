@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from leeway.bundle.resize import ResizeRule, decode
+from leeway.data.feedback import FeedbackImage, write_feedback_shard
+from leeway.data.folder_source import FolderSource
 from leeway.data.manifest import Manifest, build_manifest
 from leeway.data.params import DataParams
 from leeway.data.pixels import KEPT, encoded_images, pixel_array
-from leeway.data.shards import FeedbackImage, gather_images, write_feedback_shard
-from leeway.data.sources import FolderSource
+from leeway.data.shards import gather_images
 from leeway.data.split import SplitShares
 from leeway.errors import DataError
 

@@ -13,9 +13,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from leeway.data.digits_source import DigitsSource
+from leeway.data.folder_source import FolderSource
+from leeway.data.items import Item
 from leeway.data.parts import PART_IMAGES
 from leeway.data.shards import Gathered, gather_images, read_listing
-from leeway.data.sources import DigitsSource, FolderSource, Item
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
@@ -280,7 +282,7 @@ GATHER = """
 import sys
 from pathlib import Path
 from leeway.data.shards import gather_images
-from leeway.data.sources import FolderSource
+from leeway.data.folder_source import FolderSource
 
 print("started", flush=True)
 gather_images(FolderSource(path=sys.argv[1]), Path(sys.argv[2]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.data.shards import read_feedback
+from leeway.data.feedback import read_feedback
 from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
 from leeway.epoch import Epoch
 from leeway.labels import answers

@@ -14,7 +14,8 @@ import pytest
 
 from leeway.errors import DataError
 from leeway.predictions.formats import blocks
-from leeway.predictions.formats.files import SCHEMA, Batch, read_predictions
+from leeway.predictions.formats.files import Batch, read_predictions
+from leeway.predictions.formats.shapes import SCHEMA
 
 T = "2026-01-31T08:00:00+00:00"
 CLASSES = ("cat", "dog")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from leeway.data.shards import read_table
+from leeway.data.parquet import read_table
 from leeway.data.spreadsheet import from_cell
 from leeway.errors import DataError, WorkspaceError
 

@@ -10,12 +10,9 @@ from typing import Any
 
 from leeway import durable
 from leeway.adapters.mlflow.connection import BUNDLE_TAG, Connection, absence, connect
-from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.bundle.contents import Contents, bundle_digest, verify_bundle
 from leeway.domain.ports import Registry
 from leeway.errors import RegistryError
-
-__all__ = ["ALIASES", "MlflowRegistry", "open_registry", "open_tracker"]
 
 ALIASES = ("champion", "challenger", "previous")
 SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime")  # what served_model.py imports

@@ -17,8 +17,6 @@ from leeway.errors import DataError
 from leeway.predictions.formats.blocks import read_blocks, read_csv, read_jsonl, read_parquet
 from leeway.predictions.formats.ids import SeenIds
 from leeway.predictions.formats.rows import tidy
-from leeway.predictions.formats.shapes import SCHEMA as SCHEMA
-from leeway.predictions.formats.shapes import BadRow as BadRow
 from leeway.predictions.formats.shapes import Batch, RawRows
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")

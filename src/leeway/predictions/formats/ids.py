@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.json
 
 from leeway.predictions.formats.shapes import TIME, Batch, Rows, shown
 

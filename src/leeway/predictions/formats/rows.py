@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.json
 
 from leeway.errors import DataError
 from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
 
 TIME = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(
