@@ -69,6 +69,13 @@ def remove_abandoned(folder: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def keep_newest(folder: Path, pattern: str, *, kept: int) -> None:
+    """Remove all but the `kept` files of this pattern that were touched last, and what was abandoned half written."""
+    for old in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)[kept:]:
+        old.unlink(missing_ok=True)
+    remove_abandoned(folder)
+
+
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty hidden folder beside `folder` to fill; at the end it takes the place of `folder`.

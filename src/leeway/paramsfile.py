@@ -1,7 +1,6 @@
 """Reads one section of a YAML file into its pydantic model, and says where a mistake stands."""
 
 import difflib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -28,7 +27,8 @@ def load_section(path: Path, section: str | None, model: type[Section]) -> Secti
     """The file's `section` (or the whole file, if None) as a `model`. Raises ParamsError with the key's path."""
     content = read_yaml(path)
     if section is not None and section not in content:
-        raise ParamsError(f"{path.name}: section '{section}' is missing; found: {_listed(content)}")
+        found = ", ".join(map(str, content)) or "nothing"
+        raise ParamsError(f"{path.name}: section '{section}' is missing; found: {found}")
     return parse_section(content if section is None else content[section], model, where=path.name, prefix=section)
 
 
@@ -94,7 +94,3 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _tag(model: type[BaseModel]) -> Any:
     field = model.model_fields.get("kind")
     return None if field is None else field.default or next(iter(get_args(field.annotation)), None)
-
-
-def _listed(mapping: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, mapping)) or "nothing"

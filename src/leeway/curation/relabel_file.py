@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leeway import durable
 from leeway.curation.label_errors import LabelError
-from leeway.data.spreadsheet import write_rows
+from leeway.data.spreadsheet import write_file
 from leeway.errors import DataError
 from leeway.labels.files import class_named, from_cell, unknown_class
 
@@ -27,9 +26,7 @@ class NewLabels:
 
 def write_label_errors(path: Path, errors: Sequence[LabelError]) -> None:
     """COLUMNS, most suspicious first, new_label empty. No cell is run or rewritten by a spreadsheet."""
-    # without the mark Excel misreads umlauts
-    with durable.replacing_file(path) as partial, partial.open("w", encoding="utf-8-sig", newline="") as file:
-        write_rows(file, COLUMNS, map(_row, errors), ids=("asset", "origin"))
+    write_file(path, COLUMNS, map(_row, errors), ids=("asset", "origin"), mark=True)
 
 
 def _row(error: LabelError) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from leeway.data.candidates import FEEDBACK
 from leeway.data.feedback import read_feedback, read_feedback_thumbnails
-from leeway.data.near_duplicates import SIDE, leaders, near_pairs
+from leeway.data.near_duplicates import leaders, pairs_among
 from leeway.data.parquet import read_table
 from leeway.data.parts import part_paths
 from leeway.data.split import HELD_OUT, SPLITS, TRAINVAL, SplitShares, split_of
@@ -62,17 +62,9 @@ def find_arrivals(shards: Path, feedback: Path, *, max_distance: float | None) -
     gathered = len(seen)
     for row, thumbnail in zip(read_feedback(feedback), read_feedback_thumbnails(feedback), strict=True):
         seen.setdefault(row["asset"], thumbnail)
-    pairs = _pairs(list(seen.values()), max_distance)
+    pairs = pairs_among(list(seen.values()), max_distance=max_distance)
     alike = pairs[(pairs[:, 0] < gathered) == (pairs[:, 1] < gathered)]
     return Arrivals(seen, leaders(len(seen), alike), pairs)
-
-
-def _pairs(thumbnails: Sequence[bytes | None], max_distance: float | None) -> np.ndarray:
-    there = np.array([number for number, thumbnail in enumerate(thumbnails) if thumbnail is not None], dtype=np.int64)
-    if max_distance is None or len(there) < 2:
-        return np.empty((0, 2), np.int64)
-    pixels = np.frombuffer(b"".join(one for one in thumbnails if one is not None), np.uint8).reshape(-1, SIDE * SIDE)
-    return there[near_pairs(pixels, max_distance=max_distance)]
 
 
 def assign_splits(

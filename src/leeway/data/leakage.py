@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from leeway.data.near_duplicates import SIDE, near_pairs
+from leeway.data.near_duplicates import pairs_among
 
 LEAK_COLUMNS = ("kind", "origin", "split", "other_origin", "other_split")
 Line = tuple[str, ...]
@@ -43,9 +42,5 @@ def _shared(keys: Sequence[str], splits: Sequence[str]) -> list[tuple[int, int]]
 def _near(
     assets: Sequence[str], splits: Sequence[str], thumbnails: Mapping[str, bytes | None], max_distance: float | None
 ) -> list[tuple[int, int]]:
-    there = np.array([row for row, asset in enumerate(assets) if thumbnails.get(asset) is not None], dtype=np.int64)
-    if max_distance is None or len(there) < 2:
-        return []
-    pixels = np.frombuffer(b"".join(thumbnails[assets[row]] or b"" for row in there), np.uint8)
-    pairs = there[near_pairs(pixels.reshape(-1, SIDE * SIDE), max_distance=max_distance)]
+    pairs = pairs_among([thumbnails.get(asset) for asset in assets], max_distance=max_distance)
     return [(one, other) for one, other in pairs.tolist() if splits[one] != splits[other]]

@@ -1,9 +1,8 @@
 """The manifest: which images a dataset version holds, with label and split; its digest is the version's id."""
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeway import durable
+from leeway.data import spreadsheet
 from leeway.data.assignment import assign_splits, find_arrivals
 from leeway.data.candidates import CONFLICT_COLUMNS, FEEDBACK, ORIGINAL, Candidates, find_candidates
 from leeway.data.corrections import read_corrections
@@ -20,7 +20,6 @@ from leeway.data.params import DataParams
 from leeway.data.parquet import read_table, write_table
 from leeway.data.shards import read_listing
 from leeway.data.split import SPLITS
-from leeway.data.spreadsheet import from_cell, write_rows
 from leeway.errors import DataError
 
 TABLE_SCHEMA = pa.schema(
@@ -117,7 +116,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         write_table(manifest.table, staging / "manifest.parquet")
         durable.write_text(staging / "dataset.json", json.dumps(summary, indent=2) + "\n")
         for name, columns in LISTS.items():
-            _write_lines(staging / f"{name}.csv", columns, getattr(manifest, name))
+            spreadsheet.write_file(staging / f"{name}.csv", columns, getattr(manifest, name))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -130,7 +129,9 @@ def read_manifest(folder: Path) -> Manifest:
     table = read_table(folder / "manifest.parquet")
     if table.schema != TABLE_SCHEMA or _digest(classes, table) != digest:
         raise DataError(f"{folder}: manifest.parquet is not the one dataset.json describes; restore it: `dvc checkout`")
-    findings, conflicts, leaks = (_read_lines(folder / f"{name}.csv") for name in LISTS)
+    findings, conflicts, leaks = (
+        tuple(map(tuple, spreadsheet.read_file(folder / f"{name}.csv")[1:])) for name in LISTS
+    )
     return Manifest(digest, classes, table, findings, conflicts, leaks, renamed)
 
 
@@ -171,13 +172,3 @@ def _digest(classes: Sequence[str], table: pa.Table) -> str:
     rows = table.select(DIGESTED).sort_by("asset")
     columns = [rows[name].to_pylist() for name in DIGESTED]
     return hashlib.sha256(json.dumps([list(classes), columns]).encode()).hexdigest()
-
-
-def _write_lines(path: Path, columns: Line, lines: Iterable[Line]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_rows(file, columns, lines)
-
-
-def _read_lines(path: Path) -> tuple[Line, ...]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(tuple(map(from_cell, line)) for line in csv.reader(file))[1:]

@@ -5,6 +5,8 @@ and after another compression. Each row's and each column's mean is taken away f
 having a horizon in the same place. What is left is scaled to length 1, and the distance is 1 - correlation.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -58,6 +60,15 @@ def near_pairs(thumbnails: NDArray[np.uint8], *, max_distance: float) -> NDArray
     pairs.sort(axis=1)
     in_order: NDArray[np.int64] = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
     return in_order
+
+
+def pairs_among(thumbnails: Sequence[bytes | None], *, max_distance: float | None) -> NDArray[np.int64]:
+    """(P, 2) the same by place in a list of thumbnails; none of those that are None, nor with max_distance None."""
+    there = np.array([place for place, one in enumerate(thumbnails) if one is not None], dtype=np.int64)
+    if max_distance is None or len(there) < 2:
+        return np.empty((0, 2), np.int64)
+    pixels = np.frombuffer(b"".join(one for one in thumbnails if one is not None), np.uint8)
+    return there[near_pairs(pixels.reshape(-1, SIDE * SIDE), max_distance=max_distance)]
 
 
 def leaders(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

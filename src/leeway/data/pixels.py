@@ -34,7 +34,7 @@ def pixel_array(manifest: Manifest, data_folder: Path, rule: ResizeRule, cache: 
     if not _holds(path, shape):
         _write(path, shape, manifest, data_folder, rule)
     os.utime(path)  # used now: the least recently used go first
-    _drop_old(cache)
+    durable.keep_newest(cache, "pixels-*.npy", kept=KEPT)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 
@@ -97,15 +97,3 @@ def _stored(manifest: Manifest, data_folder: Path, rows: Sequence[int] | np.ndar
     for shard, wanted in by_shard.items():
         contents = read_table(data_folder / shard, ["bytes"])["bytes"]
         yield from ((row, contents[places[row]].as_py()) for row in wanted)
-
-
-def _drop_old(cache: Path) -> None:
-    """All but the arrays used last, and what killed runs left half written."""
-    newest_first = sorted(cache.glob("pixels-*.npy"), key=_modified, reverse=True)
-    for path in newest_first[KEPT:]:
-        path.unlink(missing_ok=True)
-    durable.remove_abandoned(cache)
-
-
-def _modified(path: Path) -> float:
-    return path.stat().st_mtime

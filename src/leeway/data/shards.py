@@ -64,7 +64,9 @@ def gather_images(source: ImageSource, folder: Path) -> Gathered:
     items = source.items()
     params = source.model_dump(mode="json")
     staging = durable.partial_folder(folder)
-    fresh = _source_of(folder) != params or any(pq.read_schema(path) != PART_SCHEMA for path in part_paths(folder))
+    fresh = _json_in(folder / SOURCE) != params or any(
+        pq.read_schema(path) != PART_SCHEMA for path in part_paths(folder)
+    )
     _begin(staging, {"source": params, "base": [] if fresh else [path.name for path in part_paths(folder)]})
     try:
         found = _gather(items, source.place, folder, staging, fresh=fresh)
@@ -102,7 +104,8 @@ def _gather(items: Sequence[Item], place: str, folder: Path, staging: Path, *, f
         places[missing] = len(seen) + np.arange(len(new))
         seen = pa.concat_tables([seen, pa.Table.from_pylist(parts.seen, SEEN_SCHEMA)])
     unchanged = np.array_equal(places, np.arange(len(before))) and named.equals(before.select(NAMED_SCHEMA.names))
-    listing = before if unchanged else _listing(named, seen.select(FOUND).take(places))
+    found = seen.select(FOUND).take(places)
+    listing = before if unchanged else pa.table([*named.columns, *found.columns], schema=LISTING_SCHEMA)
     _refuse_unlearnable(listing, place)
     changed = not listing.equals(before)
     if changed:
@@ -149,10 +152,6 @@ def _places(named: pa.Table, seen: pa.Table, stored: Sequence[str]) -> np.ndarra
     return places
 
 
-def _listing(named: pa.Table, found: pa.Table) -> pa.Table:
-    return pa.table([*named.columns, *found.columns], schema=LISTING_SCHEMA)
-
-
 def _finish(staging: Path, folder: Path, *, fresh: bool) -> None:
     for path in (staging / RUN, *staging.glob(JOURNAL)):
         path.unlink()
@@ -171,9 +170,8 @@ def _refuse_unlearnable(listing: pa.Table, place: str) -> None:
     counts = dict.fromkeys((name for name in pc.unique(listing["label"]).to_pylist() if name is not None), 0)
     counts |= {pair["values"]: pair["counts"] for pair in pc.value_counts(usable).to_pylist()}
     if not len(usable):
-        first = next(
-            (f"; the first: {row['origin']}: {row['finding']}, {row['reason']}" for row in _first(listing)), ""
-        )
+        rows = listing.slice(0, 1).to_pylist()
+        first = "".join(f"; the first: {row['origin']}: {row['finding']}, {row['reason']}" for row in rows)
         raise DataError(f"{place}: none of {len(listing)} files is a usable image{first} (params.yaml, data.source)")
     if len(counts) == 1:
         raise DataError(
@@ -185,16 +183,6 @@ def _refuse_unlearnable(listing: pa.Table, place: str) -> None:
             f"{place}: class {', '.join(small)} usable images; needed: {MIN_IMAGES} or more in each class; "
             "add images, or take the class away"
         )
-
-
-def _first(listing: pa.Table) -> list[Row]:
-    rows: list[Row] = listing.slice(0, 1).to_pylist()
-    return rows
-
-
-def _source_of(folder: Path) -> Any:
-    """The params of the source whose images these are; None if it cannot be told."""
-    return _json_in(folder / SOURCE)
 
 
 def _json_in(path: Path) -> Any:

@@ -9,8 +9,11 @@ import csv
 import re
 from collections.abc import Collection, Iterable, Sequence
 from numbers import Number
+from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import unquote
+
+from leeway import durable
 
 FORMULA = re.compile(
     r"""(^|[,;\t\r\n])[\s"']*[=+\-@＝＋－＠]|^['\t\r\n]"""
@@ -36,6 +39,21 @@ def write_rows(
     typed = [name not in ids for name in columns]
     for row in rows:
         writer.writerow([_cell(value, by_person) for value, by_person in zip(row, typed, strict=True)])
+
+
+def write_file(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, ids: Collection[str] = (), mark: bool = False
+) -> None:
+    """Writes them in place of the file, in UTF-8; with the `mark` in front without which Excel misreads umlauts."""
+    encoding = "utf-8-sig" if mark else "utf-8"
+    with durable.replacing_file(path) as partial, partial.open("w", encoding=encoding, newline="") as file:
+        write_rows(file, columns, rows, ids=ids)
+
+
+def read_file(path: Path) -> list[list[str]]:
+    """The texts of each line that `write_file` wrote, the heading first."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [[from_cell(cell) for cell in line] for line in csv.reader(file)]
 
 
 def to_cell(text: str, typed: bool = False) -> str:

@@ -1,14 +1,12 @@
 """The nouns: frozen records that pass between stations. Times are aware UTC datetimes; a night is a date."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-BANDS = ("low", "mid", "high")  # confidence bands, cut at the model's own edges
 WATCHED = "watched:"  # what the bundle digest of a model without a bundle begins with
-LabelSource = str  # "original" or "feedback"
 MEASURE, GATE = "measure", "gate"  # purposes of a draw
 
 
@@ -100,13 +98,7 @@ class Recorded:
     labels_changed: tuple[str, ...] = ()  # ids whose label from a file was another before: refused
 
     def __add__(self, other: "Recorded") -> "Recorded":
-        return Recorded(
-            self.new + other.new,
-            self.known + other.known,
-            self.changed + other.changed,
-            self.labels + other.labels,
-            self.labels_changed + other.labels_changed,
-        )
+        return Recorded(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,17 +79,13 @@ def answer_test_split(predictor: Predictor, manifest: Manifest, data_folder: Pat
         energy.append(told.energy)
         if views != "none":
             averaged.append(mean_answer(pixels, views, answer=answer))
-    truth, found = manifest.labels[rows], np.concatenate([_none(len(manifest.classes)), *probabilities])
+    nothing = np.empty((0, len(manifest.classes)), np.float32)
+    truth, found = manifest.labels[rows], np.concatenate([nothing, *probabilities])
     gain = None
     if averaged:
         slower = times_slower(pixels, views, answer=answer)
         gain = compare(truth, found, np.concatenate(averaged), views=views, slower=slower)
     return Answered(rows, truth, found, np.concatenate([np.empty(0, np.float32), *energy]), gain)
-
-
-def _none(classes: int) -> Floats:
-    """(0, K): the answers to no image."""
-    return np.empty((0, classes), np.float32)
 
 
 def _check_classes(predictor: Predictor, manifest: Manifest) -> None:

@@ -1,14 +1,13 @@
 """Numbers: the files that DVC compares and plots."""
 
 import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from leeway import durable
-from leeway.data.spreadsheet import write_rows
+from leeway.data.spreadsheet import write_file
 from leeway.evaluation.metrics import NO_ANSWER, Report
 from leeway.evaluation.record import Evaluation
 
@@ -23,12 +22,7 @@ def write_plots(folder: Path, report: Report, *, truth: NDArray[Any], predicted:
     """confusion.csv and reliability.csv; truth, predicted (N,) class indices, NO_ANSWER allowed among the latter."""
     names = {**dict(enumerate(report.classes)), NO_ANSWER: "(no answer)"}
     pairs = zip(truth.tolist(), predicted.tolist(), strict=True)
-    _write(folder / "confusion.csv", ["actual", "predicted"], ((names[was], names[said]) for was, said in pairs))
+    write_file(folder / "confusion.csv", ["actual", "predicted"], ((names[was], names[said]) for was, said in pairs))
     bins = report.calibrated.bins if report.calibrated else ()
     rows = [(one.confidence, one.accuracy.value, one.count) for one in bins if one.accuracy]
-    _write(folder / "reliability.csv", ["confidence", "accuracy", "images"], rows)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with durable.replacing_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        write_rows(file, header, rows)
+    write_file(folder / "reliability.csv", ["confidence", "accuracy", "images"], rows)

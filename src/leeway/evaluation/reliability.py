@@ -63,20 +63,6 @@ def reliability_bins(right: Flags, probabilities: Probabilities, *, bins: int) -
     )
 
 
-def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
-    """Expected calibration error: sum over bins of count / N * |accuracy - confidence|.
-
-    Naeini, Cooper and Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian binning".
-    """
-    total = sum(one.count for one in bins)
-    gaps = [
-        one.count * abs(one.accuracy.value - one.confidence)
-        for one in bins
-        if one.accuracy is not None and one.confidence is not None
-    ]
-    return sum(gaps) / total if total else None
-
-
 def calibration_columns(truth: Indices, right: Flags, probabilities: Probabilities, *, bins: int) -> dict[str, Any]:
     """What `calibration` needs of each image, to be resampled: truth, right (N,), probabilities (N, K).
 
@@ -95,7 +81,11 @@ def calibration_columns(truth: Indices, right: Flags, probabilities: Probabiliti
 
 
 def calibration(sample: Resample, bins: Sequence[ReliabilityBin], *, prefix: str = "") -> Calibration | None:
-    """From the resampled `calibration_columns`, whose names begin with `prefix`; None if no image was answered."""
+    """From the resampled `calibration_columns`, whose names begin with `prefix`; None if no image was answered.
+
+    The error is the sum over bins of count / N * |accuracy - confidence|. Naeini, Cooper and Hauskrecht (2015),
+    "Obtaining well calibrated probabilities using Bayesian binning".
+    """
     drawn: Mapping[str, NDArray[np.float64]] = sample.draws
     known, size = float(sample.total(f"{prefix}answered")[0]), drawn[f"{prefix}answered"][:, 0]
     if not known:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from leeway import durable
 from leeway.data import spreadsheet
-from leeway.data.spreadsheet import to_cell, write_rows
 from leeway.errors import DataError, WorkspaceError
 from leeway.labels.label_studio import HOW_TO, Question, Statement, read_export, write_project
 
@@ -121,16 +120,13 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
             (folder / image).write_bytes(task.image)
         answer = (task.predicted_class, task.confidence) if show_answer else None
         questions.append(Question(image, task.prediction_id, task.plan_id, answer))
-    _write_csv(folder / "labels.csv", questions, (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS)
+    columns = (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS
+    ids = ("plan_id", "prediction_id")
+    spreadsheet.write_file(folder / "labels.csv", columns, map(_row, questions), ids=ids, mark=True)
     write_project(folder, questions, classes)
-    names = "\n".join(f"  {to_cell(' '.join(name.split()), typed=True)}" for name in classes)
+    names = "\n".join(f"  {spreadsheet.to_cell(' '.join(name.split()), typed=True)}" for name in classes)
     readme = README.format(count=len(tasks), classes=names, label_studio=HOW_TO)
     (folder / "README.txt").write_text(readme, encoding="utf-8")
-
-
-def _write_csv(path: Path, questions: Sequence[Question], columns: Sequence[str]) -> None:
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # without the mark Excel misreads umlauts
-        write_rows(file, columns, map(_row, questions), ids=("plan_id", "prediction_id"))
 
 
 def _row(question: Question) -> list[str]:

@@ -33,9 +33,7 @@ def cached_features(network: Network, data: Pixels, *, dataset: str, cache: Path
     if not path.exists():
         _write(path, network, data, rows=rows, device=device, bf16=bf16)
     os.utime(path)
-    durable.remove_abandoned(cache)
-    for old in sorted(cache.glob("features-*.npy"), key=lambda one: one.stat().st_mtime, reverse=True)[KEPT:]:
-        old.unlink(missing_ok=True)
+    durable.keep_newest(cache, "features-*.npy", kept=KEPT)
     found: np.memmap = np.load(path, mmap_mode="r")
     return found
 

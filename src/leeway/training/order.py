@@ -47,9 +47,9 @@ class Order:
         """The row numbers of each batch of an epoch."""
         rng = np.random.default_rng([self.seed, number])
         originals = self._drawn(self.rows.original, len(self.rows.original), rng)
-        if not len(self.rows.feedback) or not self.feedback_share:
-            return np.array_split(originals, self.batches)
         batches = np.array_split(originals, self.batches)
+        if not len(self.rows.feedback) or not self.feedback_share:
+            return batches
         wanted = [round(self.feedback_share * len(batch)) for batch in batches]
         drawn = np.split(self._drawn(self.rows.feedback, sum(wanted), rng), np.cumsum(wanted)[:-1])
         return [np.concatenate([batch[len(more) :], more]) for batch, more in zip(batches, drawn, strict=True)]

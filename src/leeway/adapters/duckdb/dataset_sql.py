@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 
 from leeway.data.parquet import read_table
-from leeway.data.spreadsheet import from_cell
+from leeway.data.spreadsheet import read_file
 from leeway.errors import DataError, WorkspaceError
 
 IMAGES = "manifest.parquet"  # the table `images`
@@ -56,13 +55,9 @@ def _tables(files: Mapping[str, Path]) -> Iterator[tuple[str, pa.Table]]:
 
 def _read_csv(path: Path) -> pa.Table:
     """Every column as text, as it was before it was written for a spreadsheet."""
-    with path.open(encoding="utf-8") as file:
-        columns = file.readline().strip().split(",")
-    convert = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False)
-    parse = pa.csv.ParseOptions(newlines_in_values=True)
-    table = pa.csv.read_csv(path, convert_options=convert, parse_options=parse)
-    texts = [[from_cell(cell) for cell in column.to_pylist()] for column in table.columns]
-    return pa.table([pa.array(column, pa.string()) for column in texts], names=table.column_names)
+    columns, *lines = read_file(path)
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    return pa.Table.from_pylist([dict(zip(columns, line, strict=True)) for line in lines], schema)
 
 
 def _in_one_line(message: str) -> str:
