@@ -24,9 +24,7 @@ from leeway.domain.records import (
     Tally,
     WindowCounts,
 )
-from leeway.domain.stores import ImageStore, Store
-
-LATE_NIGHTS = 7  # closed nights whose late rows are counted, as the store does
+from leeway.domain.stores import LATE_NIGHTS, ImageStore, Store
 
 
 @dataclass(frozen=True, slots=True)

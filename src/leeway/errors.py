@@ -13,6 +13,8 @@ LeewayError
 └── RefusedError      the gate said no, or nothing of what was given could be taken
 """
 
+from collections.abc import Sequence
+
 
 class LeewayError(Exception):
     """Root of the tree. The command line prints it as one line and exits with its `exit_code`."""
@@ -24,6 +26,11 @@ def in_one_line(error: Exception) -> str:
     """Returns what an error says, without line breaks; one that is not ours is named, since its words may not be."""
     words = " ".join(str(error).split())
     return words if isinstance(error, LeewayError) and words else f"{type(error).__name__}: {words}".removesuffix(": ")
+
+
+def first_few(names: Sequence[str], most: int = 5, *, by: str = ", ") -> str:
+    """Returns the names as a sentence lists them: the first ones, and how many more there are."""
+    return by.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class ParamsError(LeewayError):

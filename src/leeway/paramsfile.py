@@ -2,13 +2,15 @@
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leeway.errors import ParamsError
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 Section = TypeVar("Section", bound="ParamsModel")
 
 

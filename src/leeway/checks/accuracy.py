@@ -8,18 +8,16 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import Field
 
 from leeway.checks.estimates import accuracy_estimate, draws_of, interval
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import bin_truth, histogram
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.paramsfile import ParamsModel, setting
+from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
 from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
 
-Share = Annotated[float, Field(ge=0, le=1)]
 MONTH = 28  # nights
 LOOKS_PER_YEAR = 13
 

@@ -76,6 +76,13 @@ class AttributionOfShift(ParamsModel):
             name: MixShare(float(was), float(now))
             for name, was, now in zip(reference.classes, before, found.shares, strict=True)
         }
+        details = AttributionDetails(
+            p=found.p,
+            verdict="images look different" if found.images_differ else "class mix" if mix_moved else "neither",
+            class_mix=mix,
+            prior_corrected_accuracy=accuracy,
+            df=found.df,
+        )
         return CheckResult(
             self.name,
             Status.QUIET,
@@ -84,15 +91,7 @@ class AttributionOfShift(ParamsModel):
             statistic=found.statistic,
             effect=moved,
             n=int(counts.sum()),
-            details=asdict(
-                AttributionDetails(
-                    p=found.p,
-                    verdict="images look different" if found.images_differ else "class mix" if mix_moved else "neither",
-                    class_mix=mix,
-                    prior_corrected_accuracy=accuracy,
-                    df=found.df,
-                )
-            ),
+            details=asdict(details),
         )
 
     def _why_not(self, evidence: Evidence) -> str:

@@ -14,12 +14,11 @@ from leeway.checks.estimates import ClassEstimates, Draws, class_estimates, draw
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.paramsfile import ParamsModel, setting
+from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.allocation import limited
 from leeway.stats.estimation import FEWEST, Estimate, wilson_interval, wilson_lower
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Floats = NDArray[np.float64]
 LOWEST_FLOOR, HIGHEST_FLOOR = 0.05, 0.98
 SUSPECTS = 10  # detectors with the most evidence: the label plan leans to them
@@ -91,6 +90,14 @@ class ClassAccuracy(ParamsModel):
         leading = max(sorted(evident), key=lambda name: evident[name]) if evident else ""
         known = {name: one.recall.value for name, one in per_class.items() if one.recall}
         unknown = sum(one.count for night in evidence.recent for one in night.draws if one.label not in per_class)
+        details = ClassAccuracyDetails(
+            per_class=per_class,
+            per_slice=per_slice,
+            labels_outside_classes=unknown,
+            leading=leading,
+            suspects=_suspects(evident),
+            floors={name: 1 - limit for name, limit in state["limits"].items()},
+        )
         return CheckResult(
             self.name,
             Status.FIRED if fired else Status.QUIET,
@@ -99,16 +106,7 @@ class ClassAccuracy(ParamsModel):
             threshold=threshold if alpha > 0 else None,
             effect=min(known.values()) if known else None,
             n=labels,
-            details=asdict(
-                ClassAccuracyDetails(
-                    per_class=per_class,
-                    per_slice=per_slice,
-                    labels_outside_classes=unknown,
-                    leading=leading,
-                    suspects=_suspects(evident),
-                    floors={name: 1 - limit for name, limit in state["limits"].items()},
-                )
-            ),
+            details=asdict(details),
             state={
                 "log_wealth": {name: [float(x) for x in one] for name, one in wealth.items()},
                 "limits": state["limits"],

@@ -8,18 +8,16 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from pydantic import Field
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import band_counts, class_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
-from leeway.paramsfile import ParamsModel, setting
+from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
 from leeway.stats.multinomial import day_tolerance, log_detector, share_box
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Ints = NDArray[np.int64]
 LARGEST = 700.0  # e to this is still a number in JSON
 

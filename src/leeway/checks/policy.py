@@ -12,10 +12,8 @@ from pydantic import Field, create_model, field_validator, model_validator
 
 import leeway.checks.builtin  # noqa: F401 registers the checks
 from leeway.checks.registry import CHECKS, Check
-from leeway.paramsfile import ParamsModel, load_section, setting
+from leeway.paramsfile import Count, ParamsModel, Share, load_section, setting
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
 Occasion = Literal["alarm", "alert", "retrain", "stand_down", "no_verdict", "release"]
 C = TypeVar("C", bound=Check)
 

@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then
 from leeway.domain.records import CheckResult, Status
-from leeway.paramsfile import ParamsModel, setting
+from leeway.paramsfile import ParamsModel, Share, setting
 
 USUAL_NIGHTS = 28
 
@@ -40,13 +40,8 @@ class Traffic(ParamsModel):
     details: ClassVar[type[Any]] = TrafficDetails
 
     min_share: Annotated[
-        float,
-        setting(
-            "share of the usual predictions under which a night is told",
-            "lower where weekends are nearly empty",
-            ge=0,
-            le=1,
-        ),
+        Share,
+        setting("share of the usual predictions under which a night is told", "lower where weekends are nearly empty"),
     ] = 0.5
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
@@ -68,6 +63,14 @@ class Traffic(ParamsModel):
             findings.append(f"{window.without_confidence:,} predictions have no confidence, or NaN")
         if evidence.ahead:
             findings.append(f"{evidence.ahead:,} predictions carry a time in the future")
+        details = TrafficDetails(
+            usual=usual,
+            foreign=window.foreign,
+            without_confidence=window.without_confidence,
+            ahead=evidence.ahead,
+            late=sum(one.late for one in evidence.earlier),
+            slices=dict(window.slices),
+        )
         usual_told = "" if usual is None else f", usually {usual:,.0f}"
         return CheckResult(
             self.name,
@@ -75,14 +78,5 @@ class Traffic(ParamsModel):
             "; ".join(findings) or f"{received:,} predictions{usual_told}; all name a known class",
             effect=received / usual if usual else None,
             n=received,
-            details=asdict(
-                TrafficDetails(
-                    usual=usual,
-                    foreign=window.foreign,
-                    without_confidence=window.without_confidence,
-                    ahead=evidence.ahead,
-                    late=sum(one.late for one in evidence.earlier),
-                    slices=dict(window.slices),
-                )
-            ),
+            details=asdict(details),
         )

@@ -26,6 +26,8 @@ from leeway.domain.records import (
     WindowCounts,
 )
 
+LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
+
 
 class Store(Protocol):
     """Production facts in SQL. All times are aware UTC. Every method is one transaction."""

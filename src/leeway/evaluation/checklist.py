@@ -16,7 +16,7 @@ from leeway import durable
 from leeway.bundle.contents import Contents
 from leeway.bundle.resize import ResizeRule
 from leeway.data.manifest import Manifest
-from leeway.errors import LeewayError
+from leeway.errors import LeewayError, first_few
 from leeway.evaluation.must_pass import Required
 from leeway.recordfile import parse_record
 from leeway.stats.estimation import wilson_interval
@@ -26,7 +26,6 @@ PARITY = 1e-4  # of a probability: as far as torch and onnxruntime may differ on
 FEW_IMAGES = 100  # of a class: under it a recall of 90 % is known to no better than +-6 points
 NORMALISATION = ("params.yaml: train.mean ", "params.yaml: train.std ")  # as training's warnings begin
 PREPROCESSING = (*NORMALISATION, *(f"params.yaml: train.{key} " for key in ("image_size", "fit", "interpolation")))
-NAMED = 5  # in a sentence; the report lists the rest
 SAME_NUMBER = 1e-3  # of a mean or std: 0.485 and 0.4850 are one, 0.485 and 0.5 are not
 
 
@@ -175,11 +174,11 @@ def no_leakage(leaks: Sequence[Sequence[str]]) -> ChecklistItem:
         return ChecklistItem(
             name, "pass", "no image of one split was found in another, exactly, nearly or by its group"
         )
-    told = "; ".join(
-        f"{kind}: {origin} ({split}) and {other} ({other_split})"
-        for kind, origin, split, other, other_split in leaks[:NAMED]
-    )
-    return ChecklistItem(name, "fail", f"{len(leaks)} images leak: {told}{_more(len(leaks))} (data/dataset/leaks.csv)")
+    told = [
+        f"{kind}: {origin} ({split}) and {other} ({other_split})" for kind, origin, split, other, other_split in leaks
+    ]
+    listed = first_few(told, by="; ")
+    return ChecklistItem(name, "fail", f"{len(leaks)} images leak: {listed} (data/dataset/leaks.csv)")
 
 
 def latency_within(milliseconds: float | None, *, budget: float | None) -> ChecklistItem:
@@ -225,7 +224,7 @@ def images_per_class(counts: Mapping[str, int]) -> ChecklistItem:
     name = "test images per class"
     missing = [one for one, count in counts.items() if not count]
     if missing:
-        return ChecklistItem(name, "fail", f"no test image of {_listed(missing)}: nothing is known about them")
+        return ChecklistItem(name, "fail", f"no test image of {first_few(missing)}: nothing is known about them")
     least = min(counts, key=lambda one: counts[one])
     low, high = wilson_interval(0.9 * counts[least], counts[least])
     width = f"a recall of 90 % has an interval {100 * (high - low):.0f} points wide there"
@@ -245,7 +244,7 @@ def all_required_right(required: Sequence[Required]) -> ChecklistItem:
     learnt = sum(one.trained_on for one in required)
     note = f"; {learnt} of them the model was trained on, which proves little" if learnt else ""
     if wrong:
-        return ChecklistItem(name, "fail", f"{len(wrong)} of {len(required)} wrong: {_listed(wrong, by='; ')}{note}")
+        return ChecklistItem(name, "fail", f"{len(wrong)} of {len(required)} wrong: {first_few(wrong, by='; ')}{note}")
     return ChecklistItem(name, "pass", f"all {len(required)} right{note}")
 
 
@@ -268,15 +267,7 @@ def _sets_apart(own: Sequence[str], dataset: Sequence[str]) -> str:
     only_own, only_there = [sorted({*one} - {*other}) for one, other in ((own, dataset), (dataset, own))]
     if not only_own and not only_there:
         return "the same names in another order"
-    return f"only the bundle has {_listed(only_own) or 'none'}, only the dataset {_listed(only_there) or 'none'}"
-
-
-def _listed(names: Sequence[str], *, by: str = ", ") -> str:
-    return by.join(names[:NAMED]) + _more(len(names))
-
-
-def _more(count: int) -> str:
-    return f" and {count - NAMED} more" if count > NAMED else ""
+    return f"only the bundle has {first_few(only_own) or 'none'}, only the dataset {first_few(only_there) or 'none'}"
 
 
 def _numbers(numbers: Sequence[float]) -> str:

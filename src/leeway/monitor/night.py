@@ -101,11 +101,12 @@ def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Pol
 def conclude(epoch: Epoch, window: WindowCounts, results: Sequence[CheckResult]) -> Decision:
     """Decide, and store decision, results and alerts in one transaction: before anything is acted on."""
     past, alarm = epoch.history, epoch.alarm(window.night)
-    since_alarm = past.labels([one for one in past.closed_plans() if alarm and one.night >= alarm.night])
+    since = alarm.night if alarm else date.max
+    since_alarm = past.labels([one for one in past.closed_plans() if one.night >= since])
     before = [night for night in past.decided if night < window.night]
     history = Past(
         decisions=past.decisions,
-        results=past.results(_nights_looked_back_on(epoch, before)),
+        results=past.results([night for night in before if night >= since]),
         closed=since_alarm,
         new_labels=_new_labels(epoch, alarm),
         class_weights=class_weights(since_alarm, epoch.version.reference),
@@ -133,13 +134,6 @@ def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None)
         for decision in open_requests:
             log.info("%s: %s", decision.key, trigger.request(decision))
     return open_requests
-
-
-def _nights_looked_back_on(epoch: Epoch, before: Sequence[date]) -> list[date]:
-    """Return the nights whose results a decision may rest on: those since the last alarm of this epoch."""
-    own = [one for one in epoch.history.decisions if one.version == epoch.version.version]
-    alarms = [one.night for one in own if one.action is Action.MORE_LABELS]
-    return [night for night in before if alarms and night >= alarms[-1]]
 
 
 def _new_labels(epoch: Epoch, alarm: Decision | None) -> int:

@@ -1,6 +1,5 @@
 """Draws the pages about a dataset, its audit and its likely label errors: HTML that needs no network and no script."""
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from leeway.curation.audit import Audit
 from leeway.curation.label_errors import LabelError
 from leeway.data.split import SPLITS
 from leeway.errors import DataError
+from leeway.pages import words
 from leeway.pages.environment import write_html
 from leeway.pages.night import thumbnail
 
@@ -96,7 +96,7 @@ def array_picture(pixels: np.ndarray) -> str | None:
     Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels).save(written, "PNG")
     if max(pixels.shape[:2]) > SMALL:
         return thumbnail(written.getvalue())
-    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
+    return words.inline(written.getvalue())
 
 
 def _by_split(found: Sequence[SampleImage]) -> list[tuple[str, list[tuple[SampleImage, str | None]]]]:

@@ -42,7 +42,7 @@ def environment(*, escaped: bool = True) -> "Environment":
         "sentence": lambda text: f"{text[:1].upper()}{text[1:]}",
         "short": words.short_text,
         "cell": words.cell,
-        "inline": words.inline_png,
+        "inline": words.inline,
     }
     return made
 

@@ -9,12 +9,10 @@ from typing import Any
 
 from leeway import durable
 from leeway.data.candidates import FEEDBACK, ORIGINAL
-from leeway.evaluation.reads import told_reads
 from leeway.evaluation.record import Evaluation
-from leeway.evaluation.robustness import ATTACK, CLEAN
 from leeway.evaluation.weaknesses import frequent_confusions, weak_classes, weak_slices, weakest_first
 from leeway.pages.environment import environment
-from leeway.pages.evaluation import robustness_rows
+from leeway.pages.evaluation import shared_content
 from leeway.pages.words import cell
 
 MOST = 5  # weak classes, slices and confusions that are named as failures
@@ -31,10 +29,7 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
     report, manifest = evaluation.report, evaluation.manifest
     counts = {source: manifest.counts(source) for source in (ORIGINAL, FEEDBACK)}
     hidden = len(report.classes) - MOST_NAMES
-    return {
-        "it": evaluation,
-        "report": report,
-        "training": evaluation.contents.training,
+    return shared_content(evaluation) | {
         "names": ", ".join(map(cell, report.classes[:MOST_NAMES])) + (f" and {hidden} more" if hidden > 0 else ""),
         "sources": {
             source: {split: sum(found.values()) for split, found in splits.items()} for source, splits in counts.items()
@@ -43,9 +38,4 @@ def _content(evaluation: Evaluation) -> dict[str, Any]:
         "weak": weak_classes(report, most=MOST),
         "weak_slices": weak_slices(report, most=MOST),
         "confusions": frequent_confusions(report, most=MOST),
-        "few": sum(one.support < 100 for one in report.per_class),
-        "clean": next((one for one in evaluation.trials if one.corruption == CLEAN), None),
-        "attack": next((one for one in evaluation.trials if one.corruption == ATTACK), None),
-        "corruptions": robustness_rows(evaluation.trials),
-        "reads": told_reads(evaluation.readers),
     }

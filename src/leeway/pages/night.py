@@ -1,8 +1,6 @@
 """Draws the page of a night: one HTML file that needs no network and runs no script."""
 
-import base64
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from leeway.checks.registry import details_of
 from leeway.domain.night_view import ClassRow, Confusion, NightPage, Picture, ShareInterval
 from leeway.domain.records import Action
 from leeway.errors import DataError
+from leeway.pages import words
 from leeway.pages.charts import SYMBOLS, accuracy_chart, confidence_chart, evidence_chart
 from leeway.pages.environment import write_html
 from leeway.pages.words import nights_text, short_text
@@ -121,26 +120,22 @@ def _strips(page: NightPage) -> tuple[Strip, ...]:
         Strip(
             "Wrong, and sure of it",
             f"{week}, the most confident errors first",
-            _tiles(page.errors),
+            tuple(map(_tile, page.errors)),
             "No labelled prediction of the last 7 nights was wrong, or none was labelled.",
         ),
         Strip(
             "Least sure",
             "lowest confidence in a sample of tonight's predictions and among the labelled ones of the last 7 nights",
-            _tiles(page.unsure),
+            tuple(map(_tile, page.unsure)),
             "No confidence was given.",
         ),
         Strip(
             "Least like what it learnt from",
             "highest energy in the same predictions",
-            _tiles(page.unlike),
+            tuple(map(_tile, page.unlike)),
             "No energy was given.",
         ),
     )
-
-
-def _tiles(pictures: Sequence[Picture]) -> tuple[Tile, ...]:
-    return tuple(_tile(one) for one in pictures)
 
 
 def _tile(picture: Picture) -> Tile:
@@ -172,4 +167,4 @@ def thumbnail(content: bytes | None) -> str | None:
     image.thumbnail((SIDE, SIDE))
     written = io.BytesIO()
     image.save(written, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode('ascii')}"
+    return words.inline(written.getvalue(), "jpeg")

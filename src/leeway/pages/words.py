@@ -46,9 +46,9 @@ def mebibytes(size: int) -> str:
     return f"{size / 2**20:.2f} MiB" if size < 10 * 2**20 else f"{size / 2**20:,.0f} MiB"
 
 
-def inline_png(content: bytes) -> str:
-    """The address of an inline picture."""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+def inline(picture: bytes, kind: str = "png") -> str:
+    """The address of an encoded picture that stands in the page itself."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def day_text(night: date) -> str:
@@ -62,8 +62,5 @@ def nights_text(nights: Sequence[date]) -> str:
     first, last = nights[0], nights[-1]
     if first == last:
         return f"{first.day} {first:%B}"
-    return (
-        f"{first.day} to {last.day} {last:%B}"
-        if first.month == last.month
-        else (f"{first.day} {first:%B} to {last.day} {last:%B}")
-    )
+    month = "" if first.month == last.month else f" {first:%B}"
+    return f"{first.day}{month} to {last.day} {last:%B}"

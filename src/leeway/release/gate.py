@@ -227,17 +227,9 @@ def _pairs(sample: Paired) -> Pairs:
 
 def _per_class(samples: Sequence[Paired], classes: int) -> list[Pairs]:
     """(K,) pairs of each true class, over all samples."""
-    found = []
-    for k in range(classes):
-        parts = [_pairs(_only(sample, [k])) for sample in samples]
-        found.append(
-            Pairs(
-                gained=sum(part.gained for part in parts),
-                lost=sum(part.lost for part in parts),
-                total=sum(part.total for part in parts),
-            )
-        )
-    return found
+    columns = zip(*((one.truth, one.champion, one.challenger) for one in samples), strict=True)
+    together = Paired(*map(np.concatenate, columns))
+    return [_pairs(_only(together, [k])) for k in range(classes)]
 
 
 def _only(sample: Paired, places: Sequence[int]) -> Paired:

@@ -1,8 +1,9 @@
 """Puts whole columns of predictions into the store: a million rows in seconds, each id once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select
 
@@ -10,8 +11,9 @@ from leeway.domain.records import PredictionColumns, Recorded
 from leeway.stores import tables
 
 COMPARED = ("model", "version", "occurred_at", "predicted_class", "confidence", "slice", "group", "image")
-IDS_AT_ONCE = 5_000
+IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
 LABELER = "file"  # in whose name the labels of a prediction log stand
+T = TypeVar("T", str, int)
 
 
 def insert_columns(
@@ -72,7 +74,7 @@ def _insert_labels(
     if new == len(ids):
         return new, ()
     known: dict[str, str] = {}
-    for some in _batches(ids):
+    for some in batches(ids):
         table = tables.labels
         query = select(table.c.prediction_id, table.c.label).where(
             table.c.labeler == LABELER, table.c.prediction_id.in_(some)
@@ -93,7 +95,7 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence
 def _changed(connection: Connection, model: str, version: int, given: PredictionColumns) -> tuple[str, ...]:
     """Ids that are recorded with another content."""
     table, found = tables.predictions, {}
-    for some in _batches(given.ids):
+    for some in batches(given.ids):
         query = select(table.c.id, *(table.c[name] for name in COMPARED)).where(table.c.id.in_(some))
         found.update({row[0]: tuple(row[1:]) for row in connection.execute(query)})
     rows = len(given.ids)
@@ -122,5 +124,7 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
+def batches(ids: Sequence[T]) -> Iterator[list[T]]:
+    """As many as one query takes, sorted, each once."""
+    rest = iter(sorted(set(ids)))
+    return iter(lambda: list(islice(rest, IDS_PER_QUERY)), [])

@@ -30,12 +30,12 @@ from leeway.domain.records import (
     Tally,
     WindowCounts,
 )
+from leeway.domain.stores import LATE_NIGHTS
 from leeway.errors import StoreError
 from leeway.stores import queries, rows, tables, writing
-from leeway.stores.bulk import insert_columns
+from leeway.stores.bulk import batches, insert_columns
 from leeway.stores.database import explain, open_engine
 
-LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 MANY_GIVEN = 50_000  # labels that no plan has taken: from here on the first is sought among the predictions instead
 
 
@@ -55,7 +55,6 @@ class SqlStore:
         self._engine = engine
 
     def close(self) -> None:
-        """Gives its connections back."""
         self._engine.dispose()
 
     # Models and what they said
@@ -103,7 +102,7 @@ class SqlStore:
 
     def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]:
         with self._transaction() as connection:
-            found = [row for some in writing.batches(ids) for row in connection.execute(queries.predictions_with(some))]
+            found = [row for some in batches(ids) for row in connection.execute(queries.predictions_with(some))]
         return [rows.prediction_from(row) for row in found]
 
     def first_prediction_at(self, model: str, version: int) -> datetime | None:
@@ -131,7 +130,7 @@ class SqlStore:
         with self._transaction() as connection:
             found = [
                 rows.prediction_from(row)
-                for some in writing.batches(ranks)
+                for some in batches(ranks)
                 for row in connection.execute(queries.ranked(model, version, start, end, ranks=some))
             ]
         return sorted(found, key=lambda one: one.id)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,12 +20,9 @@ from leeway.domain.records import (
     Recorded,
     WindowCounts,
 )
-from leeway.errors import ConflictError, StoreError
+from leeway.errors import ConflictError, StoreError, first_few
 from leeway.stores import queries, rows, tables
-from leeway.stores.bulk import insert_columns
-
-T = TypeVar("T", str, int)
-IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
+from leeway.stores.bulk import batches, insert_columns
 
 
 def record_model(connection: Connection, version: ModelVersion) -> None:
@@ -55,7 +51,7 @@ def record_all(
     refused = total.changed + total.labels_changed
     if refused:
         raise ConflictError(
-            f"{len(refused)} rows are recorded with other content: {_some(refused)}; nothing was written. "
+            f"{len(refused)} rows are recorded with other content: {first_few(refused)}; nothing was written. "
             "A prediction never changes: give a new one a new id"
         )
     return total
@@ -117,7 +113,7 @@ def refuse_other_content(connection: Connection, values: list[dict[str, Any]]) -
     others = sorted({one["id"] for one in values if digests[one["id"]] != one["digest"]})
     if others:
         raise ConflictError(
-            f"{len(others)} of {len(values)} predictions are recorded with other content: {_some(others)}; "
+            f"{len(others)} of {len(values)} predictions are recorded with other content: {first_few(others)}; "
             "nothing of this call was written. A prediction never changes: give a new one a new id"
         )
 
@@ -125,21 +121,12 @@ def refuse_other_content(connection: Connection, values: list[dict[str, Any]]) -
 def refuse_unknown(connection: Connection, ids: Sequence[str]) -> None:
     unknown = sorted(set(ids) - {row.id for row in _found(connection, ids)})
     if unknown:
+        listed = first_few(unknown)
         raise StoreError(
-            f"{len(unknown)} labels are for predictions that are not recorded: {_some(unknown)}; nothing was written"
+            f"{len(unknown)} labels are for predictions that are not recorded: {listed}; nothing was written"
         )
 
 
 def _found(connection: Connection, ids: Sequence[str]) -> Iterator[Row[Any]]:
     for some in batches(ids):
         yield from connection.execute(queries.digests_of(some))
-
-
-def batches(ids: Sequence[T]) -> Iterator[list[T]]:
-    """Sorted, each once."""
-    rest = iter(sorted(set(ids)))
-    return iter(lambda: list(islice(rest, IDS_PER_QUERY)), [])
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

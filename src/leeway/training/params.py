@@ -4,12 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import Count, ParamsModel, Share
 from leeway.training.profiles import AugmentationParams
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, lt=10)]
-Count = Annotated[int, Field(ge=1)]
 SIDES = range(8, 1025)  # pixels
 Means = Annotated[tuple[Share, ...], Field(min_length=1, max_length=3)]  # one per channel, or one for all
 Spreads = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=3)]

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from leeway.errors import ParamsError, TrainingError
+from leeway.errors import ParamsError, TrainingError, first_few
 from leeway.training.params import TrainParams
 from leeway.training.small_networks import SMALL_NETWORKS
 
@@ -152,7 +152,7 @@ def _mismatch(got: State, wanted: State) -> str | None:
     shapes = {name: (tuple(got[name].shape), tuple(one.shape)) for name, one in wanted.items() if name in got}
     misshapen = [f"{name} {has} instead of {takes}" for name, (has, takes) in shapes.items() if has != takes]
     told = [
-        f"{kind} {', '.join(names[:2])}{f' and {len(names) - 2} more' if len(names) > 2 else ''}"
+        f"{kind} {first_few(names, 2)}"
         for kind, names in (("lacks", missing), ("has unknown", unknown), ("has", misshapen))
         if names
     ]

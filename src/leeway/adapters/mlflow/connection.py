@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,11 +63,9 @@ class Connection:
         )
         return runs[0].info.run_id if runs else None
 
-    @contextmanager
-    def errors_told(self) -> Iterator[None]:
+    def errors_told(self) -> AbstractContextManager[None]:
         """Errors of MLflow, its database and its network as RegistryError."""
-        with _errors_told(self.address):
-            yield
+        return _errors_told(self.address)
 
 
 def absence(uri: str | None) -> str | None:
@@ -142,17 +140,12 @@ def _errors_told(address: str) -> Iterator[None]:
         yield
     except RegistryError:
         raise
-    except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
-        raise RegistryError(_told(address, error)) from error
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("mlflow", "alembic"):
+        of_outside = isinstance(error, SQLAlchemyError | sqlite3.Error | OSError | ImportError)
+        if not of_outside and type(error).__module__.split(".")[0] not in ("mlflow", "alembic"):
             raise
-        raise RegistryError(_told(address, error)) from error
-
-
-def _told(address: str, error: Exception) -> str:
-    words = _masked(" ".join(str(error).split()))
-    return f"MLflow at {_masked(address)}: {words[:300] or type(error).__name__}; its address is {VARIABLE}"
+        words = _masked(" ".join(str(error).split()))[:300] or type(error).__name__
+        raise RegistryError(f"MLflow at {_masked(address)}: {words}; its address is {VARIABLE}") from error
 
 
 def _masked(text: str) -> str:

@@ -7,8 +7,8 @@ no MLflow opens again. Here they run on a file beside it, which takes its place 
 import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from leeway import durable
@@ -100,21 +100,18 @@ def _put_in_place(made: Path, path: Path) -> None:
 
     The journal of an older file there was played back when that was read; beside the new one it would damage it.
     """
-    for suffix in COMPANIONS[1:]:
-        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+    _remove(path, COMPANIONS[1:])
     durable.move_file(made, path)
 
 
-def _remove(path: Path) -> None:
-    for suffix in COMPANIONS:
+def _remove(path: Path, suffixes: Sequence[str] = COMPANIONS) -> None:
+    for suffix in suffixes:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def _reading(path: Path) -> "closing[sqlite3.Connection]":
     """The database; a transaction that a killed process left in its journal is undone by the first look."""
-    with closing(sqlite3.connect(path, timeout=20)) as database:
-        yield database
+    return closing(sqlite3.connect(path, timeout=20))
 
 
 def _tables(database: sqlite3.Connection) -> set[str]:

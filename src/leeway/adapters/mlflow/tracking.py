@@ -80,11 +80,8 @@ class MlflowTracker:
             known = self._connection.run_of_bundle(bundle_digest)
             if known:
                 self._connection.client.update_run(known, status="RUNNING")
-        if known is None:
-            with self.run(name, tags={BUNDLE_TAG: bundle_digest}) as run:
-                yield run
-            return
-        with _ended(self._connection, known) as run:
+        tags = {BUNDLE_TAG: bundle_digest}
+        with _ended(self._connection, known) if known else self.run(name, tags=tags) as run:
             yield run
 
 
