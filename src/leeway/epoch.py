@@ -72,15 +72,16 @@ class History:
     """
 
     def __init__(self, store: Store, version: ModelVersion, first_night: date) -> None:
-        self._store, self._version, self._first = store, version, first_night
+        self._store, self._first = store, first_night
+        self._this = version.model, version.version
         self._results: dict[date, list[CheckResult]] = {}  # full results, by night, of those nights that were asked for
         self._labels: dict[str, NightLabels] = {}  # of closed plans, by plan id
 
     @cached_property
     def decisions(self) -> list[Decision]:
         """Decisions about all versions of the model in order; about this one, those of its epoch."""
-        stored, number = self._store.decisions(self._version.model), self._version.version
-        return [one for one in stored if one.version != number or one.night >= self._first]
+        model, number = self._this
+        return [one for one in self._store.decisions(model) if one.version != number or self._own(one.night)]
 
     @cached_property
     def fired(self) -> list[Mark]:
@@ -89,31 +90,30 @@ class History:
 
     def marks(self, *, only: Status | None = None) -> list[Mark]:
         """Return every night's results in short, in order: what charts show. Read anew."""
-        return self._store.marks(self._version.model, self._version.version, since=self._first, only=only)
+        return self._store.marks(*self._this, since=self._first, only=only)
 
     @cached_property
     def windows(self) -> list[WindowCounts]:
         """Closed windows in order of night."""
-        return [one for one in self._store.windows(self._version.model, self._version.version) if self._own(one.night)]
+        return [one for one in self._store.windows(*self._this) if self._own(one.night)]
 
     @cached_property
     def plans(self) -> list[LabelPlan]:
         """Label plans in order of night."""
-        return [one for one in self._store.plans(self._version.model, self._version.version) if self._own(one.night)]
+        return [one for one in self._store.plans(*self._this) if self._own(one.night)]
 
     @property
     def decided(self) -> list[date]:
         """Nights that are decided, in order."""
-        number = self._version.version
+        _, number = self._this
         return sorted({one.night for one in self.decisions if one.nightly and one.version == number})
 
     def results(self, nights: Collection[date]) -> list[tuple[date, CheckResult]]:
         """Return the full results of these nights, in order of night and within a night in the policy's."""
         unread = sorted({night for night in nights if self._own(night)} - self._results.keys())
         if unread:
-            model, number = self._version.model, self._version.version
             self._results |= {night: [] for night in unread}
-            for night, result in self._store.results(model, number, nights=unread):
+            for night, result in self._store.results(*self._this, nights=unread):
                 self._results[night].append(result)
         return [(night, result) for night in sorted(set(nights)) for result in self._results.get(night, [])]
 
@@ -132,8 +132,7 @@ class History:
 
     def results_of(self, check: str) -> list[tuple[date, CheckResult]]:
         """Return every night's result of one check, read anew."""
-        model, number = self._version.model, self._version.version
-        return [pair for pair in self._store.results(model, number, check=check) if self._own(pair[0])]
+        return [pair for pair in self._store.results(*self._this, check=check) if self._own(pair[0])]
 
     def closed_plans(self) -> list[LabelPlan]:
         return [one for one in self.plans if one.closed_at is not None]

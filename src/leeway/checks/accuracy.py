@@ -94,7 +94,7 @@ class Accuracy(ParamsModel):
             estimate = accuracy_estimate(evidence.recent)
         except ValueError as unusable:
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=tonight, state=state)
-        wealth = edetector.update(_log_wealth(state), np.asarray(product, dtype=float))
+        wealth = edetector.update(np.array(state["log_wealth"]), np.asarray(product, dtype=float))
         e_value, threshold = edetector.e_value(wealth), edetector.threshold(alpha) if alpha > 0 else math.inf
         return CheckResult(
             check=self.name,
@@ -238,12 +238,8 @@ def _split(nights: Any, middle: date) -> tuple[list[NightLabels], list[NightLabe
 def _resumed(previous: CheckResult | None, *, error_limit: float) -> Mapping[str, Any]:
     state = previous.state if previous else {}
     if not state or state["nights"] >= edetector.NIGHTS_PER_YEAR or not math.isclose(state["error_limit"], error_limit):
-        return {"log_wealth": None, "nights": 0, "labels": 0}
+        return {"log_wealth": edetector.START, "nights": 0, "labels": 0}
     return state
-
-
-def _log_wealth(state: Mapping[str, Any]) -> np.ndarray:
-    return edetector.START if state["log_wealth"] is None else np.array(state["log_wealth"])
 
 
 def _sentence(evidence: Evidence, estimate: Estimate | None, *, floor: float, e_value: float, threshold: float) -> str:

@@ -113,7 +113,7 @@ def _gather(items: Sequence[Item], place: str, folder: Path, staging: Path, *, f
     return Gathered(
         files=len(items),
         inspected=sum(item.refusal is None for item in new),
-        gone=0 if unchanged else len(before) - _count(pc.is_in(before["origin"], named["origin"])),
+        gone=0 if unchanged else int((~_true(pc.is_in(before["origin"], named["origin"]))).sum()),
         unusable=len(listing) - listing["finding"].null_count,
         changed=changed,
     )
@@ -195,10 +195,6 @@ def _json_in(path: Path) -> Any:
 def _true(mask: pa.ChunkedArray) -> np.ndarray:
     found: np.ndarray = mask.to_numpy()
     return found.astype(bool)
-
-
-def _count(mask: pa.ChunkedArray) -> int:
-    return int(_true(mask).sum())
 
 
 def read_listing(folder: Path) -> pa.Table:

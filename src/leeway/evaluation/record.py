@@ -65,7 +65,7 @@ class Evaluation:
             self.report.to_json()
             | self.headline()
             | {
-                "robustness": [one.to_json() for one in self.trials],
+                "robustness": [asdict(one) for one in self.trials],
                 "strangers": [asdict(one) for one in self.strangers.kinds],
                 "latency": asdict(self.latency),
             }

@@ -8,8 +8,7 @@ strength means the same for every camera.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +33,6 @@ class Trial:
     measure: str  # what the strength counts
     accuracy: Interval
     images: int
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

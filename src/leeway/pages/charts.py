@@ -7,7 +7,7 @@ from datetime import date
 from itertools import groupby
 
 from leeway.domain.night_view import AccuracyPoint, ConfidenceBins, EvidencePath
-from leeway.domain.records import Action, Status
+from leeway.domain.records import Action
 from leeway.pages.words import number_text, power_text
 
 SYMBOLS = {
@@ -104,7 +104,7 @@ def evidence_chart(path: EvidencePath, actions: Mapping[date, Action]) -> Chart 
     for one in path.points if len(path.points) <= MOST_DOTS else path.points[-1:]:
         at = y(math.log10(one.value)) if one.value else chart.floor
         told = f"M = {number_text(one.value)}" if one.value else "no number"
-        chart.dots.append(Dot(x(one.night), at, _kind(one.status), f"{one.night}: {told}, {one.status}"))
+        chart.dots.append(Dot(x(one.night), at, one.status.replace(" ", "-"), f"{one.night}: {told}, {one.status}"))
     if logs[-1] > high:
         beyond = next(night for (night, _, _), log in zip(known, logs, strict=True) if log > high)
         chart.notes.append((x(beyond) - 10, chart.top + 4, "beyond", f"{number_text(known[-1][1])} ↑"))
@@ -213,7 +213,3 @@ def _steps(pairs: Sequence[tuple[float, float]]) -> str:
 def _shares(counts: Sequence[int]) -> list[float]:
     total = sum(counts)
     return [one / total for one in counts] if total else []
-
-
-def _kind(status: Status) -> str:
-    return status.value.replace(" ", "-")

@@ -78,7 +78,7 @@ def ingest(
             if place == 0:
                 _refuse_another_model(path, batch, foreign, classes)
             told.foreign.update(foreign)
-            told.ahead += _number(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME)))
+            told.ahead += pc.sum(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME))).as_py() or 0
             for version, table in _by_version(store, model, versions, batch):
                 yield version, _columns(table, census=told.census)
             progress(batch.table.num_rows)
@@ -158,12 +158,8 @@ def _by_version(store: Store, model: str, versions: list[ModelVersion], batch: B
     """(version, its rows); `versions` grows by those that this log names first."""
     names = batch.table["model_version"]
     for name in pc.unique(names).to_pylist():
-        rows = batch.table if names.null_count == len(names) else batch.table.filter(_same(names, name))
-        yield _version(store, model, versions, name), rows
-
-
-def _same(names: Any, name: str | None) -> Any:
-    return pc.is_null(names) if name is None else pc.equal(names, pa.scalar(name))
+        same = pc.is_null(names) if name is None else pc.equal(names, pa.scalar(name))
+        yield _version(store, model, versions, name), batch.table if _empty(names) else batch.table.filter(same)
 
 
 def _version(store: Store, model: str, versions: list[ModelVersion], name: str | None) -> int:
@@ -217,7 +213,3 @@ def _image(name: str | None, images: ImageFolder) -> str | None:
         except UnicodeEncodeError:  # the store keeps text, and a link may lead to bytes that are none
             raise DataError(f"{name!r} leads to a file whose name is not UTF-8; rename that file") from None
     return path
-
-
-def _number(mask: Any) -> int:
-    return int(pc.sum(mask).as_py() or 0)

@@ -102,7 +102,7 @@ def simulate_years(
     wanted = policy.labels.wanted(int(before.sizes.sum())) if labels is None else labels
     watchers: dict[str, _Watcher] = {name: MAKERS[name](years, before, policy, limits) for name in watch}
     first = {name: np.full(years, NEVER, dtype=np.int64) for name in watch}
-    suspicion, strength = _nothing(years, before)
+    suspicion, strength = np.zeros((years, len(before.sizes))), np.zeros(years)
     for number in range(nights):
         production = after if after is not None and number >= change else before
         night = _live(production, policy, years, wanted, suspicion, strength, number, rng, day_shares)
@@ -165,10 +165,6 @@ class _Watcher(Protocol):
 
     def see(self, night: Night) -> Floats:
         """(Y,) log M after this night."""
-
-
-def _nothing(years: int, production: Production) -> tuple[Floats, Floats]:
-    return np.zeros((years, len(production.sizes))), np.zeros(years)
 
 
 class _SimulatedAccuracy:

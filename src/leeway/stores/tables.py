@@ -1,7 +1,6 @@
 """Tables of the store. A change here needs a revision under migrations/versions, and SCHEMA_REVISION moved to it."""
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -61,11 +60,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def _words(kind: type[StrEnum]) -> Enum:
     """An enumeration as its words, in a text column that may learn new ones without a migration."""
-    return Enum(kind, native_enum=False, length=20, values_callable=_values)
-
-
-def _values(kind: Iterable[StrEnum]) -> list[str]:
-    return [str(member) for member in kind]
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda members: [str(one) for one in members])
 
 
 def _column(name: str, kind: Any, *more: Any, null: bool = False, key: bool = False) -> Column[Any]:

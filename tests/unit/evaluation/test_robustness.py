@@ -1,6 +1,7 @@
 """Robustness: corruptions do what their names say, to colour and grey images of any size, and the figures follow."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_the_figures_show_what_a_model_cannot_bear() -> None:
     named = worst(trials)
     assert named is not None
     assert (named.corruption, named.amount, named.measure) == ("brightness", "10%", "lighter or darker, of the range")
-    json.dumps([one.to_json() for one in trials], allow_nan=False)
+    json.dumps([asdict(one) for one in trials], allow_nan=False)
 
 
 def test_a_model_that_bears_everything_has_no_worst_corruption() -> None:

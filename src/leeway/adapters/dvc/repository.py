@@ -77,16 +77,13 @@ def run_dvc(arguments: Sequence[str], folder: Path) -> None:
 
 def run_git(arguments: Sequence[str], folder: Path) -> str:
     """What git prints, stripped. Raises WorkspaceError."""
-    identity = [] if _has_identity(folder) else ["-c", "user.name=leeway", "-c", "user.email=leeway@localhost"]
+    known = _git(["config", "user.email"], folder).returncode == 0
+    identity = [] if known else ["-c", "user.name=leeway", "-c", "user.email=leeway@localhost"]
     done = _git([*identity, *arguments], folder)
     if done.returncode:
         told = " ".join((done.stderr or done.stdout).split())
         raise WorkspaceError(f"{folder}: git {arguments[0]} failed: {told}")
     return done.stdout.strip()
-
-
-def _has_identity(folder: Path) -> bool:
-    return _git(["config", "user.email"], folder).returncode == 0
 
 
 def _git(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
