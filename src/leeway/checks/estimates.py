@@ -106,18 +106,13 @@ def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> di
 
     Raises ValueError for a draw without a usable probability or guess.
     """
-    draws = draws_of(nights)
-
-    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate | None:
-        return weighted_share(hits[among], weights=draws.weights[among], multiplicity=draws.count[among])
-
-    found = {}
+    draws, found = draws_of(nights), {}
     for name in classes:
         is_class, says_class = draws.truth == name, draws.answer == name
         found[name] = ClassEstimates(
-            recall=share(~draws.wrong, is_class),
-            precision=share(~draws.wrong, says_class),
-            false_positive_rate=share(says_class, ~is_class),
+            recall=_share(draws, ~draws.wrong, among=is_class),
+            precision=_share(draws, ~draws.wrong, among=says_class),
+            false_positive_rate=_share(draws, says_class, among=~is_class),
             labels=int(draws.count[is_class].sum()),
         )
     return found
@@ -126,13 +121,12 @@ def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> di
 def slice_estimates(nights: Sequence[NightLabels]) -> dict[str, Estimate | None]:
     """Accuracy of each slice that is labelled, with its interval, None below 10 labels; in order of name."""
     draws = draws_of(nights)
-    found = {}
-    for name in sorted({one for one in draws.slice.tolist() if one is not None}):
-        inside = draws.slice == name
-        found[name] = weighted_share(
-            ~draws.wrong[inside], weights=draws.weights[inside], multiplicity=draws.count[inside]
-        )
-    return found
+    names = sorted({one for one in draws.slice.tolist() if one is not None})
+    return {name: _share(draws, ~draws.wrong, among=draws.slice == name) for name in names}
+
+
+def _share(draws: Draws, hits: NDArray[np.bool_], *, among: NDArray[np.bool_]) -> Estimate | None:
+    return weighted_share(hits[among], weights=draws.weights[among], multiplicity=draws.count[among])
 
 
 def class_weights(nights: Sequence[NightLabels], reference: ReferenceCounts) -> dict[str, float]:

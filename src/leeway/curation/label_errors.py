@@ -42,20 +42,13 @@ class LabelError:
 
 def label_errors(manifest: Manifest, rows: NDArray[np.int64], embeddings: Numbers) -> list[LabelError]:
     """Of these rows (n,) with their embeddings (n, E), the most suspicious first. Raises DataError."""
-    columns = {
-        name: manifest.table[name].take(rows).to_pylist() for name in ("asset", "origin", "split", "label", "group")
-    }
+    named = manifest.table.select(["asset", "origin", "split", "label"]).take(rows).to_pylist()
+    groups = manifest.table["group"].take(rows).to_pylist()
     return [
         LabelError(
-            asset=columns["asset"][one.row],
-            origin=columns["origin"][one.row],
-            split=columns["split"][one.row],
-            label=columns["label"][one.row],
-            suggested=manifest.classes[one.suggested],
-            confidence=one.confidence,
-            likely=one.likely,
+            **named[one.row], suggested=manifest.classes[one.suggested], confidence=one.confidence, likely=one.likely
         )
-        for one in find_suspects(embeddings, manifest.labels[rows], columns["group"])
+        for one in find_suspects(embeddings, manifest.labels[rows], groups)
     ]
 
 

@@ -1,6 +1,6 @@
 """Strangers: does the energy tell images that are none of the classes from those that are?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,20 +52,17 @@ def meet_strangers(
 ) -> Strangers:
     """energy (N,) of the test images; pixels (B, H, W, C) of some of them, to make strangers from."""
     told = {name: energy_of(made) for name, made in make_up(pixels, rng).items()} if len(pixels) else {}
-    return Strangers(threshold, _flagged(energy, threshold), _kinds(energy, told, threshold))
+    kinds = tuple(
+        Kind(name, len(found), auroc(_ordered(energy), _ordered(found)), _flagged(found, threshold))
+        for name, found in told.items()
+    )
+    return Strangers(threshold, _flagged(energy, threshold), kinds)
 
 
 def auroc(inside: Floats, outside: Floats) -> float:
     """Chance that one of `outside` lies above one of `inside`, a tie counting half (Mann and Whitney 1947)."""
     ranks = rankdata(np.concatenate([outside, inside]))[: len(outside)]
     return float((ranks.sum() - len(outside) * (len(outside) + 1) / 2) / (len(outside) * len(inside)))
-
-
-def _kinds(energy: Floats, told: Mapping[str, Floats], threshold: float | None) -> tuple[Kind, ...]:
-    return tuple(
-        Kind(name, len(found), auroc(_ordered(energy), _ordered(found)), _flagged(found, threshold))
-        for name, found in told.items()
-    )
 
 
 def _flagged(energy: Floats, threshold: float | None) -> Interval | None:

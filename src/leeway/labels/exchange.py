@@ -1,7 +1,6 @@
 """Labelling without a server: what waits for people as a folder of tasks, and their answers back from a file."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ log = logging.getLogger("leeway.labels")
 
 @dataclass
 class KnownPredictions:
-    """The predictions of a model as a collection of ids; each is looked up when it is asked for."""
+    """The ids of a model's predictions, to ask whether one is among them; each is looked up when it is asked for."""
 
     store: Store
     model: str
@@ -28,12 +27,6 @@ class KnownPredictions:
         if one not in self._found:
             self._found[one] = any(found.model == self.model for found in self.store.predictions_by_id([one]))
         return self._found[one]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(one for one, known in self._found.items() if known)
-
-    def __len__(self) -> int:
-        return sum(self._found.values())
 
 
 def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool) -> int:

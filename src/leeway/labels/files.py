@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,13 +144,13 @@ def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> 
     return f"images/{number:0{max(4, len(str(count)))}}-{digest[:12]}{extension}"
 
 
-def from_cell(cell: str, allowed: Collection[str]) -> str:
+def from_cell(cell: str, allowed: Container[str]) -> str:
     """What the cell stands for, if that is allowed; else the cell as it is."""
     plain = spreadsheet.from_cell(cell)
     return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
 
 
-def read_answers(path: Path, *, classes: Sequence[str], known: Collection[str], labeler: str) -> AnswerFile:
+def read_answers(path: Path, *, classes: Sequence[str], known: Container[str], labeler: str) -> AnswerFile:
     """The answers in a CSV or a Label Studio export; what cannot be taken becomes a finding, the rest goes in.
 
     `known` are the predictions that may be labelled, `labeler` is who answered where the file does not say. Answers of
@@ -200,7 +200,7 @@ def _first_row(text: str, separator: str) -> list[str]:
         return []
 
 
-def _read_csv(text: str, path: Path, classes: Sequence[str], known: Collection[str]) -> Iterator[Statement]:
+def _read_csv(text: str, path: Path, classes: Sequence[str], known: Container[str]) -> Iterator[Statement]:
     columns, separator = _columns(text, path)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
@@ -222,7 +222,7 @@ def _read_csv(text: str, path: Path, classes: Sequence[str], known: Collection[s
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
 
 
-def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Collection[str], labeler: str) -> AnswerFile:
+def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Container[str], labeler: str) -> AnswerFile:
     findings: list[LabelProblem] = []
     given: dict[tuple[str, str], list[LabelAnswer]] = {}
     for one in statements:
@@ -247,7 +247,7 @@ def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Colle
     return AnswerFile(tuple(kept), tuple(findings), len(open_ids))
 
 
-def _problem(one: Statement, classes: Sequence[str], known: Collection[str]) -> str:
+def _problem(one: Statement, classes: Sequence[str], known: Container[str]) -> str:
     """Why the statement cannot be taken; empty if it can be, or says nothing."""
     if not one.prediction_id.strip():
         return "no prediction_id; copy it from the exported labels.csv"

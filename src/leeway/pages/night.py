@@ -41,16 +41,6 @@ class Tile:
     wrong: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """Pictures of one kind."""
-
-    title: str
-    why: str
-    tiles: tuple[Tile, ...]
-    empty: str  # what is told instead, where there is none
-
-
 def write_night_page(path: Path, page: NightPage) -> None:
     """One self-contained file. All that comes from data is escaped. Raises WorkspaceError where Jinja2 is missing."""
     write_html(path, "night.html", _content(page))
@@ -82,7 +72,9 @@ def _content(page: NightPage) -> dict[str, Any]:
         "heat": _heat(page.confusion) if page.confusion else (),
         "mix_top": max((max(one.reference, one.current) for one in page.mix.shares), default=1) if page.mix else 1,
         "promises": _promises(page, estimate),
-        "strips": _strips(page),
+        "errors": tuple(map(_tile, page.errors)),
+        "unsure": tuple(map(_tile, page.unsure)),
+        "unlike": tuple(map(_tile, page.unlike)),
     }
 
 
@@ -112,30 +104,6 @@ def _promises(page: NightPage, estimate: ShareInterval | None) -> list[tuple[str
     ]
     labelled = f"labels of {nights_text(page.labelled_nights)}"
     return [*found, (labelled, estimate.value, estimate)] if found and estimate else found
-
-
-def _strips(page: NightPage) -> tuple[Strip, ...]:
-    week = "labels of the last 7 nights"
-    return (
-        Strip(
-            "Wrong, and sure of it",
-            f"{week}, the most confident errors first",
-            tuple(map(_tile, page.errors)),
-            "No labelled prediction of the last 7 nights was wrong, or none was labelled.",
-        ),
-        Strip(
-            "Least sure",
-            "lowest confidence in a sample of tonight's predictions and among the labelled ones of the last 7 nights",
-            tuple(map(_tile, page.unsure)),
-            "No confidence was given.",
-        ),
-        Strip(
-            "Least like what it learnt from",
-            "highest energy in the same predictions",
-            tuple(map(_tile, page.unlike)),
-            "No energy was given.",
-        ),
-    )
 
 
 def _tile(picture: Picture) -> Tile:

@@ -22,7 +22,7 @@ def insert_columns(
     """Ids that are known stay as they are: those whose content differs are told, and their labels left out."""
     columns = _prediction_columns(connection, model, version, given, received_at)
     new = _insert(connection, tables.predictions, columns)
-    changed = () if new == len(given.ids) else _changed(connection, model, version, given)
+    changed = () if new == len(given.ids) else _changed(connection, given, columns)
     labels, refused = _insert_labels(connection, given, set(changed), received_at)
     return Recorded(
         new=new,
@@ -92,26 +92,14 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence
     return connection.exec_driver_sql(statement, list(zip(*columns.values(), strict=True))).rowcount
 
 
-def _changed(connection: Connection, model: str, version: int, given: PredictionColumns) -> tuple[str, ...]:
-    """Ids that are recorded with another content."""
+def _changed(connection: Connection, given: PredictionColumns, columns: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
+    """Ids that are recorded with another content than these columns."""
     table, found = tables.predictions, {}
     for some in batches(given.ids):
         query = select(table.c.id, *(table.c[name] for name in COMPARED)).where(table.c.id.in_(some))
         found.update({row[0]: tuple(row[1:]) for row in connection.execute(query)})
-    rows = len(given.ids)
     moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in given.occurred_at]
-    nothing: list[None] = [None] * rows
-    told = zip(
-        [model] * rows,
-        [version] * rows,
-        moments,
-        given.predicted,
-        given.confidence or nothing,
-        given.slices or nothing,
-        given.groups or given.ids,
-        given.images or [""] * rows,
-        strict=True,
-    )
+    told = zip(*({**columns, "occurred_at": moments}[name] for name in COMPARED), strict=True)
     return tuple(one for one, content in zip(given.ids, told, strict=True) if found[one] != content)
 
 
