@@ -13,7 +13,7 @@ from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import band_counts, class_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
-from leeway.paramsfile import ParamsModel, Share, setting
+from leeway.paramsfile import Count, ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
 from leeway.stats.multinomial import day_tolerance, log_detector, share_box
@@ -87,11 +87,9 @@ class PredictionDrift(ParamsModel):
     tv_floor: Annotated[Share, setting("total variation under which the chi_square trigger stays quiet")] = 0.05
     reference_nights: Annotated[int, setting("nights that form the reference", "whole weeks", ge=1)] = 7
     min_predictions: Annotated[
-        int,
+        Count,
         setting(
-            "a smaller night has no verdict and is no reference",
-            "low-volume services: lower, with a wider tolerance",
-            ge=1,
+            "a smaller night has no verdict and is no reference", "low-volume services: lower, with a wider tolerance"
         ),
     ] = 100
     then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"

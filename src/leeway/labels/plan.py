@@ -183,14 +183,9 @@ def _guesses(cells: Sequence[Cell], reference: ReferenceCounts) -> tuple[NDArray
         names = {name: place for place, name in enumerate(reference.classes)}
         strata = np.array([names.get(one.predicted_class, len(names)) for one in cells], dtype=np.int64)
         return np.full(len(cells), 1 - reference.accuracy if reference.total else UNKNOWN_GUESS), strata
-    by_bin = reference.guesses or _middles(reference.bin_edges)
+    # where no truth was known to fit a guess to: 1 - the confidence in the middle of the bin
+    by_bin = reference.guesses or [1 - (low + high) / 2 for low, high in pairwise((0.0, *reference.bin_edges, 1.0))]
     return np.array([UNKNOWN_GUESS if one.bin < 0 else by_bin[one.bin] for one in cells]), None
-
-
-def _middles(edges: Sequence[float]) -> list[float]:
-    """1 - the confidence in the middle of each bin, where no truth was known to fit a guess to."""
-    ends = (0.0, *edges, 1.0)
-    return [1 - (low + high) / 2 for low, high in pairwise(ends)]
 
 
 def _suspicion(cells: Sequence[Cell], sizes: NDArray[np.int64], suspicion: Suspicion) -> NDArray[np.float64]:
