@@ -78,7 +78,7 @@ class Workspace(Places):
 @contextmanager
 def open_workspace(settings: Settings | None = None) -> Iterator[Workspace]:
     """The workspace of these settings, by default of the current folder and LEEWAY_*; closed at the end."""
-    log.warning("leeway.wiring was renamed: use leeway.open_workspace; flows of a workspace: run `leeway upgrade`")
+    log.warning("leeway.wiring was renamed: run `leeway upgrade` to renew flows; own code: leeway.open_workspace")
     workspace = Workspace(settings or read_settings())
     try:
         yield workspace

@@ -86,4 +86,5 @@ def test_its_deployment_says_that_it_needs_a_server(workspace: Path) -> None:
     command = [sys.executable, str(FLOWS / "deploy.py")]
     done = subprocess.run(command, cwd=workspace, env=environment(workspace), capture_output=True, text=True)
     assert done.returncode == 2
+    assert "leeway upgrade" in done.stderr
     assert "prefect server start" in done.stderr

@@ -109,10 +109,9 @@ def monitor(
         done = nightly(workspace, now, model=model, show=lambda morning: None if as_json else print(screen(morning)))
         for pages in filter(None, done.pages.values()):
             print(pages_text(pages))
-        if workspace.trigger is None:
-            for request in done.requests:
-                with done.failures.kept(request.key):
-                    _retrain_now(workspace, request, now=now)
+        for request in done.requests if done.requests and workspace.trigger is None else []:
+            with done.failures.kept(request.key):
+                _retrain_now(workspace, request, now=now)
     found = [as_object(one, done.pages[one.version.model, one.version.version]) for one in done.mornings]
     if as_json and (found or model is None):
         print(json.dumps(found[-1] if model else {"models": found}, indent=1, ensure_ascii=False))

@@ -188,14 +188,14 @@ def backtest(
 ) -> None:
     """Replay the stored history through another policy: both alarm calendars, and what would change."""
     from leeway.checks.policy import load_policy
-    from leeway.monitor.fleet import known_from_files, number_of_models
+    from leeway.monitor.fleet import number_of_models
     from leeway.monitor.replay import calendars_text, compare, past_epochs
     from leeway.workspace import open_workspace
 
     with open_workspace() as workspace:
         name, now, fleet = _named(workspace.settings, model), datetime.now(UTC), workspace.fleet
         other = load_policy(policy).shared_by(number_of_models(workspace.settings))
-        if name in known_from_files(workspace.settings):
+        if name in fleet.from_files:
             epochs = fleet.epochs_from_files(name, now)
         else:
             epochs = past_epochs(fleet.last_epoch(name, now))

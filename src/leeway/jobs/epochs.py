@@ -40,19 +40,14 @@ def watched(workspace: Workspace, as_of: datetime, failures: Failures, *, model:
     With `model` that one alone. A model that cannot be looked at (its policy, its registry) stops no other one.
     Raises ParamsError for a name that is not watched, RegistryError where there is nothing to look at yet.
     """
-    names = workspace.fleet.names(model)
-    epochs: list[Epoch] = []
-    for name in names:
+    fleet, epochs = workspace.fleet, list[Epoch]()
+    for name in fleet.names(model):
         with failures.kept(name):
-            epochs += _epochs_of(workspace, name, as_of)
+            if trains(workspace.settings) and name == workspace.model:
+                found = serving(workspace, as_of)
+                epochs += [found] if found else []
+            else:
+                epochs += fleet.epochs_from_files(name, as_of)
     if not epochs and not failures.errors and trains(workspace.settings) and model in (None, workspace.model):
         champion(workspace, as_of)  # which says why there is nothing to look at
     return epochs
-
-
-def _epochs_of(workspace: Workspace, model: str, as_of: datetime) -> list[Epoch]:
-    """Return the epochs of one model; none while it has no version to look at."""
-    if not (trains(workspace.settings) and model == workspace.model):
-        return workspace.fleet.epochs_from_files(model, as_of)
-    found = serving(workspace, as_of)
-    return [found] if found else []

@@ -1,8 +1,9 @@
 """Fleet: the models that are watched here, their policies, and the false-alarm budget that they share."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -24,13 +25,24 @@ WATCHED_HEADER = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
 class Fleet:
-    """The models that are watched here: the one that this workspace trains, if it does, and those known from files."""
+    """The models that are watched here: the one that this workspace trains, if it does, and those known from files.
 
-    settings: Settings
-    store: Store
-    images: ImageStore
+    Made anew for each command or request: what watches whom is read once.
+    """
+
+    def __init__(self, settings: Settings, store: Store, images: ImageStore) -> None:
+        self.settings, self.store, self.images = settings, store, images
+
+    @cached_property
+    def from_files(self) -> tuple[str, ...]:
+        """Names of the models that are known from files."""
+        return known_from_files(self.settings)
+
+    @cached_property
+    def shared_policy(self) -> Policy:
+        """The workspace's policy, with one model's part of its yearly false-alarm budget."""
+        return load_policy(self.settings.policy_path).shared_by(number_of_models(self.settings))
 
     def names(self, model: str | None = None) -> list[str]:
         """Return the names of all models watched here, the workspace's own first; or of `model` alone.
@@ -38,7 +50,7 @@ class Fleet:
         Raises ParamsError for a name that is not watched.
         """
         own = [self.settings.model] if trains(self.settings) else []
-        known = [*own, *(name for name in known_from_files(self.settings) if name not in own)]
+        known = [*own, *(name for name in self.from_files if name not in own)]
         if model is not None and model not in known:
             raise ParamsError(
                 f"no model '{model}' is watched here; known: {', '.join(known) or 'none'} "
@@ -48,11 +60,10 @@ class Fleet:
 
     def policy_of(self, model: str) -> Policy:
         """Return the model's policy, with its part of the workspace's yearly false-alarm budget."""
-        shared = load_policy(self.settings.policy_path).shared_by(number_of_models(self.settings))
-        if model not in known_from_files(self.settings):
-            return shared
+        if model not in self.from_files:
+            return self.shared_policy
         own = load_policy(self.settings.watched / f"{model}.yaml")
-        part = shared.false_alarm_probability_per_year
+        part = self.shared_policy.false_alarm_probability_per_year
         return own.model_copy(update={"false_alarm_probability_per_year": part})
 
     def epoch(self, version: ModelVersion, as_of: datetime) -> Epoch:
@@ -63,7 +74,7 @@ class Fleet:
         """Return the epoch of the last version that is recorded. Raises ParamsError for a model without one."""
         versions = self.store.versions(model)
         if not versions:
-            known = ", ".join(known_from_files(self.settings)) or "none"
+            known = ", ".join(self.from_files) or "none"
             raise ParamsError(f"no model '{model}' is watched here; known: {known}")
         return self.epoch(versions[-1], as_of)
 

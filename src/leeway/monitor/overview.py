@@ -6,12 +6,12 @@ from datetime import datetime
 from leeway.checks.accuracy import Accuracy
 from leeway.domain.records import Action, Decision, DecisionState, Status
 from leeway.epoch import Epoch
-from leeway.monitor.fleet import Fleet, known_from_files
+from leeway.monitor.fleet import Fleet
 
 
 def fleet_overview(fleet: Fleet, as_of: datetime) -> str:
     """Return a line for each model that is known from files, the worst first; empty if there is none."""
-    lines, names = [], known_from_files(fleet.settings)
+    lines, names = [], fleet.from_files
     labelled = fleet.store.numbers_of_labels() if names else {}
     for model in names:
         epochs = fleet.epochs_from_files(model, as_of)
@@ -21,7 +21,7 @@ def fleet_overview(fleet: Fleet, as_of: datetime) -> str:
             lines.append((1, f"{model:20} ? no reference here yet: leeway watch init {model} --reference FILE"))
     if not lines:
         return ""
-    budget = fleet.policy_of(fleet.settings.model).false_alarm_probability_per_year
+    budget = fleet.shared_policy.false_alarm_probability_per_year
     title = f"{len(lines)} models known from files; false alarms: {budget:.2%} a year each"
     return "\n".join([title, *(text for _, text in sorted(lines))])
 
