@@ -496,7 +496,7 @@ seconds are what can be compared, and the wall's stand behind them. One night of
 slices, {bins} confidence bins, a reference of {reference:,} rows from the same world: nothing has changed. Of a night
 of more than {planned:,} predictions the label plan is drawn in one round only.
 
-- **leeway**: `close_window`, `run_checks` (all checks), `conclude`, with a store and a `Watch` of their own each time;
+- **leeway**: `close_window`, `run_checks` (all checks), `conclude`, with a store and an `Epoch` of their own each time;
   it reads the database and writes window, results and decision to it, each transaction durable.
 - *Bare `GROUP BY`*: class x confidence bin x slice by `sqlite3` on the same database. DuckDB counts the same cells from
   Parquet on disk; that both find the same is checked.

@@ -64,6 +64,7 @@ def write_files(folder: Path) -> None:
     write_log(folder / "log.csv", [*rows, *answers(300, nights=3, first=9, mix=(0.9, 0.05, 0.05), name="q")])
     bad = [{**row, "confidence": "1.5"} for row in answers(5, name="bad", labelled=True)]
     write_log(folder / "bad.csv", bad)
+    (folder / "long_cell.csv").write_text(f"{'x' * 200_000},prediction_id,occurred_at,predicted_class\n1,2,3,4\n")
     write_log(folder / "partly_bad.csv", [*bad, *answers(20, name="good", labelled=True)])
     write_log(folder / "new.csv", answers(7, name="new"))
     write_log(folder / "changed.csv", [{**row, "slice": "elsewhere"} for row in rows[:5]])

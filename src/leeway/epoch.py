@@ -60,9 +60,11 @@ class Epoch:
 
     def alarm(self, night: date = date.max) -> Decision | None:
         """Return the last alarm of this epoch up to `night`; None without one."""
-        own = [one for one in self.history.decisions if one.version == self.version.version]
-        alarms = [one for one in own if one.action is Action.MORE_LABELS and one.night <= night]
-        return max(alarms, key=lambda one: one.night, default=None)
+        return _last_alarm(self.history.decisions, self.version.version, night)
+
+    def alarm_ever(self, night: date = date.max) -> Decision | None:
+        """Return the same, also of earlier epochs of this version: a rollback ends an epoch, its labels stay true."""
+        return _last_alarm(self.store.decisions(self.model), self.version.version, night)
 
 
 class History:
@@ -174,6 +176,10 @@ class History:
         self._results[window.night] = list(results)
         self.plans = [replace(one, applied_by=decision.key) if one.id in applied else one for one in plans]
 
+    def forget_decisions(self) -> None:
+        """Read the decisions anew when next asked for: others request, claim and finish retrainings meanwhile."""
+        self.__dict__.pop("decisions", None)
+
     def record_plan(self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw]) -> None:
         self._store.record_plan(plan, design, draws)
         self.__dict__.pop("plans", None)
@@ -231,6 +237,13 @@ def last_nights(closed: Iterable[LabelPlan], nights: int) -> list[LabelPlan]:
     plans = list(closed)
     kept = sorted({one.night for one in plans if one.asks})[-nights:]
     return [one for one in plans if one.night in kept]
+
+
+def _last_alarm(decisions: Iterable[Decision], version: int, night: date) -> Decision | None:
+    alarms = [
+        one for one in decisions if one.version == version and one.action is Action.MORE_LABELS and one.night <= night
+    ]
+    return max(alarms, key=lambda one: one.night, default=None)
 
 
 def _counted(plan: LabelPlan, tally: Tally, index: int) -> LabelledDraw:

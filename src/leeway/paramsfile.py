@@ -40,7 +40,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; `leeway init DIR` makes a workspace with one") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: a date of month 13, 5,000 brackets
         raise ParamsError(f"{path.name}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path.name}: expected sections (key: value), got {type(content).__name__}")

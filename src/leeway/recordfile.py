@@ -26,7 +26,7 @@ def read_json(path: Path, *, error: type[LeewayError], hint: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as reason:
         raise error(f"{path}: {reason.strerror}; {hint}") from reason
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise error(f"{path}: not JSON: {reason}; {hint}") from reason
 
 

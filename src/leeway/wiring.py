@@ -7,6 +7,7 @@ They forward for one release; from then on `leeway upgrade` renews a workspace's
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,12 @@ class Workspace(Places):
         return nightly.tell_people(self, now)
 
     def claim(self, request: str | None, champion: ModelVersion, *, now: datetime) -> Decision | None:
-        return retraining.claim(self, self.fleet.epoch(champion, now), request)
+        self._champion = self.fleet.epoch(champion, now)
+        return retraining.claim(self, self._champion, request)
 
     @contextmanager
     def at_work(self, decision: Decision, *, now: datetime) -> Iterator[None]:
-        with retraining.at_work(self, epochs.champion(self, now), decision):
+        with retraining.at_work(self, replace(self._champion, as_of=now), decision):
             yield
 
     def add_labels(self, champion: ModelVersion, decision: Decision) -> Path | None:

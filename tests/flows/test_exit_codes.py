@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -82,6 +83,11 @@ def without_dataset(folder: Path) -> None:
     shutil.rmtree(folder / "data" / "dataset")
 
 
+def with_a_damaged_row(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / ".leeway" / "leeway.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE models SET reference = '{'")
+
+
 def without_bundle(folder: Path) -> None:
     shutil.rmtree(folder / "models" / "bundle")
 
@@ -127,6 +133,7 @@ CASES = [
     Case(2, "leeway retrain", without_champion),
     Case(0, "leeway status"),
     Case(2, "leeway status --all"),
+    Case(2, "leeway status", with_a_damaged_row),
     Case(0, "leeway watch init birds --reference reference.csv"),
     Case(2, "leeway watch init birds --reference log.csv"),
     Case(2, "leeway watch init birds --reference partly_bad.csv"),
@@ -138,6 +145,7 @@ CASES = [
     Case(2, "leeway ingest partly_bad.csv --model pets --strict"),
     Case(2, "leeway ingest changed.csv --model pets --strict"),
     Case(2, "leeway ingest none.csv --model pets"),
+    Case(2, "leeway ingest long_cell.csv --model pets"),
     Case(2, "leeway ingest log.csv --model nobody"),
     Case(0, "leeway data audit"),
     Case(2, "leeway data audit", without_dataset),
@@ -160,6 +168,7 @@ CASES = [
     Case(2, "leeway power --policy none.yaml"),
     Case(0, "leeway backtest --policy monitoring/policy.yaml --model pets"),
     Case(2, "leeway backtest --policy none.yaml --model pets"),
+    Case(2, "leeway backtest --policy photos --model pets"),
 ]
 
 

@@ -1,5 +1,6 @@
 """The command `leeway`. Every command imports what it needs when it runs, so that `--help` is quick."""
 
+import io
 import json
 import logging
 import sys
@@ -44,6 +45,8 @@ def main() -> None:
     """Runs the command line. Prints an error as one line, and exits with the code that the README gives for it."""
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("leeway").setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text
     try:
         app()
     except LeewayError as error:

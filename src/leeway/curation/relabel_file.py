@@ -85,6 +85,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise DataError(f"{path}: columns {', '.join(names) or 'none'}; needed: new_label, and asset or origin")
         reader.fieldnames = names
         for cells in reader:
+            if None in cells:
+                raise DataError(f"{path}: line {reader.line_num}: more cells than columns; is a comma unquoted?")
             yield reader.line_num, {name: cell for name, cell in cells.items() if isinstance(name, str)}
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: {error}; is a quote missing? Save it as CSV again") from error

@@ -69,4 +69,5 @@ def from_cell(cell: str) -> str:
 
 
 def _cell(value: Any, typed: bool) -> Any:
-    return value if value is None or isinstance(value, Number) else to_cell(str(value), typed)
+    is_number = isinstance(value, Number) and str(value) not in ("-inf", "-Infinity")  # which a spreadsheet would run
+    return value if value is None or is_number else to_cell(str(value), typed)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from leeway.bundle.predictor import Predictor
 from leeway.data.image_files import ImageFolder, read_image
-from leeway.errors import DataError
+from leeway.errors import DataError, in_one_line
 
 LIST = "must_pass.csv"
 COLUMNS = ("path", "label")
@@ -52,20 +53,24 @@ def read_must_pass(
 ) -> tuple[Wanted, ...]:
     """The rows of must_pass.csv in `folder`, with their images; none if there is no such file.
 
-    A label that was `renamed` (old name -> name now) is taken by its name now. Raises DataError, with the line, for
-    another header, a label that is no class, a path listed twice, and an image that is missing, cannot be decoded or
-    does not lie in the folder or below.
+    A label that was `renamed` (old name -> name now) is taken by its name now. Raises DataError for
+    a file that is no CSV, and with the line for another header, a label that is no class, a path listed twice, and an
+    image that is missing, cannot be decoded or does not lie in the folder or below.
     """
     path = folder / LIST
-    if not path.exists():
+    if not os.path.lexists(path):  # a broken link is a set that cannot be read
         return ()
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None or not {*COLUMNS} <= {*rows.fieldnames}:
-            raise DataError(f"{path}: columns {', '.join(rows.fieldnames or ['none'])}; expected {', '.join(COLUMNS)}")
-        images = ImageFolder(folder)
-        found = [_wanted(row, f"{path}, line {rows.line_num}", images, classes, renamed or {}) for row in rows]
-    twice = [name for name, count in Counter(one.path for one in found).items() if count > 1]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if rows.fieldnames is None or not {*COLUMNS} <= {*rows.fieldnames}:
+                named = ", ".join(rows.fieldnames or ["none"])
+                raise DataError(f"{path}: columns {named}; expected {', '.join(COLUMNS)}")
+            images = ImageFolder(folder)
+            found = [_wanted(row, f"{path}, line {rows.line_num}", images, classes, renamed or {}) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({in_one_line(error)}); save it as CSV in UTF-8") from error
+    twice = [name for name, count in Counter(os.path.normpath(one.path) for one in found).items() if count > 1]
     if twice:
         raise DataError(f"{path}: listed more than once: {', '.join(twice)}; keep one row each")
     return tuple(found)

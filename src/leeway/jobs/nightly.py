@@ -71,7 +71,8 @@ def nightly(
         looked = look(epoch, done.failures, run=run)
         if looked is not None:
             done.mornings.append(looked)
-            show(looked)
+            with done.failures.kept("showing it"):
+                show(looked)
     with done.failures.kept("alerts"):
         run(tell_people, workspace, as_of)
     with done.failures.kept("retraining requests"):
@@ -87,18 +88,20 @@ def look(epoch: Epoch, failures: Failures, *, run: RunStep = call) -> Morning | 
     None where something failed before a night was decided.
     """
     decided: list[DecidedNight] = []
+    last: list[DecidedNight] = []
     labels: dict[date, int] = {}
     before, name = len(failures.errors), f"{epoch.model} version {epoch.version.version}"
     with failures.kept(name):
         nights.give_up_on_the_dead(epoch)
         for night in nights.nights_due(epoch):
             decided.append(decide(epoch, night, run=run))
+        last = decided or _last(epoch)
     with failures.kept(f"{name}, its labels"):
         for night in nights.nights_to_plan(epoch):
             labels[night] = run(nights.plan_labels, epoch, night).asked
     if not decided and len(failures.errors) > before:
         return None
-    return Morning(epoch.version, tuple(decided or _last(epoch)), bool(decided), labels)
+    return Morning(epoch.version, tuple(decided or last), bool(decided), labels)
 
 
 def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:

@@ -76,8 +76,13 @@ def labels_since(alarm: Decision | None, policy: Policy) -> date | None:
 
 
 def gate_labels(epoch: Epoch, *, since: date | None) -> list[LabelledDraw]:
-    """Return the answered draws that were made for the gate since this night, one of each group."""
-    plans = [one for one in epoch.history.plans if since is None or one.night >= since]
+    """Return the answered draws that were made for the gate since this night, one of each group.
+
+    Of earlier epochs of this version, too: they are no evidence, but images that two bundles can answer.
+    """
+    plans = [
+        one for one in epoch.store.plans(epoch.model, epoch.version.version) if since is None or one.night >= since
+    ]
     answered = [one for plan in plans for one in epoch.store.labelled_draws(plan.id) if one.draw.purpose == GATE]
     return list({one.group: one for one in reversed(answered)}.values())
 

@@ -118,7 +118,8 @@ def watched_policy(settings: Settings, model: str, *, source: Path | None, floor
     given = source or (own if own.exists() else settings.policy_path)
     content = read_yaml(given)
     if floor is not None:
-        content[Accuracy.name] = {**(content.get(Accuracy.name) or {}), "floor": floor}
+        section = content.get(Accuracy.name) or {}
+        content[Accuracy.name] = {**section, "floor": floor} if isinstance(section, dict) else section
     return parse_section(content, Policy, where=given.name)
 
 

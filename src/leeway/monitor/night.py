@@ -100,6 +100,7 @@ def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Pol
 
 def conclude(epoch: Epoch, window: WindowCounts, results: Sequence[CheckResult]) -> Decision:
     """Decide, and store decision, results and alerts in one transaction: before anything is acted on."""
+    epoch.history.forget_decisions()
     past, alarm = epoch.history, epoch.alarm(window.night)
     since = alarm.night if alarm else date.max
     since_alarm = past.labels([one for one in past.closed_plans() if one.night >= since])

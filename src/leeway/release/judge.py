@@ -83,7 +83,7 @@ def checklist_of(version: ModelVersion, *, report: Path, registry: Registry) -> 
 def _gate_labels(champion: Epoch, grounds: Grounds) -> Sequence[LabelledDraw]:
     if grounds.gate_labels is not None:
         return grounds.gate_labels
-    alarm = champion.alarm()
+    alarm = champion.alarm_ever()
     return gate_labels(champion, since=alarm.night if alarm else None)
 
 

@@ -84,7 +84,7 @@ def failure_reported(epoch: Epoch, decision: Decision) -> Iterator[None]:
 
 def add_labels(epoch: Epoch, decision: Decision, repository: DataRepository, *, folder: Path) -> Path | None:
     """Write the labels that this request trains on as one more shard under DVC; None if there are no new ones."""
-    alarm = epoch.alarm(decision.night)
+    alarm = epoch.alarm_ever(decision.night)
     since = answers.labels_since(alarm, epoch.policy) if decision.nightly else None
     labels = answers.training_labels(epoch, since=since)
     name = decision.key.replace("/", "-").replace(" ", "-")

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -15,7 +15,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SAFE_WAL = (3, 51, 3)  # SQLite before it can corrupt a WAL when two connections checkpoint at once
 ADVISORY_LOCK = int.from_bytes(b"leeway")  # PostgreSQL's advisory locks are numbers
 CONNECT_SECONDS = 10
-from_json = TypeAdapter(Any).validate_json  # 2.5 times as fast as json.loads on a night's counts
+JSON = TypeAdapter(Any)  # reads a night's counts 2.5 times as fast as json.loads
 
 # What a driver says -> what it means and what to do. The first that is found in the driver's words is told.
 MEANINGS = {
@@ -43,7 +43,7 @@ def open_engine(url: str, *, lock_timeout_seconds: float) -> Engine:
     if address.get_backend_name() == "sqlite":
         _make_folder(Path(str(address.database)))
     try:
-        engine = create_engine(address, json_serializer=to_json, json_deserializer=from_json, **_driver(address))
+        engine = create_engine(address, json_serializer=to_json, json_deserializer=_from_json, **_driver(address))
     except ModuleNotFoundError as error:
         raise StoreError(f"{_place(address)}: {error.name} is not installed; pip install 'leeway[postgres]'") from error
     _set_up(engine, lock_timeout_seconds)
@@ -56,6 +56,13 @@ def open_engine(url: str, *, lock_timeout_seconds: float) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return JSON.validate_json(text)
+    except ValidationError:
+        raise StoreError(f"the database holds {text!r:.40} where JSON belongs; restore it from a backup") from None
 
 
 def parse_address(url: str) -> URL:

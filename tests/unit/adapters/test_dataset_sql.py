@@ -42,6 +42,9 @@ def test_a_list_without_a_line_is_an_empty_table(files: Files, tmp_path: Path) -
         ("SELECT lable FROM images", 'Referenced column "lable" not found .*"label"'),
         ("SELECT * FROM pictures", "Table with name pictures does not exist"),
         ("SELECT 1 / 'x'", "Could not convert string 'x'"),
+        ("", "the statement is empty"),
+        ("-- nothing", "the statement is empty"),
+        ("SELECT '\udcff'", ""),
     ],
 )
 def test_a_mistake_is_told_in_one_line_of_duckdb(statement: str, told: str, files: Files) -> None:
@@ -78,6 +81,13 @@ def test_the_dataset_stays_as_it_was(files: Files) -> None:
         query("DELETE FROM images", files)
     query("CREATE OR REPLACE TEMP TABLE other AS SELECT 1", files)
     assert query("SELECT count(*) FROM images", files).rows == [(3,)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1\n", b"a\n" + b"x" * 200_000])
+def test_a_damaged_list_is_named_with_its_mend(content: bytes, files: Files, tmp_path: Path) -> None:
+    (tmp_path / "findings.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"findings\.csv: damaged .*dvc repro prepare"):
+        query("SELECT * FROM findings", files)
 
 
 def test_a_version_without_a_manifest_is_refused(tmp_path: Path) -> None:

@@ -78,6 +78,23 @@ def test_a_mistake_is_told_with_the_path_of_its_key(tmp_path, sections, told):
         load_policy(written(tmp_path, **sections))
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff\xfe", "not YAML"),
+        (b"a: 2026-99-99", "not YAML: month must be in 1..12"),
+        (b"[" * 5000, "not YAML"),
+        (b"- a", "expected sections"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named(tmp_path, content, told):
+    path = tmp_path / "policy.yaml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ParamsError, match=rf"policy\.yaml: .*{told}"):
+        load_policy(path)
+
+
 def test_the_digest_changes_with_a_setting_and_with_nothing_else(tmp_path):
     plain = written(tmp_path, retrain={"cooldown_days": 7})
     assert policy_digest(load_policy(plain)) == policy_digest(Policy())

@@ -89,6 +89,7 @@ def test_everything_that_cannot_be_taken_is_listed_and_nothing_is_taken(tmp_path
         (b"", "columns none"),
         (b"\xff\xfe,\n", "not UTF-8"),
         (b'origin,new_label\n"cat/1.jpg,dog\n', "is a quote missing"),
+        (b"origin,new_label\ncat/1.jpg,dog,z\n", "line 2: more cells than columns"),
     ],
 )
 def test_what_is_no_such_list_is_refused(content: bytes, told: str, tmp_path: Path) -> None:

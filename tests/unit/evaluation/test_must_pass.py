@@ -62,6 +62,7 @@ def test_a_list_saved_by_a_spreadsheet_reads(folder: Path) -> None:
         (["photos/red.png"], r"line 2: .*expected a path and a label"),
         (["photos/red.png,red,extra"], r"line 2: .*expected a path and a label"),
         (["photos/red.png,red", "photos/red.png,red"], r"listed more than once: photos/red\.png"),
+        (["photos/red.png,red", "./photos//red.png,red"], r"listed more than once: photos/red\.png"),
         (["must_pass.csv,red"], r"line 2: .*cannot be decoded"),
     ],
 )
@@ -92,4 +93,18 @@ def test_other_columns_are_told(folder: Path) -> None:
         read_must_pass(listed(folder, "a.png,red", header="file,class"), classes=CLASSES)
     (folder / "must_pass.csv").write_text("")
     with pytest.raises(DataError, match="columns none"):
+        read_must_pass(folder, classes=CLASSES)
+
+
+@pytest.mark.parametrize("content", [b"path,label\n\xff\xfe,red\n", b"path,label\n" + b"x" * 200_000 + b",red\n"])
+def test_a_file_that_is_no_csv_is_named(folder: Path, content: bytes) -> None:
+    (folder / "must_pass.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"must_pass\.csv: cannot be read"):
+        read_must_pass(folder, classes=CLASSES)
+
+
+@pytest.mark.parametrize("target", ["photos", "gone.csv"])
+def test_a_link_to_no_file_is_no_missing_set(folder: Path, target: str) -> None:
+    (folder / "must_pass.csv").symlink_to(target)
+    with pytest.raises(DataError, match=r"must_pass\.csv: cannot be read"):
         read_must_pass(folder, classes=CLASSES)

@@ -154,3 +154,15 @@ def test_of_a_model_that_is_only_watched_the_whole_burst_measures(store: SqlStor
     watched = replace(VERSION, bundle_digest="watched:colours")
     plan = planned(store, 1, alarm=1, version=watched)
     assert purposes(store, plan) == {"measure": 30}
+
+
+def test_a_rollback_ends_an_epoch_but_keeps_the_labels_that_were_drawn_for_the_gate(store: SqlStore) -> None:
+    send(store, 1)
+    planned(store, 1, alarm=1)
+    label_all(store, 1)
+    back = epoch_of(store, 5, version=replace(VERSION, serving_since=morning(5)))
+    assert back.alarm() is None
+    assert back.history.plans == []
+    alarm = back.alarm_ever()
+    assert alarm is not None
+    assert {one.draw.purpose for one in answers.gate_labels(back, since=alarm.night)} == {"gate"}

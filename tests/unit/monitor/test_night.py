@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from leeway.domain.records import Action, Alert, DecisionState, Status
+from leeway.domain.records import Action, Alert, Decision, DecisionState, Status
 from leeway.errors import ParamsError
 from leeway.monitor import alerts
 from leeway.monitor import night as nights
@@ -195,3 +195,16 @@ def test_a_finding_about_the_delivery_keeps_no_night_from_the_reference(store: S
     last = {one.check: one for at, one in store.results("colours", 1) if at == night(5)}
     assert last["traffic"].status is Status.FIRED
     assert last["prediction_drift"].status is Status.QUIET
+
+
+def test_a_retraining_that_was_asked_for_while_a_catch_up_runs_is_seen_by_its_next_night(store: SqlStore) -> None:
+    live(store, range(1, 3))
+    for number in (3, 4):
+        send(store, number)
+    at = epoch_of(store, 4)
+    assert nights.nights_due(at) == [night(3), night(4)]
+    asked = Decision("colours/1/person", "colours", 1, night(2), Action.RETRAIN, "a person asked", morning(4), "")
+    store.record_decision(asked)
+    window = nights.close_window(at, night(3))
+    nights.conclude(at, window, nights.run_checks(at, window))
+    assert asked.key in {one.key for one in at.history.decisions}

@@ -1,5 +1,6 @@
 """Queries a dataset version in SQL: DuckDB over its manifest, with no way to the file system."""
 
+import csv
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from leeway.data.parquet import read_table
 from leeway.data.spreadsheet import read_file
-from leeway.errors import DataError, WorkspaceError
+from leeway.errors import DataError, WorkspaceError, in_one_line
 
 IMAGES = "manifest.parquet"  # the table `images`
 LISTS = ("findings", "conflicts", "leaks")  # tables of text, as data/dataset holds them in .csv
@@ -39,8 +40,10 @@ def query(statement: str, files: Mapping[str, Path]) -> QueryResult:
             connection.register(name, table)
         try:
             asked = connection.execute(statement)
+            if asked is None:
+                raise DataError("SQL: the statement is empty; `leeway data sql --help` shows one")
             return QueryResult(tuple(column[0] for column in asked.description or ()), asked.fetchall())
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:  # the latter for a statement that is not UTF-8
             raise DataError(f"SQL: {_in_one_line(str(error))}") from None
 
 
@@ -55,9 +58,12 @@ def _tables(files: Mapping[str, Path]) -> Iterator[tuple[str, pa.Table]]:
 
 def _read_csv(path: Path) -> pa.Table:
     """Every column as text, as it was before it was written for a spreadsheet."""
-    columns, *lines = read_file(path)
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    return pa.Table.from_pylist([dict(zip(columns, line, strict=True)) for line in lines], schema)
+    try:
+        columns, *lines = read_file(path)
+        schema = pa.schema([(name, pa.string()) for name in columns])
+        return pa.Table.from_pylist([dict(zip(columns, line, strict=True)) for line in lines], schema)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path}: damaged ({in_one_line(error)}); make it anew with `dvc repro prepare`") from error
 
 
 def _in_one_line(message: str) -> str:

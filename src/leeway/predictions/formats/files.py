@@ -5,6 +5,7 @@ break makes a bad row. Empty CSV rows and blank lines are passed over. An id tha
 file by 64-bit hashes of ids and contents (16 bytes per row in memory); only good rows count.
 """
 
+import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ def read_predictions(
         raise DataError(f"{path}: there is no such file; check the path") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (OSError, EOFError, UnicodeError, zlib.error, pa.ArrowException) as error:
+    except (OSError, EOFError, UnicodeError, csv.Error, zlib.error, pa.ArrowException) as error:
         told = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read to its end ({told}); is the file complete? Copy it anew") from error
 
