@@ -278,7 +278,7 @@ def test_an_unexpected_error_of_one_model_lets_the_others_finish_and_is_raised_t
     two_models(leeway, pets)
     told(leeway, pets, "monitor", "--model", "birds", "--as-of", "2026-03-11T02:00:00")
     with sqlite3.connect(pets / ".leeway" / "leeway.db") as database:
-        changed = database.execute("UPDATE check_results SET state = '7' WHERE model = 'birds'").rowcount
+        changed = database.execute("UPDATE check_results SET state = '[7]' WHERE model = 'birds'").rowcount
     assert changed
     code, out, err = leeway(pets, *MORNING)
     assert code == 70

@@ -282,7 +282,7 @@ def test_a_damaged_cached_file_is_named(params, tmp_path, monkeypatch):
 def test_a_cached_file_that_would_run_code_is_refused(params, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = cached_file(tmp_path, torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1)
-    torch.save({"features.0.weight": backbones.Preprocessing}, path)
+    torch.save({"features.0.weight": TrainingError}, path)
     with pytest.raises(TrainingError, match="damaged or of another model"):
         build(using(params, backbone="squeezenet1_1", weights="DEFAULT"), CLASSES)
 
