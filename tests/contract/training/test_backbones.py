@@ -8,7 +8,6 @@ import torch
 import torchvision
 
 from leeway.errors import ParamsError, TrainingError
-from leeway.training import backbones
 from leeway.training.backbones import Network, blocks, build
 from leeway.training.params import TrainParams
 
