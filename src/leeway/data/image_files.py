@@ -75,6 +75,13 @@ def read_image(path: str | Path) -> bytes:
 
     Raises DataError for anything else, also for a link that has taken the place of the file or of a folder since.
     """
+    content = read_bytes(path)
+    check_image(content, path)
+    return content
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a regular file, read without following links. Raises DataError, also above LARGEST_BYTES."""
     try:
         with open_file(path) as file:
             content = file.read(LARGEST_BYTES + 1)
@@ -82,11 +89,15 @@ def read_image(path: str | Path) -> bytes:
         raise DataError(f"{path}: {getattr(error, 'strerror', error)}; is the image where it was?") from None
     if len(content) > LARGEST_BYTES:
         raise DataError(f"{path}: larger than {LARGEST_BYTES:,} bytes; make the image smaller")
+    return content
+
+
+def check_image(content: bytes, path: str | Path) -> None:
+    """Raises DataError, with the name of the file that they come from, if these bytes cannot be decoded."""
     try:
         decode(content)
     except DataError as error:
         raise DataError(f"{path}: no image: {error}") from None
-    return content
 
 
 def open_file(path: str | Path) -> BinaryIO:

@@ -198,11 +198,8 @@ class ImageStore(Protocol):
 
     def put(self, content: bytes) -> str: ...
 
-    def get(self, digest: str) -> bytes:
-        """Raises DataError if it is not there."""
-
     def read(self, image: str) -> bytes:
         """A decodable image, by its digest or by the absolute path of a file (`Prediction.image`).
 
-        Raises DataError for anything else. What people are shown is read by this.
+        Raises DataError for anything else. Whoever needs an image's bytes gets them here.
         """

@@ -100,7 +100,7 @@ def add_feedback(
     stored = {row["origin"] for row in read_feedback(folder)}
     new = [
         FeedbackImage(
-            content=images.get(prediction.image),
+            content=images.read(prediction.image),
             label=label.label,
             origin=prediction.id,
             labeler=label.labeler,

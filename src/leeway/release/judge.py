@@ -97,7 +97,7 @@ def _recent(
 ) -> Paired | None:
     """The labelled images that production sent, answered by both; None where no label is a class of the dataset."""
     places = _places([one.label for one in labels], manifest)
-    kept = [(place, images.get(one.image)) for place, one in zip(places, labels, strict=True) if place >= 0]
+    kept = [(place, images.read(one.image)) for place, one in zip(places, labels, strict=True) if place >= 0]
     if not kept:
         return None
     sent = [content for _, content in kept]

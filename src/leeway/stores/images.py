@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from leeway import durable
-from leeway.bundle.resize import decode
-from leeway.data.image_files import read_image
+from leeway.data.image_files import check_image, read_bytes, read_image
 from leeway.errors import DataError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -16,7 +15,7 @@ class FolderImageStore:
     """`leeway.domain.stores.ImageStore` on files: FOLDER/ab/ab12...; 256 subfolders, so that none grows too large."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()  # it may be a link to a larger disk; what lies in it may not
 
     def put(self, content: bytes) -> str:
         """The digest of the image. Its file is safely on disk; one that was damaged is written again.
@@ -32,32 +31,19 @@ class FolderImageStore:
             raise DataError(f"{path}: the image cannot be written: {error.strerror}") from error
         return digest
 
-    def get(self, digest: str) -> bytes:
-        """The bytes. Raises DataError, with the file's name, if they are missing or not what was put."""
-        path = self._path(digest)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise DataError(f"{path}: this image is not in the store; is it the right folder?") from None
-        except OSError as error:
-            raise DataError(f"{path}: the image cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise DataError(f"{path}: the image was changed or damaged since it was stored; restore it from a copy")
-        return content
-
     def read(self, image: str) -> bytes:
         """The image that a prediction names, by its digest or by the absolute path of a file. The bytes can be decoded.
 
-        Raises DataError, with the file's name, for what is not to be had or is no image, and for a path behind a link:
-        a prediction keeps where its image was when all links had been followed.
+        Raises DataError, with the file's name, for what is not to be had, is too large, is not what was put or is no
+        image, and for what lies behind a link: a prediction keeps where its image was when all links had been followed.
         """
         if Path(image).is_absolute():
             return read_image(image)
-        content = self.get(image)
-        try:
-            decode(content)
-        except DataError as error:
-            raise DataError(f"{self._path(image)}: no image: {error}") from None
+        path = self._path(image)
+        content = read_bytes(path)
+        if hashlib.sha256(content).hexdigest() != image:
+            raise DataError(f"{path}: the image was changed or damaged since it was stored; restore it from a copy")
+        check_image(content, path)
         return content
 
     def _path(self, digest: str) -> Path:

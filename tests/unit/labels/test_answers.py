@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from leeway.data.feedback import read_feedback
+from leeway.data.parquet import read_table
 from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
 from leeway.epoch import Epoch
 from leeway.labels import answers
 from leeway.labels.plan import Suspicion, is_gate_group, plan_labels
 from leeway.stores.sql import SqlStore
 from production import POLICY, VERSION, epoch_of, folder_of_images, label_all, morning, night, send
+from tiny_bundle import square
 
 
 def planned(store: SqlStore, number: int, *, alarm: int | None = None, version: ModelVersion = VERSION) -> LabelPlan:
@@ -134,6 +136,15 @@ def test_a_shard_holds_each_labelled_image_once_and_later_shards_only_what_is_ne
     origins = [row["origin"] for row in read_feedback(folder)]
     assert len(origins) == len(set(origins)) == len(labels)
     assert answers.add_feedback(labels, images, folder=folder, name="batch-3") is None
+
+
+def test_a_shard_holds_an_image_that_a_log_names_by_its_path(store: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(square("red"))
+    seen = replace(send(store, 1, count=1)[0], image=str(tmp_path / "1.png"))
+    labels = [(Label(seen.id, "red", "ann", morning(1)), seen)]
+    path = answers.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch")
+    assert path is not None
+    assert read_table(path)["bytes"].to_pylist() == [square("red")]
 
 
 def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp_path: Path) -> None:
