@@ -10,7 +10,7 @@ from leeway.errors import ParamsError, WorkspaceError
 
 
 class Settings(BaseSettings):
-    """One field per LEEWAY_ variable (LEEWAY_DATABASE_URL, ...). Relative paths start at the workspace."""
+    """One field per LEEWAY_ variable (LEEWAY_DATABASE_URL, ...). Relative paths start at the workspace: `resolved`."""
 
     model_config = SettingsConfigDict(env_prefix="LEEWAY_", frozen=True)
 
@@ -33,8 +33,8 @@ class Settings(BaseSettings):
         return self.model_copy(
             update={
                 "workspace": root,
-                "database_url": self.database_url or f"sqlite:///{state / 'leeway.db'}",
-                "mlflow_uri": self.mlflow_uri or f"sqlite:///{state / 'mlflow.db'}",
+                "database_url": _absolute(self.database_url, root) or f"sqlite:///{state / 'leeway.db'}",
+                "mlflow_uri": _absolute(self.mlflow_uri, root) or f"sqlite:///{state / 'mlflow.db'}",
                 "images": root / self.images,
             }
         )
@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     def watched(self) -> Path:
         """A policy for each model that is known from files."""
         return self.workspace / "monitoring" / "watched"
+
+
+def _absolute(address: str, root: Path) -> str:
+    """The address with an SQLite file's relative path, behind three slashes, under `root`; any other as it is.
+
+    No part is decoded or encoded: SQLAlchemy takes a `%` in the path as it stands.
+    """
+    scheme, mark, rest = address.partition(":///")
+    path, question, query = rest.partition("?")
+    if not mark or scheme.partition("+")[0] != "sqlite" or path in ("", ":memory:") or path.startswith("file:"):
+        return address
+    return f"{scheme}:///{root / path}{question}{query}"
 
 
 def read_settings() -> Settings:
