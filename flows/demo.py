@@ -29,7 +29,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from ruamel.yaml import YAML
 
-from leeway import open_workspace
+from leeway import durable, open_workspace
 from leeway.adapters.dvc.repository import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.digits_source import DigitsSource
@@ -119,8 +119,7 @@ def start_afresh(folder: Path, *, seed: int, scratch: bool) -> None:
     os.environ["PREFECT_LOGGING_LEVEL"] = "ERROR"
     console.rule("[bold]1  A workspace, a dataset version, a first model")
     init_workspace(folder)
-    (folder / MARKER).parent.mkdir()
-    (folder / MARKER).touch()
+    durable.write_text(folder / MARKER, "")
     for name, changes in settings_of_the_demo(seed, scratch=scratch).items():
         yaml, path = YAML(), folder / name
         yaml.width = 120

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ABANDONED_SECONDS = 24 * 3600  # a half-written file not touched for so long belongs to no running process
+STATE = ".leeway"  # the folder in a workspace that holds its databases, production images and caches
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,7 +33,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
     The folder is made if need be. If anything is raised, `path` stays as it was and nothing is left beside it.
     """
-    _make_folder(path.parent)
+    make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # two may write the same file at once
     try:
         yield partial
@@ -50,7 +51,7 @@ def move_file(finished: Path, path: Path) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Add a line in one write, so that two processes that append at once are both there. Makes file and folder."""
-    _make_folder(path.parent)
+    make_folder(path.parent)
     is_new = not path.exists()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -60,6 +61,18 @@ def append_line(path: Path, line: str) -> None:
         os.close(file)
     if is_new:
         _sync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder with its parents; each is on disk as soon as it is there. One that is there stays as it is.
+
+    A workspace's `.leeway` is made for its owner alone: its databases hold what production was asked and answered.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700 if folder.name == STATE else 0o777, exist_ok=True)
+    _sync(folder.parent)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -84,7 +97,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """
     partial = partial_folder(folder)
     shutil.rmtree(partial, ignore_errors=True)
-    _make_folder(partial)
+    make_folder(partial)
     try:
         yield partial
         replace_folder(partial, folder)
@@ -126,15 +139,6 @@ def _put_back(folder: Path) -> None:
 
 def _replaced(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.replaced")
-
-
-def _make_folder(folder: Path) -> None:
-    """With its parents; each is on disk as soon as it is there."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
 
 
 def _sync_all(folder: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,41 @@ def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> Non
     durable.write_text(path, "new, ümlaut")
     assert path.read_text(encoding="utf-8") == "new, ümlaut"
     assert list(path.parent.iterdir()) == [path]
+
+
+def mode(folder: Path) -> int:
+    return folder.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_workspaces_state_is_made_for_its_owner_alone_whatever_is_written_first(tmp_path: Path) -> None:
+    for number, write in enumerate(
+        (
+            lambda path: durable.write_text(path, "text"),
+            lambda path: durable.append_line(path, "line"),
+            lambda path: durable.make_folder(path),
+        )
+    ):
+        write(tmp_path / str(number) / ".leeway" / "below" / "file")
+        assert mode(tmp_path / str(number)) == 0o755
+        assert mode(tmp_path / str(number) / ".leeway") == 0o700
+    with durable.replacing_folder(tmp_path / "pets" / ".leeway" / "bundles" / "1"):
+        pass
+    assert mode(tmp_path / "pets" / ".leeway") == 0o700
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_state_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / ".leeway").mkdir(mode=0o750)
+    durable.write_text(tmp_path / ".leeway" / "below" / "file", "text")
+    assert mode(tmp_path / ".leeway") == 0o750
 
 
 def test_a_file_whose_writer_is_killed_keeps_its_content(tmp_path: Path) -> None:

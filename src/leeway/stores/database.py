@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from leeway import durable
 from leeway.errors import LeewayError, ParamsError, StoreError
 from leeway.stores.tables import SCHEMA_REVISION, VERSION_TABLE, to_json
 
@@ -101,7 +102,7 @@ def _place(address: URL) -> str:
 
 def _make_folder(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"database {path}: its folder cannot be made ({error.strerror}); give another path (LEEWAY_DATABASE_URL)"

@@ -68,7 +68,7 @@ def open_run(folder: Path, key: str) -> Run:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    durable.make_folder(folder)
     return Run(folder, key).noted()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leeway import durable
 from leeway.adapters.mlflow.database import database_file, prepare_database
 from leeway.errors import RegistryError
 
@@ -107,7 +108,7 @@ def _try_database(address: str) -> None:
     import sqlalchemy
 
     if path := database_file(address):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(path.parent)
         return  # a look would make an empty file of it
     engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
     sqlalchemy.inspect(engine).get_table_names()

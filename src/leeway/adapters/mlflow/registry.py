@@ -99,7 +99,7 @@ class MlflowRegistry:
             verify_bundle(folder)
             return folder
         _refuse_foreign(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
             fetched = self._download(model, version, Path(scratch))
             verify_bundle(fetched)
