@@ -41,7 +41,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(template: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "colours"
     shutil.copytree(template, folder, symlinks=True)
-    # MLflow keeps absolute addresses of its artifacts: the copy reads those of the template, which nobody changes
     return folder
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leeway import durable
+from leeway.adapters.mlflow.artifacts import artifact_folder, bring_artifacts_along
 from leeway.adapters.mlflow.database import database_file, prepare_database
 from leeway.errors import RegistryError
 
@@ -47,7 +48,7 @@ class Connection:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None:
             try:
-                return self.client.create_experiment(EXPERIMENT, artifact_location=_artifact_folder(self.address))
+                return self.client.create_experiment(EXPERIMENT, artifact_location=_artifact_location(self.address))
             except MlflowException:  # another process made it in this moment; or the second look tells why not
                 found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None or found.lifecycle_stage != "active":
@@ -98,6 +99,7 @@ def connect(uri: str | None) -> Connection:
         with _alone(address):
             if path := database_file(address):
                 prepare_database(path)
+                bring_artifacts_along(path, EXPERIMENT)
             client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
             client.get_experiment_by_name(EXPERIMENT)
         return Connection(address, client)
@@ -127,10 +129,10 @@ def _alone(address: str) -> Iterator[None]:
         yield
 
 
-def _artifact_folder(address: str) -> str | None:
-    """`mlruns` beside an SQLite file, wherever the process stands; else the server's own choice."""
+def _artifact_location(address: str) -> str | None:
+    """Beside an SQLite file; else the server's own choice."""
     path = database_file(address)
-    return None if path is None else (path.absolute().parent / "mlruns").as_uri()
+    return None if path is None else artifact_folder(path).as_uri()
 
 
 @contextmanager
