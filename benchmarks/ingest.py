@@ -30,10 +30,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from leeway.checks.policy import Policy
+from leeway.domain.identity import permanent_number
 from leeway.monitor.enrol import enrol, read_reference
 from leeway.predictions.ingest import ingest
 from leeway.stores.database import sqlite_pragmas
-from leeway.stores.sql import SqlStore, open_store
+from leeway.stores.opening import Stores, open_stores
 
 MODEL = "birds"
 CLASSES = tuple(f"species_{number}" for number in range(10))
@@ -42,11 +43,14 @@ NIGHT = date(2026, 3, 2)
 RECEIVED = datetime(2026, 3, 3, 5, tzinfo=UTC)
 REFERENCE_ROWS = 10_000
 DAY = 86_400_000_000  # microseconds
+SECRET = "of the benchmark"
 COLUMNS = (
     "id", "model", "version", "occurred_at", "image", "predicted_class", "confidence", "probabilities", "energy",
-    "latency_ms", "group", "slice", "received_at", "digest",
+    "latency_ms", "group", "slice", "received_at", "u",
 )  # fmt: skip
-LABEL_COLUMNS = ("prediction_id", "labeler", "label", "labelled_at", "draw_probability")
+LABEL_COLUMNS = (
+    "model", "id", "version", "occurred_at", "predicted_class", "slice", "label", "draw_probability", "received_at",
+)  # fmt: skip
 HEADING = "## Ingest"
 Row = tuple[Any, ...]
 
@@ -137,24 +141,24 @@ def write_table(table: pa.Table, path: Path) -> Path:
 
 
 @contextmanager
-def enrolled_store(folder: Path) -> Iterator[SqlStore]:
-    """A new store in which the model is watched."""
+def enrolled_stores(folder: Path) -> Iterator[Stores]:
+    """New stores in which the model is watched."""
     reference = folder / "reference.csv"
     if not reference.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_table(with_labels(night_table(REFERENCE_ROWS, seed=1), seed=2), reference)
-    with closing(open_store(f"sqlite:///{folder / 'leeway.db'}")) as store:
-        enrol(store, MODEL, read_reference(reference, columns={}), Policy())
-        yield store
+    with closing(open_stores(f"sqlite:///{folder / 'leeway.db'}", secret=SECRET)) as stores:
+        enrol(stores.ledger, MODEL, read_reference(reference, columns={}), Policy())
+        yield stores
 
 
 def time_ingest(path: Path, folder: Path, *, rows: int) -> tuple[Seconds, Seconds]:
     """(of the ingest, of the second ingest of the same file)"""
-    with enrolled_store(folder) as store:
-        first, told = timed(lambda: ingest(store, MODEL, path, columns={}, now=RECEIVED))
+    with enrolled_stores(folder) as stores:
+        first, told = timed(lambda: ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=RECEIVED))
         if told.recorded.new != rows or told.bad:
             raise RuntimeError(f"{path}: {told.recorded.new} rows went in, {len(told.bad)} are bad; expected {rows}")
-        again, told = timed(lambda: ingest(store, MODEL, path, columns={}, now=RECEIVED))
+        again, told = timed(lambda: ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=RECEIVED))
         if told.recorded.new or told.recorded.labels or told.recorded.known != rows:
             raise RuntimeError(f"{path}: the second ingest changed something: {told.recorded}")
     return first, again
@@ -167,7 +171,7 @@ def timed(work: Callable[[], Any]) -> tuple[Seconds, Any]:
 
 
 def store_rows(table: pa.Table) -> tuple[list[Row], list[Row]]:
-    """(rows of `predictions`, rows of `labels`) as the ingest has them."""
+    """(rows of `predictions`, rows of `given_labels`) as the ingest has them."""
     rows, received = table.num_rows, RECEIVED.strftime("%Y-%m-%d %H:%M:%S.%f")
     ids = table["prediction_id"].to_pylist()
     given: dict[str, Sequence[Any]] = {
@@ -182,12 +186,14 @@ def store_rows(table: pa.Table) -> tuple[list[Row], list[Row]]:
         "group": ids,
         "slice": table["slice"].to_pylist(),
         "received_at": [received] * rows,
-        "digest": [""] * rows,
+        "u": [permanent_number(one, SECRET) for one in ids],
     }
     nothing: list[None] = [None] * rows
     predictions = list(zip(*(given.get(name, nothing) for name in COLUMNS), strict=True))
-    labels = table["label"].to_pylist() if "label" in table.column_names else []
-    return predictions, [(one, "file", label, received, 1.0) for one, label in zip(ids, labels, strict=False)]
+    if "label" not in table.column_names:
+        return predictions, []
+    labelled = given | {"label": table["label"].to_pylist(), "draw_probability": [1.0] * rows}
+    return predictions, list(zip(*(labelled[name] for name in LABEL_COLUMNS), strict=True))
 
 
 def _probability_texts(table: pa.Table) -> list[str]:
@@ -205,7 +211,7 @@ def bare_insert(path: Path, predictions: Sequence[Row], labels: Sequence[Row] = 
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(insert_statement("predictions", COLUMNS), predictions)
-        connection.executemany(insert_statement("labels", LABEL_COLUMNS), labels)
+        connection.executemany(insert_statement("given_labels", (*LABEL_COLUMNS, "seq")), [(*row, 1) for row in labels])
         connection.execute("COMMIT")
 
 
@@ -216,7 +222,7 @@ def insert_statement(table: str, columns: Sequence[str]) -> str:
 def time_bare(table: pa.Table, folder: Path) -> Seconds:
     """From tuples that lie ready."""
     predictions, labels = store_rows(table)
-    with enrolled_store(folder):
+    with enrolled_stores(folder):
         pass
     return timed(lambda: bare_insert(folder / "leeway.db", predictions, labels))[0]
 
@@ -225,7 +231,7 @@ def refuse_other_rows(ours: Path, bare: Path) -> None:
     """Both databases must hold the same."""
     with closing(sqlite3.connect(ours / "leeway.db")) as connection:
         connection.execute("ATTACH ? AS bare", (str(bare / "leeway.db"),))
-        for table, columns in (("predictions", COLUMNS), ("labels", LABEL_COLUMNS)):
+        for table, columns in (("predictions", COLUMNS), ("given_labels", LABEL_COLUMNS)):
             names = ", ".join(map(json.dumps, columns))
             count = f"SELECT count(*) FROM (SELECT {names} FROM {{}}.{table} EXCEPT SELECT {names} FROM {{}}.{table})"
             for sides in (("main", "bare"), ("bare", "main")):

@@ -21,7 +21,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import count
@@ -146,8 +146,9 @@ def digest_of(cells: Sequence[Sequence[Any]]) -> str:
 
 def leeway_night(folder: Path, night: Told) -> Work:
     """A store, an epoch and a night that nobody has looked at, each time."""
+    from leeway.jobs.claims import claimed
     from leeway.monitor import night as nights
-    from leeway.stores.sql import open_store
+    from leeway.stores.opening import open_stores
 
     tonight, database = date.fromisoformat(night["start"]), folder / "leeway.db"
     rounds = count()
@@ -155,8 +156,10 @@ def leeway_night(folder: Path, night: Told) -> Work:
     def once() -> Told:
         plans = night["predictions"] <= PLANNED_EACH_ROUND or next(rounds) == 1
         forget(database, tonight)
-        with closing(open_store(f"sqlite:///{database}")) as store:
-            epoch = fresh_epoch(store, night["model"], tonight)
+        with ExitStack() as open_here:
+            stores = open_here.enter_context(closing(open_stores(f"sqlite:///{database}")))
+            epoch = fresh_epoch(stores, night["model"], tonight)
+            open_here.enter_context(claimed(epoch, tonight))
             cells, window = timed(lambda: nights.close_window(epoch, tonight))
             rest, _ = timed(lambda: nights.conclude(epoch, window, nights.run_checks(epoch, window)))
             megabytes = peak_megabytes()
@@ -171,16 +174,16 @@ def leeway_night(folder: Path, night: Told) -> Work:
     return once
 
 
-def fresh_epoch(store: Any, model: str, night: date) -> Any:
+def fresh_epoch(stores: Any, model: str, night: date) -> Any:
     """As of the morning after."""
     from leeway.checks.policy import Policy
     from leeway.epoch import Epoch
     from leeway.stores.images import FolderImageStore
 
     as_of = datetime(night.year, night.month, night.day, 6, tzinfo=UTC) + timedelta(days=1)
-    version = store.versions(model)[-1]
-    serving = replace(version, serving_since=store.first_prediction_at(model, version.version) or as_of)
-    return Epoch(serving, Policy(), store, FolderImageStore(Path("no images")), as_of)
+    version = stores.ledger.versions(model)[-1]
+    images, began_at = FolderImageStore(Path("no images")), stores.log.first_at(version) or as_of
+    return Epoch(version, Policy(), stores.log, stores.ledger, images, as_of, began_at)
 
 
 def forget(database: Path, night: date) -> None:
@@ -303,7 +306,7 @@ def make_night(folder: Path, predictions: int) -> str:
 
 def ingest_night(folder: Path, table: Any) -> str:
     """By `leeway ingest` if it is done in time, else directly."""
-    from ingest import MODEL, NIGHT, RECEIVED, enrolled_store
+    from ingest import MODEL, NIGHT, RECEIVED, enrolled_stores
 
     from leeway.predictions.ingest import ingest
 
@@ -315,8 +318,10 @@ def ingest_night(folder: Path, table: Any) -> str:
             raise TimeoutError
 
     try:
-        with enrolled_store(folder) as store:
-            ingest(store, MODEL, folder / "night.parquet", columns={}, now=RECEIVED, progress=listen)
+        with enrolled_stores(folder) as stores:
+            ingest(
+                stores.log, stores.ledger, MODEL, folder / "night.parquet", columns={}, now=RECEIVED, progress=listen
+            )
         told = f"ingested in {time.monotonic() - started:.0f} s"
     except TimeoutError:
         (folder / "leeway.db").unlink()
@@ -328,9 +333,9 @@ def ingest_night(folder: Path, table: Any) -> str:
 
 def fill(folder: Path, tables: Sequence[Any]) -> None:
     """Into the store's tables, without the store: nothing is checked, and a crash would lose it all."""
-    from ingest import COLUMNS, enrolled_store, insert_statement, store_rows
+    from ingest import COLUMNS, enrolled_stores, insert_statement, store_rows
 
-    with enrolled_store(folder):
+    with enrolled_stores(folder):
         pass
     with closing(sqlite3.connect(folder / "leeway.db", isolation_level=None)) as connection:
         for pragma in ("journal_mode = off", "synchronous = off", "cache_size = -3000000"):
@@ -341,6 +346,7 @@ def fill(folder: Path, tables: Sequence[Any]) -> None:
                 connection.executemany(
                     insert_statement("predictions", COLUMNS), store_rows(table.slice(start, CHUNK))[0]
                 )
+        connection.execute("INSERT INTO log_heads SELECT model, max(seq), 0 FROM predictions GROUP BY model")
         connection.execute("COMMIT")
 
 
@@ -348,10 +354,10 @@ def describe(folder: Path, night: date, *, predictions: int) -> None:
     """What the workers have to know."""
     from ingest import CLASSES, MODEL
 
-    from leeway.stores.sql import open_store
+    from leeway.stores.opening import open_stores
 
-    with closing(open_store(f"sqlite:///{folder / 'leeway.db'}")) as store:
-        edges = store.versions(MODEL)[-1].reference.bin_edges
+    with closing(open_stores(f"sqlite:///{folder / 'leeway.db'}")) as stores:
+        edges = stores.ledger.versions(MODEL)[-1].reference.bin_edges
     bounds = {"start": str(night), "end": str(night + timedelta(days=1))}
     told = {"model": MODEL, "classes": CLASSES, "edges": edges, "predictions": predictions, **bounds}
     (folder / "night.json").write_text(json.dumps(told))
@@ -361,17 +367,19 @@ def make_history(folder: Path, predictions: int, nights: int) -> None:
     """As many closed nights, and one that is not."""
     from ingest import MODEL, NIGHT, night_table
 
+    from leeway.jobs.claims import claimed
     from leeway.monitor import night as nights_of
-    from leeway.stores.sql import open_store
+    from leeway.stores.opening import open_stores
 
     days = [NIGHT + timedelta(days=place) for place in range(nights + 1)]
     fill(folder, [night_table(predictions, seed=10 + place, night=day) for place, day in enumerate(days)])
     describe(folder, days[-1], predictions=predictions)
-    with closing(open_store(f"sqlite:///{folder / 'leeway.db'}")) as store:
+    with closing(open_stores(f"sqlite:///{folder / 'leeway.db'}")) as stores:
         for day in days[:-1]:
-            epoch = fresh_epoch(store, MODEL, day)
-            window = nights_of.close_window(epoch, day)
-            nights_of.conclude(epoch, window, nights_of.run_checks(epoch, window))
+            epoch = fresh_epoch(stores, MODEL, day)
+            with claimed(epoch, day):
+                window = nights_of.close_window(epoch, day)
+                nights_of.conclude(epoch, window, nights_of.run_checks(epoch, window))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ from leeway.checks.policy import Policy
 from leeway.domain.records import Label, ModelVersion, PredictionColumns
 from leeway.jobs.step import RunStep, call
 from leeway.monitor.enrol import enrol
-from leeway.stores.sql import SqlStore, open_store
+from leeway.stores.opening import Stores, open_stores
 
 MODEL = "birds"
 FIRST = date(2025, 3, 1)
@@ -52,22 +52,23 @@ SLICES = ("north", "south", "east", "west")
 REFERENCE_ROWS = 10_000
 FLEET_PREDICTIONS = 100  # a night and model
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+NUMBERED = ("labels", "predictions")
 OWN_NIGHT = {"windows": "night", "decisions": "night", "check_results": "night", "label_plans": "night"}
 
 
 # --- what is measured: the only calls into the monitor ----------------------------------------------------------------
 
 
-def live_one_night(store: SqlStore, night: date, *, page: Path | None = None, run: RunStep = call) -> list[str]:
+def live_one_night(stores: Stores, night: date, *, page: Path | None = None, run: RunStep = call) -> list[str]:
     """Everything that the monitor does of this night on the morning after; the predictions people shall label."""
     from leeway.epoch import Epoch
     from leeway.jobs.failures import Failures
     from leeway.jobs.nightly import look
     from leeway.stores.images import FolderImageStore
 
-    as_of, failures, version = morning_after(night), Failures(), store.versions(MODEL)[-1]
-    serving = replace(version, serving_since=store.first_prediction_at(MODEL, version.version) or as_of)
-    epoch = Epoch(serving, Policy(), store, FolderImageStore(Path("no images")), as_of)
+    as_of, failures, version = morning_after(night), Failures(), stores.ledger.versions(MODEL)[-1]
+    images, began_at = FolderImageStore(Path("no images")), stores.log.first_at(version) or as_of
+    epoch = Epoch(version, Policy(), stores.log, stores.ledger, images, as_of, began_at)
     looked = look(epoch, failures, run=run)
     failures.raise_first()
     if looked is None or [one.night for one in looked.nights] != [night]:
@@ -77,7 +78,7 @@ def live_one_night(store: SqlStore, night: date, *, page: Path | None = None, ru
         from leeway.pages.night import write_night_page
 
         write_night_page(page / "night.html", night_page(epoch, epoch.history.windows[-1]))
-    return [prediction.id for _, prediction in store.label_queue(MODEL)]
+    return [prediction.id for _, prediction in stores.ledger.label_queue(MODEL)]
 
 
 def look_at_fleet(folder: Path) -> str:
@@ -120,11 +121,11 @@ class World:
             slices=[SLICES[one] for one in rng.integers(len(SLICES), size=self.predictions).tolist()],
         )
 
-    def enrol(self, store: SqlStore) -> ModelVersion:
+    def enrol(self, stores: Stores) -> ModelVersion:
         said, confidence, rng = self._answers(REFERENCE_ROWS, seed=1)
         truth = np.where(rng.random(REFERENCE_ROWS) < 0.05, 0, said)
         reference = count_answers(self.names, said, truth=truth, confidence=confidence, production=True)
-        return enrol(store, MODEL, reference, Policy())
+        return enrol(stores.ledger, MODEL, reference, Policy())
 
     def _answers(self, rows: int, *, seed: int) -> tuple[Any, Any, np.random.Generator]:
         """(predicted classes, confidences, the generator): classes are of unequal shares."""
@@ -139,34 +140,35 @@ def make_store(path: Path, world: World, *, earlier: int, filled: int) -> date:
 
     Of the nights that are copied the last `filled` have their predictions.
     """
-    with closing(open_store(f"sqlite:///{path}")) as store:
-        world.enrol(store)
+    with closing(open_stores(f"sqlite:///{path}")) as stores:
+        world.enrol(stores)
         for number in range(LIVED):
-            live_and_label(store, world, FIRST + timedelta(days=number))
+            live_and_label(stores, world, FIRST + timedelta(days=number))
         tonight = FIRST + timedelta(days=earlier)
         rest = [FIRST + timedelta(days=number) for number in range(max(LIVED, earlier - filled), earlier + 1)]
-        send(store, world, rest)
+        send(stores, world, rest)
     with direct(path) as connection:
         forget(connection, FIRST + timedelta(days=LIVED - 1))
         rows = template_rows(connection, FIRST + timedelta(days=LIVED - 2))
         for number in range(LIVED - 1, earlier):
             insert_rows(connection, rows, days=number - (LIVED - 2))
+        connection.execute("UPDATE windows SET position = (SELECT seq FROM log_heads)")  # nothing came late
     return tonight
 
 
-def live_and_label(store: SqlStore, world: World, night: date) -> None:
+def live_and_label(stores: Stores, world: World, night: date) -> None:
     """People answer what they were asked, rightly."""
     columns = world.night(night)
-    send(store, world, [night])
+    send(stores, world, [night])
     answers = dict(zip(columns.ids, columns.predicted, strict=True))
-    asked = sorted(set(live_one_night(store, night)))
+    asked = sorted(set(live_one_night(stores, night)))
     at = morning_after(night) + timedelta(hours=4)
-    store.record_labels([Label(one, answers[one], "ada", at) for one in asked])
+    stores.ledger.record_labels([Label(MODEL, one, answers[one], "ada", at) for one in asked])
 
 
-def send(store: SqlStore, world: World, nights: list[date]) -> None:
+def send(stores: Stores, world: World, nights: list[date]) -> None:
     received_at = datetime(2026, 6, 1, tzinfo=UTC)
-    store.record_columns(MODEL, ((1, world.night(night)) for night in nights), received_at=received_at)
+    stores.log.record(MODEL, ((1, world.night(night)) for night in nights), received_at=received_at)
 
 
 def morning_after(night: date) -> datetime:
@@ -193,6 +195,7 @@ def template_rows(connection: sqlite3.Connection, night: date, *, predictions: b
     conditions = {
         "predictions": "substr(occurred_at, 1, 10) = :night",
         **{table: f"{column} = :night" for table, column in OWN_NIGHT.items()},
+        "pins": f"prediction_id IN ({drawn})",
         "draws": f"plan_id IN ({planned})",
         "labels": f"prediction_id IN ({drawn})",
     }
@@ -201,7 +204,9 @@ def template_rows(connection: sqlite3.Connection, night: date, *, predictions: b
     found: Rows = {}
     for table, condition in conditions.items():
         cursor = connection.execute(f"SELECT * FROM {table} WHERE {condition}", {"night": night.isoformat()})
-        found[table] = ([one[0] for one in cursor.description], cursor.fetchall())
+        names = [one[0] for one in cursor.description]
+        numbered = int(table in NUMBERED)  # whose first column the database gives
+        found[table] = (names[numbered:], [row[numbered:] for row in cursor])
     return found
 
 
@@ -265,9 +270,9 @@ class Statements:
 def time_night(path: Path, tonight: date, *, page: Path | None, run: RunStep = call) -> float:
     """CPU seconds; opening the store is not in them."""
     begin_again(path, tonight)
-    with closing(open_store(f"sqlite:///{path}")) as store:
+    with closing(open_stores(f"sqlite:///{path}")) as stores:
         started = time.process_time()
-        live_one_night(store, tonight, page=page, run=run)
+        live_one_night(stores, tonight, page=page, run=run)
         return time.process_time() - started
 
 
@@ -348,13 +353,13 @@ def make_fleet(folder: Path, *, models: int, nights: int, predictions: int) -> P
     init_watching(folder)
     settings = Settings(workspace=folder).resolved()
     path, world = folder / ".leeway" / "leeway.db", World(predictions, classes=10)
-    with closing(open_store(f"sqlite:///{path}")) as store:
-        version = world.enrol(store)
+    with closing(open_stores(f"sqlite:///{path}")) as stores:
+        version = world.enrol(stores)
         for number in range(LIVED):
-            live_and_label(store, world, FIRST + timedelta(days=number))
+            live_and_label(stores, world, FIRST + timedelta(days=number))
         names = [f"{MODEL}_{number:03}" for number in range(models)]
         for name in names:
-            store.record_model(replace(version, model=name))
+            stores.ledger.record_model(replace(version, model=name))
             write_watched_policy(settings, name, Policy())
     with direct(path) as connection:
         connection.execute("PRAGMA foreign_keys = off")

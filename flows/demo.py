@@ -132,6 +132,7 @@ def start_afresh(folder: Path, *, seed: int, scratch: bool) -> None:
         ignored.write("/report/\n")
     run_git(["commit", "--all", "--quiet", "-m", "The demo's settings"], folder)
     os.environ["LEEWAY_WORKSPACE"] = str(folder.resolve())
+    os.environ["LEEWAY_LEDGER_SECRET"] = f"of the demo with seed {seed}"  # the same draws each time
     console.print(f"`leeway init {folder}` made a workspace with its own git and DVC repository. `dvc repro` there:")
 
 
@@ -181,11 +182,11 @@ def serve(workspace: Workspace, world: DigitWorld, story: Story, number: int) ->
 def morning(workspace: Workspace, story: Story, number: int) -> None:
     """Two hours after midnight the monitoring flow runs; what it asks for is run directly, for want of a server."""
     as_of = midnight_after(number) + timedelta(hours=2)
-    version = workspace.versions.champion().version
+    version = epochs.champion(workspace, as_of).version.version
     requests = flow("monitoring")(as_of=as_of)
     night = FIRST_NIGHT + timedelta(days=number - 1)
-    story.results[number] = [result for at, result in workspace.store.results(workspace.model, version) if at == night]
-    decided = [one for one in workspace.store.decisions(workspace.model) if one.night == night and one.nightly]
+    story.results[number] = [result for at, result in workspace.ledger.results(workspace.model, version) if at == night]
+    decided = [one for one in workspace.ledger.decisions(workspace.model) if one.night == night and one.nightly]
     story.decisions[number] = decided[-1]
     for request in requests:
         console.rule(f"[bold]3  Retraining, as night {number} asked for")
@@ -206,9 +207,9 @@ def keep(workspace: Workspace, story: Story, made: Release | None, number: int) 
 def answer(workspace: Workspace, labeler: Labeler, truths: dict[str, str], story: Story, number: int) -> None:
     """During the day a person answers what the label plan asks."""
     noon = midnight_after(number) + timedelta(hours=12)
-    queue = workspace.store.label_queue(workspace.model)
+    queue = workspace.ledger.label_queue(workspace.model)
     labels = [labeler.answer(prediction, truths[prediction.id], now=noon) for _, prediction in queue]
-    story.labels_used += workspace.store.record_labels(labels)
+    story.labels_used += workspace.ledger.record_labels(labels).new
 
 
 def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:

@@ -37,7 +37,7 @@ def labels(
     """A plan with uniform draws; what is wrong was called a dog."""
     draws = tuple(
         LabelledDraw(
-            Draw(f"{number}-{i}", f"plan-{number}", f"p{i}", "measure", "2", 1 / predictions, guess),
+            Draw(f"{number}-{i}", f"plan-{number}", "m", f"p{i}", "measure", "2", 1 / predictions, guess),
             night(number),
             "dog" if i < wrong else truth,
             truth,

@@ -7,13 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from leeway.checks.policy import Policy
-from leeway.domain.records import Decision, Label, ModelVersion, Prediction, ReferenceCounts
-from leeway.domain.stores import Store
+from leeway.domain.records import (
+    Decision,
+    Draw,
+    Label,
+    ModelVersion,
+    Prediction,
+    PredictionColumns,
+    ReferenceCounts,
+    ServingPeriod,
+)
 from leeway.epoch import Epoch
+from leeway.jobs.claims import claim_night
 from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
+from leeway.stores import ledger_queries, rows
 from leeway.stores.images import FolderImageStore
-from leeway.stores.sql import SqlStore
+from leeway.stores.opening import Stores, open_stores
+from memory_stores import MemoryLedger
 from tiny_bundle import CLASSES, square
 
 FIRST = date(2026, 3, 1)
@@ -25,8 +36,8 @@ VERSION = ModelVersion(
     reference=ReferenceCounts(
         CLASSES, (0.5, 0.9), ((10, 10, 80),) * 3, correct=294, total=300, guesses=(0.5, 0.25, 0.02)
     ),
-    serving_since=datetime.combine(FIRST, time(), tzinfo=UTC),
 )
+BEGAN = datetime.combine(FIRST, time(), tzinfo=UTC)
 POLICY = Policy.model_validate(
     {
         "prediction_drift": {"min_predictions": 50, "reference_nights": 3},
@@ -47,7 +58,7 @@ def night(number: int) -> date:
 
 
 def send(
-    store: SqlStore,
+    stores: Stores,
     number: int,
     *,
     count: int = 200,
@@ -79,23 +90,29 @@ def send(
                 group=f"thing-{rng.integers(150)}",
             )
         )
-    store.record_predictions(made, received_at=start)
+    record(stores, made, received_at=start)
     return made
 
 
-def label_all(store: SqlStore, number: int, *, wrong: int = 0) -> int:
+def record(stores: Stores, made: list[Prediction], *, received_at: datetime = BEGAN) -> None:
+    """Predictions of one version."""
+    batches = [(made[0].version, PredictionColumns.of(made))]
+    stores.log.record(made[0].model, batches, received_at=received_at, strict=True)
+
+
+def label_all(stores: Stores, number: int, *, wrong: int = 0) -> int:
     """Answers the whole queue at noon; the first `wrong` answers say that the model erred."""
-    queue = store.label_queue("colours")
+    queue = stores.ledger.label_queue("colours")
     answers = []
     for place, (_, said) in enumerate(queue):
         other = next(name for name in CLASSES if name != said.predicted_class)
         truth = other if place < wrong else said.predicted_class
-        answers.append(Label(said.id, truth, "tester", morning(number) + timedelta(hours=10)))
-    return store.record_labels(answers)
+        answers.append(Label("colours", said.id, truth, "tester", morning(number) + timedelta(hours=10)))
+    return stores.ledger.record_labels(answers).new
 
 
 def epoch_of(
-    store: Store,
+    stores: Stores,
     number: int,
     *,
     policy: Policy = POLICY,
@@ -103,13 +120,16 @@ def epoch_of(
     images: FolderImageStore | None = None,
 ) -> Epoch:
     """The version's epoch as it is on morning `number`."""
-    return Epoch(version, policy, store, images or FolderImageStore(Path("no images")), morning(number))
+    periods = stores.ledger.serving_periods(version.model)
+    began_at = next((one.began_at for one in periods if one.version == version.version and one.ended_at is None), BEGAN)
+    kept = images or FolderImageStore(Path("no images"))
+    return Epoch(version, policy, stores.log, stores.ledger, kept, morning(number), began_at)
 
 
-def live_morning(store: Store, number: int, *, policy: Policy = POLICY, version: ModelVersion = VERSION) -> Decision:
+def live_morning(stores: Stores, number: int, *, policy: Policy = POLICY, version: ModelVersion = VERSION) -> Decision:
     """The nightly job for the nights that are due on this morning; the last decision."""
     failures = Failures()
-    looked = look(epoch_of(store, number, policy=policy, version=version), failures)
+    looked = look(epoch_of(stores, number, policy=policy, version=version), failures)
     failures.raise_first()
     assert looked is not None
     assert looked.decided_now, f"no night was due on morning {number}"
@@ -119,6 +139,32 @@ def live_morning(store: Store, number: int, *, policy: Policy = POLICY, version:
 def known(version: ModelVersion, number: int) -> ModelVersion:
     """The same as another version of the model."""
     return replace(version, version=number, bundle_digest=f"b{number}")
+
+
+def begun(stores: Stores, version: ModelVersion = VERSION, *, at: datetime = BEGAN) -> Stores:
+    """The stores with the version recorded, and serving."""
+    stores.ledger.record_model(version)
+    stores.ledger.begin_epoch(ServingPeriod(version.model, version.version, at, "the test"))
+    return stores
+
+
+def open_in(folder: Path) -> Stores:
+    """Stores in a file, whose draws are the same in every test."""
+    return open_stores(f"sqlite:///{folder / 'leeway.db'}", secret="of the tests")
+
+
+def draws_of(stores: Stores, plan_id: str) -> list[Draw]:
+    """The draws of a plan, answered or not."""
+    if isinstance(stores.ledger, MemoryLedger):
+        return stores.ledger.draws(plan_id)
+    found = stores.ledger.database.all(ledger_queries.drawn_of(plan_id))
+    return [rows.record_from(Draw, row, rows.DRAW) for row in found]
+
+
+def held(epoch: Epoch, number: int) -> Epoch:
+    """The epoch with a night claimed: steps by themselves write only so."""
+    claim_night(epoch, night(number))
+    return epoch
 
 
 def folder_of_images(path: Path) -> FolderImageStore:

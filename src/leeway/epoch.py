@@ -6,12 +6,14 @@ from datetime import date, datetime
 from functools import cached_property
 
 from leeway.checks.policy import Policy
-from leeway.checks.windows import night_of
+from leeway.checks.windows import count_window, night_bounds, night_of
 from leeway.domain.records import (
     MEASURE,
     Action,
     Alert,
+    Cell,
     CheckResult,
+    Claim,
     Decision,
     Draw,
     LabelledDraw,
@@ -20,11 +22,14 @@ from leeway.domain.records import (
     ModelVersion,
     NightLabels,
     PlanDesign,
+    Prediction,
+    ServingPeriod,
     Status,
     Tally,
     WindowCounts,
 )
-from leeway.domain.stores import LATE_NIGHTS, ImageStore, Store
+from leeway.domain.stores import LATE_NIGHTS, ImageStore, Ledger, PredictionLog
+from leeway.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +41,16 @@ class Epoch:
 
     version: ModelVersion
     policy: Policy
-    store: Store
+    log: PredictionLog
+    ledger: Ledger
     images: ImageStore
     as_of: datetime
+    began_at: datetime | None = None  # since when it serves; None: nothing says so
     until: date | None = None  # first night that is no longer its own: another version serves then
     history: "History" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "history", History(self.store, self.version, self.first_night))
+        object.__setattr__(self, "history", History(self))
 
     @property
     def model(self) -> str:
@@ -52,7 +59,11 @@ class Epoch:
     @property
     def first_night(self) -> date:
         """The first night in which this version served; the current one, where nothing says since when it serves."""
-        return night_of(self.version.serving_since or self.as_of, self.policy.zone)
+        return night_of(self.began_at or self.as_of, self.policy.zone)
+
+    def bounds(self, night: date) -> tuple[datetime, datetime]:
+        """Return start and end of the night, UTC."""
+        return night_bounds(night, self.policy.zone)
 
     def alarmed_nights(self) -> frozenset[date]:
         """Return nights on which a check that may alarm fired: a finding about the delivery says nothing of drift."""
@@ -64,7 +75,7 @@ class Epoch:
 
     def alarm_ever(self, night: date = date.max) -> Decision | None:
         """Return the same, also of earlier epochs of this version: a rollback ends an epoch, its labels stay true."""
-        return _last_alarm(self.store.decisions(self.model), self.version.version, night)
+        return _last_alarm(self.ledger.decisions(self.model), self.version.version, night)
 
 
 class History:
@@ -73,17 +84,19 @@ class History:
     A plain class: Prefect walks through dataclasses that its tasks are given, which takes seconds for a year of nights.
     """
 
-    def __init__(self, store: Store, version: ModelVersion, first_night: date) -> None:
-        self._store, self._first = store, first_night
-        self._this = version.model, version.version
+    def __init__(self, epoch: Epoch) -> None:
+        self._log, self._ledger, self._version = epoch.log, epoch.ledger, epoch.version
+        self._this, self._first, self._bounds = (epoch.model, epoch.version.version), epoch.first_night, epoch.bounds
         self._results: dict[date, list[CheckResult]] = {}  # full results, by night, of those nights that were asked for
         self._labels: dict[str, NightLabels] = {}  # of closed plans, by plan id
+        self._cells: tuple[date, str | None, list[Cell]] | None = None  # of the night that was counted last
+        self._claim: Claim | None = None
 
     @cached_property
     def decisions(self) -> list[Decision]:
         """Decisions about all versions of the model in order; about this one, those of its epoch."""
         model, number = self._this
-        return [one for one in self._store.decisions(model) if one.version != number or self._own(one.night)]
+        return [one for one in self._ledger.decisions(model) if one.version != number or self._own(one.night)]
 
     @cached_property
     def fired(self) -> list[Mark]:
@@ -92,17 +105,18 @@ class History:
 
     def marks(self, *, only: Status | None = None) -> list[Mark]:
         """Return every night's results in short, in order: what charts show. Read anew."""
-        return self._store.marks(*self._this, since=self._first, only=only)
+        return self._ledger.marks(*self._this, since=self._first, only=only)
 
     @cached_property
     def windows(self) -> list[WindowCounts]:
-        """Closed windows in order of night."""
-        return [one for one in self._store.windows(*self._this) if self._own(one.night)]
+        """Closed windows in order of night; of the last 7 with the number of rows that came after the closing."""
+        windows = [one for one in self._ledger.windows(*self._this) if self._own(one.night)]
+        return [*windows[:-LATE_NIGHTS], *(replace(one, late=self._late(one)) for one in windows[-LATE_NIGHTS:])]
 
     @cached_property
     def plans(self) -> list[LabelPlan]:
         """Label plans in order of night."""
-        return [one for one in self._store.plans(*self._this) if self._own(one.night)]
+        return [one for one in self._ledger.plans(*self._this) if self._own(one.night)]
 
     @property
     def decided(self) -> list[date]:
@@ -115,7 +129,7 @@ class History:
         unread = sorted({night for night in nights if self._own(night)} - self._results.keys())
         if unread:
             self._results |= {night: [] for night in unread}
-            for night, result in self._store.results(*self._this, nights=unread):
+            for night, result in self._ledger.results(*self._this, nights=unread):
                 self._results[night].append(result)
         return [(night, result) for night in sorted(set(nights)) for result in self._results.get(night, [])]
 
@@ -134,7 +148,7 @@ class History:
 
     def results_of(self, check: str) -> list[tuple[date, CheckResult]]:
         """Return every night's result of one check, read anew."""
-        return [pair for pair in self._store.results(*self._this, check=check) if self._own(pair[0])]
+        return [pair for pair in self._ledger.results(*self._this, check=check) if self._own(pair[0])]
 
     def closed_plans(self) -> list[LabelPlan]:
         return [one for one in self.plans if one.closed_at is not None]
@@ -143,21 +157,41 @@ class History:
         """Return the answered draws of each plan that measure; read once for a plan that is closed."""
         return [self._labels_of(plan) for plan in plans]
 
-    # Recording
+    def cells(self, night: date, *, upto: str | None) -> list[Cell]:
+        """Return the night as the database counts it, as the log was at this position; counted once."""
+        if self._cells is None or self._cells[:2] != (night, upto):
+            start, end = self._bounds(night)
+            self._cells = night, upto, self._log.cells(self._version, start, end, upto=upto)
+        return self._cells[2]
 
-    def record_window(
-        self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime
-    ) -> WindowCounts:
-        """Close the night with these counts; return the window as it was when it was first closed."""
-        windows = self.windows
-        if self._store.record_window(window, start=start, end=end, closed_at=closed_at):
-            windows.append(window)
-            windows.sort(key=lambda one: one.night)
-            if len(windows) > LATE_NIGHTS:  # whose late rows the store would no longer count
-                windows[-LATE_NIGHTS - 1] = replace(windows[-LATE_NIGHTS - 1], late=0)
-            return window
-        del self.windows  # another process closed it
-        return next(one for one in self.windows if one.night == window.night)
+    # Recording: of the night that was claimed
+
+    def hold(self, claim: Claim | None) -> None:
+        """Write under this claim from now on; None: nothing may be written any more."""
+        self._claim = claim
+
+    @property
+    def _held(self) -> Claim:
+        if self._claim is None:
+            raise StoreError(f"{self._this[0]} version {self._this[1]}: a night is written by whoever claimed it")
+        return self._claim
+
+    def close_window(self, night: date, *, closed_at: datetime) -> WindowCounts:
+        """Count the night as it is now and close it; return the window as it was when it was first closed."""
+        for known in self.windows:
+            if known.night == night:
+                return known
+        position, (start, end) = self._log.position(self._version.model), self._bounds(night)
+        window = count_window(self._version, night, self.cells(night, upto=position))
+        window, windows = replace(window, position=position), self.windows
+        if not self._ledger.record_window(window, start=start, end=end, closed_at=closed_at, claim=self._held):
+            del self.windows  # another process closed it
+            return next(one for one in self.windows if one.night == night)
+        windows.append(window)
+        windows.sort(key=lambda one: one.night)
+        if len(windows) > LATE_NIGHTS:  # whose late rows are no longer counted
+            windows[-LATE_NIGHTS - 1] = replace(windows[-LATE_NIGHTS - 1], late=0)
+        return window
 
     def record_night(
         self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
@@ -165,7 +199,8 @@ class History:
         """Store results, decision, alerts, and that they took into account all labels that are news, at once."""
         known = self.decisions, self.fired, self.plans
         applied = {plan.id for plan in news_of(self.closed_plans())}
-        if not self._store.record_night(window, results, decision, alerts, applied=sorted(applied)):
+        held = self._held
+        if not self._ledger.record_night(window, results, decision, alerts, claim=held, applied=sorted(applied)):
             del self.decisions, self.fired, self.plans  # another process decided it
             self._results.pop(window.night, None)
             return
@@ -180,19 +215,24 @@ class History:
         """Read the decisions anew when next asked for: others request, claim and finish retrainings meanwhile."""
         self.__dict__.pop("decisions", None)
 
-    def record_plan(self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw]) -> None:
-        self._store.record_plan(plan, design, draws)
-        self.__dict__.pop("plans", None)
-
-    def record_given(self, plan: LabelPlan, design: PlanDesign, *, start: datetime, end: datetime) -> bool:
-        """Store the plan of labels that came with their draw probability; False if it was there: they came too late."""
-        new = self._store.record_given(plan, design, start=start, end=end)
+    def record_plan(
+        self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw] = (), pins: Sequence[Prediction] = ()
+    ) -> bool:
+        """Store a plan and pin what it drew; False if it was there."""
+        new = self._ledger.record_plan(plan, design, draws, pins, claim=self._held)
         self.__dict__.pop("plans", None)
         return new
 
     def close_plan(self, plan: LabelPlan, *, closed_at: datetime) -> None:
-        self._store.close_plan(plan.id, closed_at=closed_at)
+        self._ledger.close_plan(plan.id, closed_at=closed_at)
         self.plans = [replace(one, closed_at=closed_at) if one.id == plan.id else one for one in self.plans]
+
+    def _late(self, window: WindowCounts) -> int:
+        """Count the rows that came after the closing; before positions were kept, those that were not counted then."""
+        start, end = self._bounds(window.night)
+        if window.position is not None:
+            return self._log.count(self._version, start, end, after=window.position)
+        return max(0, self._log.count(self._version, start, end) - window.total - window.foreign)
 
     def _own(self, night: date) -> bool:
         return night >= self._first
@@ -200,8 +240,8 @@ class History:
     def _labels_of(self, plan: LabelPlan) -> NightLabels:
         if plan.id in self._labels:
             return self._labels[plan.id]
-        design = self._store.design(plan.id)
-        labelled = self._store.labelled_draws(plan.id) if plan.asked else []
+        design = self._ledger.design(plan.id)
+        labelled = self._ledger.labelled_draws(plan.id) if plan.asked else []
         answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
         given = tuple(_counted(plan, tally, index) for index, tally in enumerate(design.given))
         found = NightLabels(
@@ -218,13 +258,10 @@ class History:
         return found
 
 
-def begin(epoch: Epoch) -> Epoch:
-    """Record that the version serves from now on, if nothing says since when. The one place where epochs begin."""
-    if epoch.version.serving_since is not None:
-        return epoch
-    begun = replace(epoch.version, serving_since=epoch.as_of)
-    epoch.store.record_model(begun)
-    return replace(epoch, version=begun)
+def begin(epoch: Epoch, *, why: str) -> Epoch:
+    """Record that the version serves from now on, and end the epoch before. The one place where epochs begin."""
+    epoch.ledger.begin_epoch(ServingPeriod(epoch.model, epoch.version.version, epoch.as_of, why))
+    return replace(epoch, began_at=epoch.as_of)
 
 
 def news_of(closed: Iterable[LabelPlan]) -> list[LabelPlan]:
@@ -247,5 +284,5 @@ def _last_alarm(decisions: Iterable[Decision], version: int, night: date) -> Dec
 
 
 def _counted(plan: LabelPlan, tally: Tally, index: int) -> LabelledDraw:
-    draw = Draw(f"{plan.id}/{index}", plan.id, "", MEASURE, "0", tally.probability, 0.0)
+    draw = Draw(f"{plan.id}/{index}", plan.id, plan.model, "", MEASURE, "0", tally.probability, 0.0)
     return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)

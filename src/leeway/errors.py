@@ -6,7 +6,8 @@ LeewayError
 ├── TrainingError     a backbone, weights, a loss that is not finite
 ├── BundleError       a bundle that is incomplete, changed or does not answer as it should
 ├── StoreError        the database
-│   └── ConflictError the same id with other content
+│   ├── ConflictError the same id with other content
+│   └── HeldError     somebody else is at it
 ├── RegistryError     model versions and their aliases
 ├── WorkspaceError    the folder, its git and its DVC repository
 ├── AlertError        a channel that did not take a message
@@ -55,6 +56,14 @@ class StoreError(LeewayError):
 
 class ConflictError(StoreError):
     """An id that is already recorded came with other content."""
+
+
+class HeldError(StoreError):
+    """Somebody else holds what was claimed, or took it over meanwhile."""
+
+    def __init__(self, message: str, *, holder: str) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class RegistryError(LeewayError):

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     workspace: Path = Path()
     model: str = "classifier"  # name of the registered model
     database_url: str = ""  # default: SQLite in .leeway/leeway.db
+    ledger_secret: str = ""  # of a new ledger: decides which predictions are drawn; default: a random one
     mlflow_uri: str = ""  # default: SQLite in .leeway/mlflow.db
     images: Path = Path(".leeway/images")  # production images, by content hash
     alert_urls: str = ""  # Apprise addresses, separated by spaces; none: alerts are printed

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leeway.domain.records import Decision, ModelVersion, Release, Verdict
+from leeway.domain.stores import Ledger
 from leeway.epoch import Epoch
 from leeway.jobs import epochs, nightly, releasing, retraining
 from leeway.jobs.failures import Failures
@@ -25,6 +26,10 @@ log = logging.getLogger("leeway.wiring")
 
 class Workspace(Places):
     """The workspace with the methods that it had in the release before."""
+
+    @property
+    def store(self) -> Ledger:
+        return self.ledger
 
     def champion(self, now: datetime) -> ModelVersion:
         return epochs.champion(self, now).version

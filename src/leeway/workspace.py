@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leeway.domain.ports import DataRepository, Notifier, PageWriter, Registry, RetrainTrigger
-from leeway.domain.stores import ImageStore, Store
+from leeway.domain.stores import ImageStore, Ledger, PredictionLog
 from leeway.evaluation.reads import LEDGER
 from leeway.monitor.fleet import Fleet
 from leeway.release.versions import Versions
 from leeway.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from leeway.stores.opening import Stores
 
 
 class Workspace:
@@ -20,8 +24,8 @@ class Workspace:
     process that runs for months sees what was changed meanwhile.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, *, reading: bool = False) -> None:
+        self.settings, self.reading = settings, reading
         self.model = settings.model
         self.folder = settings.workspace
 
@@ -64,10 +68,24 @@ class Workspace:
     # Stores and adapters
 
     @cached_property
-    def store(self) -> Store:
-        from leeway.stores.sql import open_store
+    def stores(self) -> "Stores":
+        from leeway.stores.mark import read_mark, write_mark
+        from leeway.stores.opening import open_stores
 
-        return open_store(self.settings.database_url)
+        known = read_mark(self.folder)
+        secret = self.settings.ledger_secret or None
+        stores = open_stores(self.settings.database_url, reading=self.reading, secret=secret, expected=known)
+        if known is None and not self.reading:
+            write_mark(self.folder, stores.ledger.id)
+        return stores
+
+    @property
+    def log(self) -> PredictionLog:
+        return self.stores.log
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.stores.ledger
 
     @cached_property
     def images(self) -> ImageStore:
@@ -83,11 +101,11 @@ class Workspace:
 
     @property
     def versions(self) -> Versions:
-        return Versions(self.model, self.registry, self.store, self.folder / ".leeway" / "bundles")
+        return Versions(self.model, lambda: self.registry, self.ledger, self.folder / ".leeway" / "bundles")
 
     @property
     def fleet(self) -> Fleet:
-        return Fleet(self.settings, self.store, self.images)
+        return Fleet(self.settings, self.log, self.ledger, self.images)
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -116,14 +134,17 @@ class Workspace:
         return write_page
 
     def close(self) -> None:
-        if "store" in self.__dict__:
-            self.store.close()
+        if "stores" in self.__dict__:
+            self.stores.close()
 
 
 @contextmanager
-def open_workspace(settings: Settings | None = None) -> Iterator[Workspace]:
-    """The workspace of these settings, by default of the current folder and LEEWAY_*; closed at the end."""
-    workspace = Workspace(settings or read_settings())
+def open_workspace(settings: Settings | None = None, *, reading: bool = False) -> Iterator[Workspace]:
+    """The workspace of these settings, by default of the current folder and LEEWAY_*; closed at the end.
+
+    `reading`: whoever only reads makes and migrates no database.
+    """
+    workspace = Workspace(settings or read_settings(), reading=reading)
     try:
         yield workspace
     finally:

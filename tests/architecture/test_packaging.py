@@ -189,7 +189,7 @@ def test_the_base_install_has_the_command_and_says_which_extra_is_missing(wheel:
 
 
 def test_the_base_install_has_the_statistics_the_checks_and_the_store(wheel: Path, base_install: Path) -> None:
-    names = [f"leeway.{name}" for name in ("stats.drift", "stats.edetector", "checks.builtin", "stores.sql")]
+    names = [f"leeway.{name}" for name in ("stats.drift", "stats.edetector", "checks.builtin", "stores.opening")]
     code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (wheel, base_install)))}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True)

@@ -41,7 +41,7 @@ def labels(number: int, *, guess: float = 0.1, predictions: int = 300) -> NightL
     for i in range(40):
         truth = CLASSES[i % 4]
         said = CLASSES[(i + 1) % 4] if i % 5 == 0 else truth
-        draw = Draw(f"{number}-{i}", f"plan-{number}", f"p{i}", "measure", str(i % 3), (1 + i % 3) / 600, guess)
+        draw = Draw(f"{number}-{i}", f"plan-{number}", "m", f"p{i}", "measure", str(i % 3), (1 + i % 3) / 600, guess)
         draws.append(LabelledDraw(draw, FIRST + timedelta(days=number), said, truth, f"g{i}", f"i{i}"))
     shares = {"0": 0.5, "1": 0.3, "2": 0.2}
     return NightLabels(FIRST + timedelta(days=number), predictions, guess, tuple(draws), shares)

@@ -2,22 +2,24 @@
 
 import json
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from leeway.checks.policy import Policy
-from leeway.domain.records import Label, LabelPlan
+from leeway.domain.records import Label, LabelPlan, Prediction
 from leeway.epoch import Epoch
 from leeway.errors import ConflictError, DataError, ParamsError
-from leeway.jobs.nightly import decide
+from leeway.jobs.claims import claim_night, claimed
+from leeway.jobs.failures import Failures
+from leeway.jobs.nightly import decide, look
+from leeway.labels.answers import take_given_answers
 from leeway.monitor.enrol import enrol, read_reference
 from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks
 from leeway.predictions.ingest import Ingested, ingest
 from leeway.stores.images import FolderImageStore
-from leeway.stores.sql import SqlStore
+from leeway.stores.opening import Stores
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
 
 NOW = START + timedelta(days=30)
@@ -25,40 +27,46 @@ WITH_CHANCE = (*COLUMNS, "draw_probability")
 
 
 @pytest.fixture
-def pets(store: SqlStore, tmp_path: Path) -> SqlStore:
-    enrol(store, "pets", read_reference(reference(tmp_path / "reference.csv"), columns={}), Policy())
-    return store
+def pets(stores: Stores, tmp_path: Path) -> Stores:
+    enrol(stores.ledger, "pets", read_reference(reference(tmp_path / "reference.csv"), columns={}), Policy())
+    return stores
 
 
-def take(store: SqlStore, path: Path, *, strict: bool = False) -> Ingested:
-    return ingest(store, "pets", path, columns={}, now=NOW, strict=strict)
+def take(stores: Stores, path: Path, *, strict: bool = False) -> Ingested:
+    return ingest(stores.log, stores.ledger, "pets", path, columns={}, now=NOW, strict=strict)
 
 
-def morning(store: SqlStore, number: int) -> Epoch:
+def morning(stores: Stores, number: int) -> Epoch:
     """02:00 after night `number`, from 0."""
-    version = store.versions("pets")[-1]
-    serving = replace(version, serving_since=store.first_prediction_at("pets", version.version) or NOW)
-    images = FolderImageStore(Path("no images"))
-    return Epoch(serving, Policy(), store, images, START + timedelta(days=number + 1, hours=2))
+    version = stores.ledger.versions("pets")[-1]
+    images, as_of = FolderImageStore(Path("no images")), START + timedelta(days=number + 1, hours=2)
+    return Epoch(version, Policy(), stores.log, stores.ledger, images, as_of, stores.log.first_at(version) or NOW)
+
+
+def said(stores: Stores, version: int, start: datetime, end: datetime) -> list[Prediction]:
+    """Everything that a version said in a window, by id."""
+    found = stores.log.sample(stores.ledger.versions("pets")[version - 1], start, end, 10_000, stream="page")
+    return sorted(found, key=lambda one: one.id)
 
 
 def decide_all(epoch: Epoch) -> None:
     for night in nights_due(epoch):
-        decide(epoch, night)
+        with claimed(epoch, night):
+            decide(epoch, night)
 
 
-def given_count(store: SqlStore, plan: LabelPlan) -> int:
-    return sum(one.count for one in store.design(plan.id).given)
+def given_count(stores: Stores, plan: LabelPlan) -> int:
+    return sum(one.count for one in stores.ledger.design(plan.id).given)
 
 
 # What goes in
 
 
-def test_every_row_is_recorded_as_it_was_written(pets: SqlStore, tmp_path: Path) -> None:
+def test_every_row_is_recorded_as_it_was_written(pets: Stores, tmp_path: Path) -> None:
     rows = answers(50)
     told = take(pets, write_log(tmp_path / "log.csv", rows))
     assert (told.recorded.new, told.bad, told.census) == (50, [], False)
-    found = pets.predictions("pets", 1, START, START + timedelta(days=1))
+    found = said(pets, 1, START, START + timedelta(days=1))
     assert [one.id for one in found] == [row["prediction_id"] for row in rows]
     first, row = found[0], rows[0]
     assert (first.predicted_class, first.confidence, first.slice) == (
@@ -70,7 +78,7 @@ def test_every_row_is_recorded_as_it_was_written(pets: SqlStore, tmp_path: Path)
     assert (first.group, first.energy, first.image) == (row["prediction_id"], None, "")
 
 
-def test_a_second_ingest_adds_nothing(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_second_ingest_adds_nothing(pets: Stores, tmp_path: Path) -> None:
     path = write_log(tmp_path / "log.csv", answers(50, labelled=True))
     take(pets, path)
     told = take(pets, path)
@@ -78,7 +86,7 @@ def test_a_second_ingest_adds_nothing(pets: SqlStore, tmp_path: Path) -> None:
     assert told.recorded.changed == ()
 
 
-def test_a_changed_row_is_refused_and_listed_and_the_rest_goes_in(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_changed_row_is_refused_and_listed_and_the_rest_goes_in(pets: Stores, tmp_path: Path) -> None:
     rows = answers(50)
     take(pets, write_log(tmp_path / "log.csv", rows[:40]))
     rows[7] = {**rows[7], "predicted_class": "dog" if rows[7]["predicted_class"] != "dog" else "cat"}
@@ -86,22 +94,22 @@ def test_a_changed_row_is_refused_and_listed_and_the_rest_goes_in(pets: SqlStore
     told = take(pets, write_log(tmp_path / "again.csv", rows))
     assert told.recorded.changed == (rows[7]["prediction_id"], rows[8]["prediction_id"])
     assert (told.recorded.new, told.recorded.known) == (10, 38)
-    assert pets.predictions_by_id([rows[8]["prediction_id"]])[0].confidence != 0.1234
+    assert pets.log.by_ids("pets", [rows[8]["prediction_id"]])[0].confidence != 0.1234
 
 
-def test_strict_takes_all_or_nothing(pets: SqlStore, tmp_path: Path) -> None:
+def test_strict_takes_all_or_nothing(pets: Stores, tmp_path: Path) -> None:
     rows = answers(30)
     take(pets, write_log(tmp_path / "log.csv", rows[:10]))
     changed = [*rows[:9], {**rows[9], "slice": "elsewhere"}, *rows[10:]]
-    with pytest.raises(ConflictError, match="1 rows are recorded with other content"):
+    with pytest.raises(ConflictError, match=str(rows[9]["prediction_id"])):
         take(pets, write_log(tmp_path / "changed.csv", changed), strict=True)
     bad = [*rows[:20], {**rows[20], "confidence": "1.5"}, *rows[21:]]
     with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 22: confidence"):
         take(pets, write_log(tmp_path / "bad.csv", bad), strict=True)
-    assert len(pets.predictions("pets", 1, START, START + timedelta(days=1))) == 10
+    assert len(said(pets, 1, START, START + timedelta(days=1))) == 10
 
 
-def test_a_bad_row_is_told_with_its_line_and_kept_out(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_bad_row_is_told_with_its_line_and_kept_out(pets: Stores, tmp_path: Path) -> None:
     rows = answers(10)
     rows[3] = {**rows[3], "occurred_at": "2026-03-01T08:00:00"}
     told = take(pets, write_log(tmp_path / "log.csv", rows))
@@ -110,7 +118,7 @@ def test_a_bad_row_is_told_with_its_line_and_kept_out(pets: SqlStore, tmp_path: 
     assert told.recorded.new == 9
 
 
-def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: SqlStore, tmp_path: Path) -> None:
+def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: Stores, tmp_path: Path) -> None:
     rows = answers(10)
     rows[0] = {**rows[0], "predicted_class": "horse"}
     rows[1] = {**rows[1], "occurred_at": (NOW + timedelta(days=5)).isoformat()}
@@ -118,40 +126,42 @@ def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: Sql
     assert (told.foreign, told.ahead, told.recorded.new) == ({"horse": 1}, 1, 10)
 
 
-def test_the_log_of_another_model_is_refused_with_both_class_lists(pets: SqlStore, tmp_path: Path) -> None:
+def test_the_log_of_another_model_is_refused_with_both_class_lists(pets: Stores, tmp_path: Path) -> None:
     rows = [{**row, "predicted_class": f"bird-{place % 2}"} for place, row in enumerate(answers(10))]
     with pytest.raises(DataError, match="the file names bird-0, bird-1; the model's classes are cat, dog, ship"):
         take(pets, write_log(tmp_path / "log.csv", rows))
-    assert pets.first_prediction_at("pets", 1) is None
+    assert pets.log.first_at(pets.ledger.versions("pets")[0]) is None
 
 
-def test_a_missing_confidence_is_none(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_missing_confidence_is_none(pets: Stores, tmp_path: Path) -> None:
     rows = answers(3)
     rows[0], rows[1] = {**rows[0], "confidence": ""}, {**rows[1], "confidence": "nan"}
     take(pets, write_log(tmp_path / "log.csv", rows))
-    found = pets.predictions("pets", 1, START, START + timedelta(days=1))
+    found = said(pets, 1, START, START + timedelta(days=1))
     assert [one.confidence is None for one in found] == [True, True, False]
-    window = close_window(morning(pets, 0), START.date())
+    at = morning(pets, 0)
+    with claimed(at, START.date()):
+        window = close_window(at, START.date())
     assert window.without_confidence == 2
 
 
-def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: SqlStore, tmp_path: Path) -> None:
+def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: Stores, tmp_path: Path) -> None:
     rows = [{**row, "model_version": "2026-03"} for row in answers(5)]
     take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "model_version")))
     take(pets, write_log(tmp_path / "more.csv", rows[:2], columns=(*COLUMNS, "model_version")))
-    old, new = pets.versions("pets")
+    old, new = pets.ledger.versions("pets")
     assert (new.version, new.bundle_digest, new.reference) == (2, "watched:2026-03", old.reference)
-    assert len(pets.predictions("pets", 2, START, START + timedelta(days=1))) == 5
+    assert len(said(pets, 2, START, START + timedelta(days=1))) == 5
 
 
-def test_an_image_is_found_from_where_the_log_lies(pets: SqlStore, tmp_path: Path) -> None:
+def test_an_image_is_found_from_where_the_log_lies(pets: Stores, tmp_path: Path) -> None:
     (tmp_path / "shots").mkdir()
     (tmp_path / "shots" / "1.png").touch()
     images = ["shots/1.png", str(tmp_path / "shots" / "1.png"), "ab" * 32, ""]
     rows = [{**row, "image": image} for row, image in zip(answers(4), images, strict=True)]
     take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "image")))
     path = str(tmp_path / "shots" / "1.png")
-    assert [one.image for one in pets.predictions("pets", 1, START, NOW)] == [path, path, "ab" * 32, ""]
+    assert [one.image for one in said(pets, 1, START, NOW)] == [path, path, "ab" * 32, ""]
 
 
 def log_with_images(folder: Path, *images: str) -> Path:
@@ -163,31 +173,29 @@ def log_with_images(folder: Path, *images: str) -> Path:
     return write_log(folder / "log.csv", rows, columns=(*COLUMNS, "image"))
 
 
-def test_a_row_whose_image_is_no_file_below_the_log_is_refused(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_row_whose_image_is_no_file_below_the_log_is_refused(pets: Stores, tmp_path: Path) -> None:
     names = ["1.png", "../id_rsa", str(tmp_path / "id_rsa"), "leak.png", ".", "gone.png", "1.png"]
     told = take(pets, log_with_images(tmp_path / "logs", *names))
     assert [row.line for row in told.bad] == [3, 4, 5, 6, 7]
     assert [("leads out of" in row.problem) for row in told.bad] == [True, True, True, False, False]
-    assert [one.image for one in pets.predictions("pets", 1, START, NOW)] == [str(tmp_path / "logs" / "1.png")] * 2
+    assert [one.image for one in said(pets, 1, START, NOW)] == [str(tmp_path / "logs" / "1.png")] * 2
 
 
-def test_strict_takes_nothing_of_a_log_that_names_a_file_elsewhere(pets: SqlStore, tmp_path: Path) -> None:
+def test_strict_takes_nothing_of_a_log_that_names_a_file_elsewhere(pets: Stores, tmp_path: Path) -> None:
     path = log_with_images(tmp_path / "logs", "1.png", "../id_rsa")
     with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 3: image"):
         take(pets, path, strict=True)
-    assert pets.predictions("pets", 1, START, NOW) == []
+    assert said(pets, 1, START, NOW) == []
 
 
-def test_problems_of_the_file_and_of_its_images_are_listed_in_the_order_of_lines(
-    pets: SqlStore, tmp_path: Path
-) -> None:
+def test_problems_of_the_file_and_of_its_images_are_listed_in_the_order_of_lines(pets: Stores, tmp_path: Path) -> None:
     path = log_with_images(tmp_path / "logs", "../id_rsa", "1.png", "../id_rsa")
     path.write_text(path.read_text().replace(":01+00:00", ":01"))
     told = take(pets, path)
     assert [(row.line, "time zone" in row.problem) for row in told.bad] == [(2, False), (3, True), (4, False)]
 
 
-def test_a_link_to_a_name_that_is_not_text_is_refused(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_link_to_a_name_that_is_not_text_is_refused(pets: Stores, tmp_path: Path) -> None:
     path = log_with_images(tmp_path / "logs", "1.png", "odd.png")
     odd = path.parent / os.fsdecode(b"\xff.png")
     odd.touch()
@@ -197,7 +205,7 @@ def test_a_link_to_a_name_that_is_not_text_is_refused(pets: SqlStore, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["a\0.png", "../id_rsa\0.png"])
-def test_a_name_with_a_nul_character_is_a_bad_row(pets: SqlStore, tmp_path: Path, name: str) -> None:
+def test_a_name_with_a_nul_character_is_a_bad_row(pets: Stores, tmp_path: Path, name: str) -> None:
     row = {key: cell for key, cell in answers(1)[0].items() if cell} | {"image": name}
     good = {**row, "prediction_id": "good", "image": ""}
     (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(good)}\n")
@@ -205,9 +213,9 @@ def test_a_name_with_a_nul_character_is_a_bad_row(pets: SqlStore, tmp_path: Path
     assert ([row.line for row in told.bad], told.recorded.new) == ([1], 1)
 
 
-def test_a_model_that_nobody_watches_is_refused(store: SqlStore, tmp_path: Path) -> None:
+def test_a_model_that_nobody_watches_is_refused(stores: Stores, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no model 'pets' is watched; `leeway watch init pets --reference FILE`"):
-        take(store, write_log(tmp_path / "log.csv", answers(1)))
+        take(stores, write_log(tmp_path / "log.csv", answers(1)))
 
 
 # What a reference says
@@ -221,16 +229,18 @@ def test_a_reference_counts_what_the_model_answers_and_how_often_it_is_right(tmp
     assert list(found.guesses) == sorted(found.guesses, reverse=True)
 
 
-def test_enrolling_again_changes_nothing_and_another_reference_begins_an_epoch(pets: SqlStore, tmp_path: Path) -> None:
-    again = enrol(pets, "pets", read_reference(tmp_path / "reference.csv", columns={}), Policy())
-    other = enrol(pets, "pets", read_reference(reference(tmp_path / "b.csv", accuracy=0.97), columns={}), Policy())
+def test_enrolling_again_changes_nothing_and_another_reference_begins_an_epoch(pets: Stores, tmp_path: Path) -> None:
+    again = enrol(pets.ledger, "pets", read_reference(tmp_path / "reference.csv", columns={}), Policy())
+    other = enrol(
+        pets.ledger, "pets", read_reference(reference(tmp_path / "b.csv", accuracy=0.97), columns={}), Policy()
+    )
     assert (again.version, other.version) == (1, 2)
 
 
-def test_a_floor_that_the_model_never_reached_is_refused(store: SqlStore, tmp_path: Path) -> None:
+def test_a_floor_that_the_model_never_reached_is_refused(stores: Stores, tmp_path: Path) -> None:
     poor = read_reference(reference(tmp_path / "reference.csv", accuracy=0.85), columns={})
     with pytest.raises(ParamsError, match=r"floor 0.9 would alarm every night: reference accuracy is 0.8\d"):
-        enrol(store, "pets", poor, Policy())
+        enrol(stores.ledger, "pets", poor, Policy())
 
 
 def test_a_reference_without_a_label_is_refused(tmp_path: Path) -> None:
@@ -249,39 +259,40 @@ def test_a_reference_with_a_bad_row_is_refused_whole(tmp_path: Path) -> None:
 # Labels that come with the predictions
 
 
-def test_a_file_in_which_every_row_is_labelled_is_a_census_that_measures(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_file_in_which_every_row_is_labelled_is_a_census_that_measures(pets: Stores, tmp_path: Path) -> None:
     told = take(pets, write_log(tmp_path / "log.csv", answers(200, nights=3, labelled=True)))
     assert told.census
     decide_all(morning(pets, 2))
-    plans = pets.plans("pets", 1)
-    assert [(plan.id, pets.design(plan.id).predictions, given_count(pets, plan)) for plan in plans] == [
+    plans = pets.ledger.plans("pets", 1)
+    assert [(plan.id, pets.ledger.design(plan.id).predictions, given_count(pets, plan)) for plan in plans] == [
         (f"pets/1/2026-03-0{day}/given", 200, 200) for day in (1, 2, 3)
     ]
-    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    accuracy = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
     assert [one.state["labels"] for one in accuracy] == [200, 400, 600]
     assert accuracy[-1].effect == pytest.approx(0.9, abs=0.03)
 
 
-def test_nobody_is_asked_about_a_night_that_came_labelled(pets: SqlStore, tmp_path: Path) -> None:
+def test_nobody_is_asked_about_a_night_that_came_labelled(pets: Stores, tmp_path: Path) -> None:
     take(pets, write_log(tmp_path / "log.csv", answers(200, labelled=True)))
     at = morning(pets, 0)
     decide_all(at)
-    assert plan_labels(at, START.date()).asked == 0
+    with claimed(at, START.date()):
+        assert plan_labels(at, START.date()).asked == 0
 
 
-def test_a_census_that_is_ingested_twice_is_applied_once(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_census_that_is_ingested_twice_is_applied_once(pets: Stores, tmp_path: Path) -> None:
     path = write_log(tmp_path / "log.csv", answers(200, labelled=True))
     take(pets, path)
     decide_all(morning(pets, 0))
     take(pets, path)
     take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
     decide_all(morning(pets, 1))
-    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    accuracy = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
     assert [one.state["labels"] for one in accuracy] == [200, 200]
 
 
 def test_labels_that_come_after_their_night_was_measured_are_kept_and_measure_nothing(
-    pets: SqlStore, tmp_path: Path
+    pets: Stores, tmp_path: Path
 ) -> None:
     rows = answers(200, labelled=True)
     take(pets, write_log(tmp_path / "half.csv", rows[:100]))
@@ -289,21 +300,22 @@ def test_labels_that_come_after_their_night_was_measured_are_kept_and_measure_no
     take(pets, write_log(tmp_path / "rest.csv", rows[100:]))
     take(pets, write_log(tmp_path / "next.csv", answers(200, first=1)))
     decide_all(morning(pets, 1))
-    assert pets.numbers_of_labels() == {"pets": 200}
-    assert sum(given_count(pets, plan) for plan in pets.plans("pets", 1)) == 100
+    assert pets.log.given_counts() == {"pets": 200}
+    assert sum(given_count(pets, plan) for plan in pets.ledger.plans("pets", 1)) == 100
 
 
-def test_a_night_of_labels_is_applied_once_also_if_the_run_dies_in_between(pets: SqlStore, tmp_path: Path) -> None:
+def test_a_night_of_labels_is_applied_once_also_if_the_run_dies_in_between(pets: Stores, tmp_path: Path) -> None:
     take(pets, write_log(tmp_path / "log.csv", answers(200, labelled=True)))
     died = morning(pets, 0)
+    claim_night(died, START.date())
     close_labels(died, START.date())
     run_checks(died, close_window(died, START.date()))  # and then the process dies, before anything is decided
     decide_all(morning(pets, 0))
-    accuracy = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    accuracy = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
     assert [one.state["labels"] for one in accuracy] == [200]
 
 
-def test_labels_with_a_draw_probability_count_with_it(pets: SqlStore, tmp_path: Path) -> None:
+def test_labels_with_a_draw_probability_count_with_it(pets: Stores, tmp_path: Path) -> None:
     """Unsure answers were labelled always, sure ones one time in ten: the plain mean would say far too little."""
     rows = answers(2000, labelled=True)
     sure = [row for row in rows if float(row["confidence"]) > 0.96]
@@ -315,26 +327,24 @@ def test_labels_with_a_draw_probability_count_with_it(pets: SqlStore, tmp_path: 
         row["label"] = row["label"] if kept else ""
     take(pets, write_log(tmp_path / "log.csv", rows, columns=WITH_CHANCE))
     decide_all(morning(pets, 0))
-    [found] = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    [found] = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
     labelled = [row for row in rows if row["label"]]
     plain = sum(row["label"] == row["predicted_class"] for row in labelled) / len(labelled)
     assert plain < 0.6
     assert found.effect == pytest.approx(0.9, abs=0.03)
 
 
-def test_labels_without_a_draw_probability_measure_nothing(pets: SqlStore, tmp_path: Path) -> None:
+def test_labels_without_a_draw_probability_measure_nothing(pets: Stores, tmp_path: Path) -> None:
     rows = answers(200, labelled=True)
     rows[0]["label"] = ""
     take(pets, write_log(tmp_path / "log.csv", rows))
     decide_all(morning(pets, 0))
-    assert pets.numbers_of_labels() == {"pets": 199}
-    [found] = [one for _, one in pets.results("pets", 1) if one.check == "accuracy"]
+    assert pets.log.given_counts() == {"pets": 199}
+    [found] = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
     assert found.reason.startswith("no label has come in")
 
 
-def test_another_label_for_the_same_prediction_from_a_file_is_refused_and_listed(
-    pets: SqlStore, tmp_path: Path
-) -> None:
+def test_another_label_for_the_same_prediction_from_a_file_is_refused_and_listed(pets: Stores, tmp_path: Path) -> None:
     rows = answers(20, labelled=True)
     take(pets, write_log(tmp_path / "log.csv", rows))
     rows[2] = {**rows[2], "label": next(one for one in CLASSES if one != rows[2]["label"])}
@@ -342,10 +352,61 @@ def test_another_label_for_the_same_prediction_from_a_file_is_refused_and_listed
     assert told.recorded.labels_changed == (rows[2]["prediction_id"],)
 
 
-def test_labels_that_differ_are_kept_and_counted_and_the_earliest_counts(pets: SqlStore, tmp_path: Path) -> None:
+def test_labels_that_differ_are_kept_and_counted_and_the_earliest_counts(pets: Stores, tmp_path: Path) -> None:
     take(pets, write_log(tmp_path / "log.csv", answers(5)))
     name = answers(5)[0]["prediction_id"]
     early, late = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 4, 2, tzinfo=UTC)
-    pets.record_labels([Label(name, "dog", "bob", late), Label(name, "ship", "ada", early)])
-    assert pets.disagreements("pets") == 1
-    assert [label.label for label, _ in pets.labels("pets")] == ["ship"]
+    pets.ledger.pin(pets.log.by_ids("pets", [name]))
+    pets.ledger.record_labels([Label("pets", name, "dog", "bob", late), Label("pets", name, "ship", "ada", early)])
+    assert pets.ledger.disagreements("pets") == 1
+    assert [label.label for label, _ in pets.ledger.labels("pets")] == ["ship"]
+
+
+def test_the_same_request_ids_under_two_models_are_two_predictions(pets: Stores, tmp_path: Path) -> None:
+    """Case 04: a live model and its shadow answer the same requests."""
+    enrol(pets.ledger, "shadow", read_reference(tmp_path / "reference.csv", columns={}), Policy())
+    path = write_log(tmp_path / "log.csv", answers(50, labelled=True))
+    assert take(pets, path).recorded.new == 50
+    other = ingest(pets.log, pets.ledger, "shadow", path, columns={}, now=NOW)
+    assert (other.recorded.new, other.recorded.labels, other.elsewhere) == (50, 50, "pets")
+    assert pets.log.given_counts() == {"pets": 50, "shadow": 50}
+
+
+def test_a_log_that_moved_and_came_again_with_labels_is_the_same_log(pets: Stores, tmp_path: Path) -> None:
+    """Case 14: the images are named from where the log lies."""
+    for folder, labelled in (("in", False), ("archive", True)):
+        (tmp_path / folder / "img").mkdir(parents=True)
+        rows = answers(10, labelled=labelled)
+        for place, row in enumerate(rows):
+            (tmp_path / folder / "img" / f"{place}.jpg").touch()
+            row["image"] = f"img/{place}.jpg"
+        write_log(tmp_path / folder / "night.csv", rows, columns=(*COLUMNS, "image"))
+    take(pets, tmp_path / "in" / "night.csv")
+    told = take(pets, tmp_path / "archive" / "night.csv")
+    assert (told.recorded.new, told.recorded.known, told.recorded.labels) == (0, 10, 10)
+    assert all(one.image.startswith(str(tmp_path / "archive")) for one in said(pets, 1, START, NOW))
+
+
+def test_a_label_that_comes_with_the_log_answers_what_people_were_asked(pets: Stores, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(200)))
+    look(morning(pets, 0), Failures())
+    asked = {one.id for _, one in pets.ledger.label_queue("pets")}
+    rows = [row for row in answers(200, labelled=True) if row["prediction_id"] in sorted(asked)[3:]]
+    take(pets, write_log(tmp_path / "labels.csv", [*rows, *answers(1, first=1)]))
+    assert take_given_answers(pets.log, pets.ledger, "pets").new == len(asked) - 3
+    assert sorted(one.id for _, one in pets.ledger.label_queue("pets")) == sorted(asked)[:3]
+    assert take_given_answers(pets.log, pets.ledger, "pets").new == 0
+
+
+def test_a_log_that_fails_half_way_leaves_nothing_behind(pets: Stores, tmp_path: Path) -> None:
+    """Also of the batches before: a file is in or it is not."""
+    rows = answers(20)
+    path = write_log(tmp_path / "log.csv", rows)
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(pets.log, pets.ledger, "pets", path, columns={}, now=NOW, progress=stop)
+    assert said(pets, 1, START, NOW) == []
+    assert take(pets, path).recorded.new == 20

@@ -1,6 +1,7 @@
 """A morning's run that dies between any two statements: the next one ends where the first would have ended."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
-from leeway.stores.sql import SqlStore, open_store
-from production import VERSION, epoch_of, label_all, live_morning, send
+from leeway.stores.opening import Stores, open_stores
+from production import begun, draws_of, epoch_of, label_all, live_morning, send
 
 TILTED = (0.7, 0.15, 0.15)
 
@@ -19,48 +20,54 @@ class InterruptedMorning(BaseException):  # no error that a job could keep and g
 
 
 class Dying:
-    """A store whose user dies before, or right after, its n-th call."""
+    """Both stores, whose user dies before, or right after, the n-th call of either; the dead call nothing more."""
 
-    def __init__(self, store: SqlStore, calls: int, *, after: bool) -> None:
-        self._store, self._left, self._after = store, calls, after
+    def __init__(self, stores: Stores, calls: int, *, after: bool) -> None:
+        self._left, self._after = calls, after
+        self.log, self.ledger = (Watched(one, self._count) for one in (stores.log, stores.ledger))
+
+    def _count(self, call: Callable[[], Any]) -> Any:
+        self._left -= 1
+        if self._left < 0 or (self._left == 0 and not self._after):
+            raise InterruptedMorning
+        answer = call()
+        if self._left == 0:
+            raise InterruptedMorning
+        return answer
+
+
+class Watched:
+    """One of the stores, each call of which is counted."""
+
+    def __init__(self, store: Any, count: Callable[[Callable[[], Any]], Any]) -> None:
+        self._store, self._count = store, count
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            self._left -= 1
-            if self._left == 0 and not self._after:
-                raise InterruptedMorning
-            answer = method(*arguments, **named)
-            if self._left == 0:
-                raise InterruptedMorning
-            return answer
-
-        return call
+        return lambda *arguments, **named: self._count(lambda: method(*arguments, **named))
 
 
-def history(store: SqlStore) -> tuple[Any, ...]:
+def history(stores: Stores) -> tuple[Any, ...]:
     """Everything that is concluded, asked for and told."""
     return (
-        store.windows("colours", 1),
-        store.results("colours", 1),
-        store.decisions("colours"),
-        plans := store.plans("colours", 1),
-        [(store.design(plan.id), store.draws(plan.id)) for plan in plans],
-        store.pending_alerts(),
+        stores.ledger.windows("colours", 1),
+        stores.ledger.results("colours", 1),
+        stores.ledger.decisions("colours"),
+        plans := stores.ledger.plans("colours", 1),
+        [(stores.ledger.design(plan.id), draws_of(stores, plan.id)) for plan in plans],
+        stores.ledger.pending_alerts(),
     )
 
 
-def prepared(path: Path) -> SqlStore:
+def prepared(path: Path) -> Stores:
     """Five mornings, with labels and a drift, and the sixth about to begin."""
-    store = open_store(f"sqlite:///{path}")
-    store.record_model(VERSION)
+    stores = begun(open_stores(f"sqlite:///{path}", secret="of the tests"))
     for number in range(1, 6):
-        send(store, number, mix=TILTED if number == 5 else (1 / 3,) * 3)
-        live_morning(store, number)
-        label_all(store, number, wrong=8 if number == 5 else 0)
-    send(store, 6, mix=TILTED)
-    return store
+        send(stores, number, mix=TILTED if number == 5 else (1 / 3,) * 3)
+        live_morning(stores, number)
+        label_all(stores, number, wrong=8 if number == 5 else 0)
+    send(stores, 6, mix=TILTED)
+    return stores
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
@@ -74,18 +81,18 @@ def test_a_morning_that_dies_at_any_statement_and_runs_again_ends_the_same(tmp_p
     while True:
         path = tmp_path / f"{died}.db"
         shutil.copyfile(tmp_path / "prepared.db", path)
-        store = open_store(f"sqlite:///{path}")
+        stores = open_stores(f"sqlite:///{path}")
         try:
-            live_morning(Dying(store, died + 1, after=after), 6)
+            live_morning(Dying(stores, died + 1, after=after), 6)
         except InterruptedMorning:
             died += 1
             failures = Failures()
-            look(epoch_of(store, 6), failures)
+            look(epoch_of(stores, 6), failures)
             assert failures.errors == []
-            assert history(store) == expected, f"died at call {died}"
-            store.close()
+            assert history(stores) == expected, f"died at call {died}"
+            stores.close()
             path.unlink()
         else:
-            store.close()
+            stores.close()
             break
     assert died > 20

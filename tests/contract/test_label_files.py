@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from leeway.errors import DataError, WorkspaceError
-from leeway.labels.files import AnswerFile, LabelProblem, Task, export_tasks, read_answers
+from leeway.labels.files import Task, export_tasks, from_cell, read_statements
+from leeway.labels.judge import AnswerFile, LabelProblem, Subject, judge
+from leeway.labels.label_studio import Statement
 
 CLASSES = ("cat", "Bär, braun", 'a "quoted" <one> & more', "two\nlines", "=cmd()", "'quote", "7", "$5")
 IDS = ("=1+1", "+x", "-x", "@x", "'x", "'=1+1", " =x", "007", "1e5", "2026-03-01", "12345678901234567890", "a;=b%3B",
@@ -34,7 +36,7 @@ PNG = encoded("PNG")
 
 
 def task(prediction_id: str, image: bytes | None = PNG) -> Task:
-    return Task("plan-1", prediction_id, image, "cat", 0.75, "north")
+    return Task("plan-1", "pets", prediction_id, image, "cat", 0.75, "north")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -71,7 +73,14 @@ def studio_task(prediction_id: str, *annotations: object, number: int = 1) -> di
 
 
 def read(path: Path, known: Iterable[str] = ("p1", "p2", "p3"), classes: Sequence[str] = CLASSES) -> AnswerFile:
-    return read_answers(path, classes=classes, known=list(known), labeler="ann")
+    statements, ids = read_statements(path), set(known)
+    return judge(statements, [about(one, ids, classes) for one in statements], labeler="ann")
+
+
+def about(one: Statement, known: set[str], classes: Sequence[str]) -> Subject:
+    """What `leeway.labels.resolution` finds where these predictions of one model are known."""
+    meant = from_cell(one.prediction_id, known) if one.from_spreadsheet else one.prediction_id
+    return Subject("pets", meant, classes) if meant in known else Subject("pets", meant, problem="not known here")
 
 
 @pytest.fixture
@@ -145,6 +154,22 @@ def test_an_untouched_export_is_unanswered(thousand: tuple[Path, list[str]]) -> 
         assert read(folder / name, ids) == AnswerFile((), (), 1000)
 
 
+def test_the_model_of_each_task_goes_out_and_comes_back(tmp_path: Path) -> None:
+    models = ["pets", "=pets", "007", "ünï"]
+    tasks = [replace(task(f"p{number}"), model=name) for number, name in enumerate(models)]
+    export_tasks(tmp_path / "out", tasks, classes=CLASSES)
+    assert [row["model"] for row in rows_of(tmp_path / "out" / "labels.csv")] == ["pets", "'=pets", "'007", "ünï"]
+    csv_said = read_statements(tmp_path / "out" / "labels.csv")
+    assert [from_cell(one.model, models) for one in csv_said] == models
+    assert [one.model for one in read_statements(tmp_path / "out" / "label_studio.json")] == models
+
+
+def test_a_file_of_a_release_before_names_no_model(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("plan_id,prediction_id,image,label,labeler\nplan-1,p1,,cat,ann\n")
+    (tmp_path / "a.json").write_text(json.dumps([studio_task("p1"), {"id": 2, "prediction_id": "p2", "choice": "7"}]))
+    assert [one.model for name in ("a.csv", "a.json") for one in read_statements(tmp_path / name)] == ["", "", ""]
+
+
 def test_an_image_that_answers_name_is_never_opened(tmp_path: Path) -> None:
     """Both kinds carry the image's name back; only the prediction's id counts."""
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
@@ -186,7 +211,9 @@ def test_images_have_safe_names_and_the_extension_of_their_bytes(tmp_path: Path)
     assert [Path(row["image"]).suffix for row in rows] == [".jpg", ".png", ".webp", ".gif", ".tif", ".bmp", ".img"]
     assert [(tmp_path / "out" / row["image"]).read_bytes() for row in rows] == contents
     studio = json.loads((tmp_path / "out" / "label_studio.json").read_text())
-    assert studio[0] == {"data": {"image": rows[0]["image"], "prediction_id": "../0", "plan_id": "plan-1"}}
+    assert studio[0] == {
+        "data": {"image": rows[0]["image"], "model": "pets", "prediction_id": "../0", "plan_id": "plan-1"}
+    }
 
 
 def test_a_task_without_an_image_and_one_that_stands_twice(tmp_path: Path) -> None:
@@ -313,7 +340,7 @@ FINDINGS = {
     "p1,cta,": "'cta' is not a class; did you mean 'cat'?",
     "p1,CAT,": "'CAT' is not a class; did you mean 'cat'?",
     "p1,zebra,": f"'zebra' is not a class; allowed: {', '.join(map(repr, CLASSES))}",
-    "p9,cat,": "prediction 'p9' is not known here; was it exported from another workspace?",
+    "p9,cat,": "not known here",
     ",cat,": "no prediction_id; copy it from the exported labels.csv",
     "p1,cat": "2 fields, 3 in the first line; quote a field that holds ','",
     "p1,a,b,": "4 fields, 3 in the first line; quote a field that holds ','",
@@ -365,10 +392,15 @@ def test_cancelled_and_empty_annotations_are_unanswered(read_json: Callable[[obj
     assert said(read_json([studio_task("p1", cancelled, annotation("cat"))])) == [("p1", "cat", "7")]
 
 
+def test_what_no_database_takes_is_left_out_of_a_name(read_json: Callable[[object], AnswerFile]) -> None:
+    answers = read_json([studio_task("p1", annotation("cat", by="a\0nn\ud800"))])
+    assert said(answers) == [("p1", "cat", "ann")]
+
+
 BAD_TASKS: list[tuple[dict[str, Any], str]] = [
     (studio_task("p1", annotation("cat", "7"), number=5), "2 classes chosen ('cat', '7'); choose one"),
     (studio_task("p1", annotation("dog"), number=5), "'dog' is not a class; allowed: "),
-    (studio_task("p9", annotation("cat"), number=5), "prediction 'p9' is not known here"),
+    (studio_task("p9", annotation("cat"), number=5), "not known here"),
     ({"id": 5, "data": {}, "annotations": [annotation("cat")]}, "no prediction_id"),
     (studio_task("p1", annotation(result=[{"value": {"rectanglelabels": ["cat"]}}]), number=5), "holds no choice"),
     (studio_task("p1", annotation(result=[{"value": {"choices": [3]}}]), number=5), "holds no choice"),

@@ -1,21 +1,39 @@
 """A database of an older Leeway is brought up to date, and nothing in it is lost."""
 
+import logging
+from bisect import bisect_right
+from collections import Counter
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, text
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select, text
 
 from leeway.checks.windows import count_window
-from leeway.domain.records import Label
-from leeway.errors import StoreError
-from leeway.stores.database import MIGRATIONS
-from leeway.stores.sql import open_store
-from store_records import somebody_else
+from leeway.domain.identity import permanent_number
+from leeway.domain.records import Label, ModelVersion, PredictionColumns, Recorded
+from leeway.errors import ConflictError, StoreError
+from leeway.stores.opening import Stores, open_stores
+from leeway.stores.schema import SCHEMA_REVISION, VERSION_TABLE, metadata
+from old_database import connected, fill, upgrade
+from old_facts import (
+    SECRET,
+    columns_of,
+    given_of,
+    moment,
+    predictions_of,
+    table,
+)
 
-NIGHT = datetime(2025, 3, 1, 5, tzinfo=UTC)
+VERSIONS = (("pets", 1), ("pets", 2), ("birds", 1), ("fish", 1), ("fish", 2))
+MODELS = ("pets", "birds", "fish")
+LATER = datetime(2026, 3, 14, tzinfo=UTC)
+EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+AS_THEY_WERE = ("models", "label_plans", "windows", "decisions", "check_results", "releases", "alerts")
 FIRST_ROWS = (
     """INSERT INTO models VALUES ('pets', 1, 'b', 'd', '{"classes": ["cat", "dog"], "band_edges": [0.5, 0.9],
        "counts": [[1, 2, 3], [4, 5, 6]], "correct": 20, "total": 21}', NULL)""",
@@ -29,42 +47,209 @@ FIRST_ROWS = (
 )
 
 
-def make_first_tables(connection: Connection) -> None:
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    command.upgrade(config, "0001")
-    for row in FIRST_ROWS:
-        connection.execute(text(row.replace(":", "\\:")))
-    connection.commit()
+def version_of(stores: Stores, model: str, version: int) -> ModelVersion:
+    [found] = [one for one in stores.ledger.versions(model) if one.version == version]
+    return found
+
+
+# The tables
+
+
+def test_the_tables_are_those_that_the_code_uses(migrated: Stores) -> None:
+    with migrated.ledger.database.transaction() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == SCHEMA_REVISION
+        if migrated.ledger.database.is_sqlite:
+            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+
+
+@pytest.mark.parametrize("name", AS_THEY_WERE)
+def test_a_table_that_stays_holds_the_same_rows(migrated: Stores, name: str) -> None:
+    now, before = metadata.tables[name], table(name)
+    found = migrated.ledger.database.all(select(now).order_by(*now.primary_key.columns))
+    kept = [column for column in before[0] if column in now.c]
+    assert len(kept) >= len(before[0]) - (name == "models")  # all but `serving_since`
+    assert [{column: _plain(getattr(row, column)) for column in kept} for row in found] == [
+        {column: row[column] for column in kept} for row in before
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def test_it_says_once_what_it_does(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    fill(database_url)
+    with caplog.at_level(logging.INFO, "leeway.stores"):
+        for _ in range(2):
+            open_stores(database_url).close()
+    [line] = [record.getMessage() for record in caplog.records if record.name == "leeway.stores"]
+    assert "bringing 3,030 predictions from schema 0002 to 0003, once, in one transaction" in line
+
+
+def test_a_reader_migrates_nothing_and_names_the_command_that_does(database_url: str) -> None:
+    fill(database_url)
+    with pytest.raises(StoreError, match=r"of the release before \(schema 0002\).*run `leeway monitor`"):
+        open_stores(database_url, reading=True)
+    with connected(database_url) as connection:
+        assert connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) == "0002"
+
+
+# The log
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_prediction_is_kept_as_it_was(migrated: Stores, model: str) -> None:
+    before = predictions_of(model)
+    found = migrated.log.by_ids(model, before)
+    assert [one.id for one in found] == sorted(before)
+    for one in found:
+        row = before[one.id]
+        assert (one.version, one.occurred_at) == (row["version"], moment(row["occurred_at"]))
+        assert (list(one.probabilities), one.image, one.slice) == (row["probabilities"], row["image"], row["slice"])
+        for name in ("model", "predicted_class", "confidence", "energy", "latency_ms", "group"):
+            assert getattr(one, name) == row[name]
+        assert (one.second_class, one.review) == (None, None)
+
+
+def test_a_prediction_is_drawn_by_the_number_that_a_new_one_would_get(migrated: Stores) -> None:
+    found = migrated.log.database.all(text("SELECT id, u FROM predictions"))
+    ids = [row["id"] for row in table("predictions")]
+    assert "naïve 日本語 🐟 ʻokina" in ids
+    assert dict(map(tuple, found)) == {one: permanent_number(one, SECRET) for one in ids}
+    assert migrated.ledger.secret == SECRET
+
+
+def test_a_confidence_that_is_no_number_is_none(database_url: str) -> None:
+    fill(database_url)
+    with connected(database_url) as connection:
+        nan = "NULL" if connection.dialect.name == "sqlite" else "'NaN'"
+        connection.execute(text(f"UPDATE predictions SET confidence = {nan} WHERE id = 'bird-12-087'"))
+    with closing(open_stores(database_url)) as stores:
+        [one] = stores.log.by_ids("birds", ["bird-12-087"])
+        assert one.confidence is None
+        assert sum(cell.count for cell in stores.log.cells(version_of(stores, "birds", 1), *EVER) if cell.bin < 0) == 1
+
+
+def test_predictions_are_numbered_in_the_order_in_which_they_came(database_url: str) -> None:
+    with connected(database_url) as connection:
+        upgrade(connection, "0002")
+        for second, name in enumerate("bca"):
+            row = FIRST_ROWS[1].replace("p1", name).replace("05:00:01", f"05:00:0{second}")
+            connection.execute(text(row.replace(":", "\\:")))
+    with closing(open_stores(database_url)) as stores:
+        found = stores.log.database.all(text("SELECT id FROM predictions ORDER BY seq"))
+    assert [row.id for row in found] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(("model", "version"), VERSIONS)
+def test_each_cell_of_each_night_counts_the_same(migrated: Stores, model: str, version: int) -> None:
+    known = version_of(migrated, model, version)
+    edges = known.reference.bin_edges if known.reference.with_confidence else ()
+    nights = [(row["start"], row["end"]) for row in table("windows") if row["model"] == model]
+    assert nights
+    for start, end in [*[(moment(first), moment(last)) for first, last in nights], EVER]:
+        counts = Counter[tuple[str, int, str | None]]()
+        for row in predictions_of(model, version).values():
+            place = -1 if row["confidence"] is None else bisect_right(edges, row["confidence"])
+            counts[row["predicted_class"], place, row["slice"]] += start <= moment(row["occurred_at"]) < end
+        found = migrated.log.cells(known, start, end)
+        assert {(one.predicted_class, one.bin, one.slice): one.count for one in found} == +counts
+
+
+@pytest.mark.parametrize(("model", "version"), VERSIONS)
+def test_the_same_file_again_is_known_row_for_row(writable: Stores, model: str, version: int) -> None:
+    again = columns_of(model, version)
+    said = writable.log.record(model, [(version, again)], received_at=LATER)
+    assert said == Recorded(known=len(predictions_of(model, version)))
+
+
+def test_of_a_file_that_comes_again_a_changed_row_is_refused(writable: Stores) -> None:
+    again = columns_of("birds", 1)
+    changed = replace(again, predicted=["emu", *again.predicted[1:]])
+    said = writable.log.record("birds", [(1, changed)], received_at=LATER)
+    assert said == Recorded(known=1068, changed=(again.ids[0],))
+    with pytest.raises(ConflictError):
+        writable.log.record("birds", [(1, changed)], received_at=LATER, strict=True)
+
+
+def test_what_comes_after_the_migration_is_new_and_behind_the_position(writable: Stores) -> None:
+    before = writable.log.position("pets")
+    one = PredictionColumns(ids=["bird-12-087"], occurred_at=["2026-03-13 05:00:00.000000"], predicted=["cat"])
+    assert writable.log.record("pets", [(1, one)], received_at=LATER).new == 1  # the id is known of birds alone
+    pets = version_of(writable, "pets", 1)
+    assert int(writable.log.position("pets")) > int(before)
+    assert writable.log.count(pets, *EVER, after=before) == 1
+    assert len(writable.log.cells(pets, *EVER, upto=before)) == len(writable.log.cells(pets, *EVER)) - 1
+    assert writable.log.elsewhere("fish", ["bird-12-087"]) == {"birds": 1, "pets": 1}
+
+
+# Truth that came with the log
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_labels_from_files_stand_with_the_log(migrated: Stores, model: str) -> None:
+    before = given_of(model)
+    found = {one.prediction_id: one for one in migrated.log.given_by_ids(model, predictions_of(model))}
+    assert {one: (label.label, label.labelled_at) for one, label in found.items()} == {
+        one: (row["label"], moment(row["labelled_at"])) for one, row in before.items()
+    }
+    assert migrated.log.given_counts().get(model, 0) == len(before)
+    assert migrated.log.given_counts() == {"birds": 1069, "fish": 81}
+
+
+@pytest.mark.parametrize(("model", "version"), VERSIONS)
+def test_labels_with_a_draw_probability_are_tallied_the_same(migrated: Stores, model: str, version: int) -> None:
+    known, rows = version_of(migrated, model, version), predictions_of(model, version)
+    with_chance = {
+        one: row
+        for one, row in given_of(model).items()
+        if one in rows and row["draw_probability"] is not None and row["label"] is not None
+    }
+    counts = Counter(
+        (rows[one]["predicted_class"], row["label"], rows[one]["slice"], row["draw_probability"])
+        for one, row in with_chance.items()
+    )
+    found = migrated.log.given_tallies(known, *EVER, upto=migrated.log.position(model))
+    assert {(one.predicted_class, one.label, one.slice, one.probability): one.count for one in found} == counts
+    first = min((moment(rows[one]["occurred_at"]) for one in with_chance), default=None)
+    assert migrated.log.first_given(known, None) == first
+
+
+# The first schema
+
+
+def make_first_tables(url: str) -> None:
+    with connected(url) as connection:
+        upgrade(connection, "0001")
+        for row in FIRST_ROWS:
+            connection.execute(text(row.replace(":", "\\:")))
 
 
 def test_what_the_first_schema_held_is_read_by_the_present_one(database_url: str) -> None:
-    with somebody_else(database_url) as connection:
-        make_first_tables(connection)
-    with closing(open_store(database_url)) as store:
-        [version] = store.versions("pets")
+    make_first_tables(database_url)
+    with closing(open_stores(database_url)) as stores:
+        [version] = stores.ledger.versions("pets")
         assert (version.reference.total, version.reference.edges, version.reference.with_confidence) == (21, (), True)
-        [plan] = store.plans("pets", 1)
+        [plan] = stores.ledger.plans("pets", 1)
         assert (plan.given, plan.applied_by) == (0, "0001")
-        design = store.design(plan.id)
+        design = stores.ledger.design(plan.id)
         assert (design.parts, design.given, design.uniform_share) == ({}, (), 0.2)
-        [draw] = store.labelled_draws("plan")
+        [draw] = stores.ledger.labelled_draws("plan")
         assert (draw.predicted_class, draw.label, draw.count) == ("cat", "dog", 1)
-        start = NIGHT.replace(hour=0)
-        window = count_window(version, NIGHT.date(), store.cells(version, start, start.replace(day=2)))
+        start = datetime(2025, 3, 1, tzinfo=UTC)
+        window = count_window(version, start.date(), stores.log.cells(version, start, start + timedelta(days=1)))
         assert window.counts == ((0, 1, 0), (0, 0, 0))
-        store.record_labels([Label("p1", "cat", "bob", NIGHT)])
-        assert store.disagreements("pets") == 1
+        stores.ledger.record_labels([Label("pets", "p1", "cat", "bob", start)])
+        assert stores.ledger.disagreements("pets") == 1
 
 
-def test_an_update_keeps_foreign_keys_in_force(database_url: str) -> None:
-    with somebody_else(database_url) as connection:
-        make_first_tables(connection)
-    open_store(database_url).close()
+def test_a_migration_keeps_foreign_keys_in_force(database_url: str) -> None:
+    make_first_tables(database_url)
     with (
-        closing(open_store(database_url)) as store,
+        closing(open_stores(database_url)) as stores,
         pytest.raises(StoreError, match=r"(?i)foreign key"),
-        store._transaction(writes=True) as connection,
+        stores.ledger.database.transaction(writes=True) as connection,
     ):
-        connection.execute(text("DELETE FROM predictions WHERE id = 'p1'"))
+        connection.execute(text("DELETE FROM pins WHERE prediction_id = 'p1'"))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from battery import decision
 from leeway.adapters.prefect.trigger import PrefectTrigger, open_trigger
 from leeway.errors import WorkspaceError
-from store_records import decision
 
 
 def test_without_a_configured_server_there_is_no_trigger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

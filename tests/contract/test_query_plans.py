@@ -1,4 +1,4 @@
-"""Every query of the store: how the databases find the predictions it needs, among all that a model ever made."""
+"""Every query of both stores: how the databases find what it needs, among all that a model ever said."""
 
 import inspect
 import re
@@ -6,44 +6,50 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Alias, Connection, event, text
+import pytest
+from sqlalchemy import Alias, Connection, event, select, text
 from sqlalchemy.sql import visitors
 
-from leeway.domain.records import Pick, PredictionColumns
-from leeway.stores import queries, tables
-from leeway.stores.sql import open_store
-from store_records import CLASSES, CLOSED, END, NIGHT, START, VERSION, label, plan, somebody_else
+from battery import BIRDS, CLASSES, CLOSED, END, NIGHT, START, VERSION, label, planned, somebody_else
+from leeway.domain.records import PredictionColumns
+from leeway.stores import ledger_queries, log_queries
+from leeway.stores.log_tables import given_labels, predictions
+from leeway.stores.opening import open_stores
 
 NIGHTS, PREDICTIONS, DRAWN = 20, 1000, 10  # of each model; predictions and draws a night
-BOUNDED = re.compile(r"\bid\b|occurred_at")  # what an index is searched by, beside model and version
+LARGE = (predictions, given_labels)
+BOUNDED = re.compile(r"\bid\b|occurred_at|rowid=|seq = ANY")  # what an index is searched by, beside model and version
 ARGUMENTS: dict[str, Any] = {
     "model": "pets",
     "version": 1,
     "start": START,
     "end": END,
-    "moment": END + timedelta(days=NIGHTS - 1),
+    "since": START,
+    "at": CLOSED,
     "now": CLOSED,
+    "night": NIGHT,
     "lease_hours": 24.0,
-    "edges": (0.5, 0.9),
     "ids": ["pets-0-1", "pets-0-2"],
-    "ranks": [3, 5],
-    "most": 10,
-    "picks": [Pick("dog", 1, "door", 2), Pick("cat", 0, None, 0)],
+    "seqs": [5, 7],
+    "besides": "birds",
+    "most": {0: 2**60, 1: 2**59},
+    "k": 10,
+    "stream": "plan",
+    "upto": "12000",
+    "after": "12000",
     "plan_id": "pets-plan-3",
     "key": "pets/1/2025-03-01",
     "nights": [NIGHT],
     "check": "accuracy",
-    "since": NIGHT,
     "purpose": "measure",
     "only": None,
 }
-ALLOWED = {
-    "first_prediction_at": "min() of the index's next column: both databases read its first entry",
-    "first_of_many_given": "asked only where thousands of labels wait: it stops at the first of them",
-}
-COUNTS = ("cells", "number_in", "number_after", "first_prediction_at")  # of a night; from the index alone
+ALLOWED = {"first_at": "min() of the index's next column: both databases read its first entry"}
+NIGHTLY = ("cells", "first_of_cells", "first_of_stream", "number_in", "first_at")  # from the index alone
+INDEX = "predictions_of_night"
 
 
 def test_no_query_looks_at_every_prediction_of_a_model(database_url: str) -> None:
@@ -55,43 +61,71 @@ def test_no_query_looks_at_every_prediction_of_a_model(database_url: str) -> Non
         assert wide_accesses(connection) == {}
 
 
+def test_no_query_of_the_ledger_looks_into_the_log(database_url: str) -> None:
+    open_stores(database_url).close()
+    for make in queries_of(ledger_queries).values():
+        assert not {table.name for table in tables_of(make(**arguments_of(make)))} & {table.name for table in LARGE}
+
+
 def test_sees_a_query_that_looks_at_every_prediction(database_url: str) -> None:
     """Else the test above would pass whatever it is shown."""
     fill(database_url)
     with somebody_else(database_url) as connection:
         connection.execute(text("ANALYZE"))
-        of_model = queries.select(queries.predictions.c.image).where(queries.predictions.c.model == "pets")
-        everything = queries.select(queries.predictions.alias("renamed").c.image)
-        assert [len(accesses(connection, query)) for query in (of_model, everything)] == [1, 1]
+        of_model = select(predictions.c.image).where(predictions.c.model == "pets")
+        everything = select(predictions.alias("renamed").c.image)
+        later = select(predictions.c.image).where(predictions.c.seq > 5)
+        labels = select(given_labels.c.received_at)
+        asked = (of_model, everything, later, labels)
+        assert [len(accesses(connection, query)) for query in asked] == [1] * len(asked)
 
 
-def test_counts_a_night_from_the_index_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("analyzed", [False, True], ids=["as it is", "analyzed"])
+def test_a_night_is_counted_and_drawn_from_the_index_alone(tmp_path: Path, analyzed: bool) -> None:
     """On SQLite; PostgreSQL does it where a table was vacuumed."""
     fill(url := f"sqlite:///{tmp_path / 'leeway.db'}")
     with somebody_else(url) as connection:
-        for name in COUNTS:
-            make = all_queries()[name]
+        if analyzed:
+            connection.execute(text("ANALYZE"))
+        for name in NIGHTLY:
+            make = queries_of(log_queries)[name]
             plan = explained(connection, make(**arguments_of(make)))[0]
-            used = [row[3] for row in plan if " predictions " in row[3]]
-            assert [line.partition(" (")[0] for line in used] == [
-                "SEARCH predictions USING COVERING INDEX predictions_of_night"
-            ]
+            used = [row[3].partition(" (")[0] for row in plan if " predictions " in row[3]]
+            assert used == [f"SEARCH predictions USING COVERING INDEX {INDEX}"], name
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_vacuumed_night_is_counted_and_drawn_from_the_index_alone(database_url: str) -> None:
+    fill(database_url)
+    with somebody_else(database_url) as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE predictions"))
+    with somebody_else(database_url) as connection:
+        for name in NIGHTLY:
+            make = queries_of(log_queries)[name]
+            plan = explained(connection, make(**arguments_of(make)))[0][0][0][0]["Plan"]
+            used = [node for node in nodes(plan) if node.get("Relation Name") == predictions.name]
+            assert [(node["Node Type"], node.get("Index Name")) for node in used] == [("Index Only Scan", INDEX)], name
 
 
 def wide_accesses(connection: Connection) -> dict[str, list[str]]:
-    """Query -> accesses to predictions that no id and no time bounds."""
-    found = {name: accesses(connection, make(**arguments_of(make))) for name, make in all_queries().items()}
+    """Query -> accesses to what is large that no id and no time bounds."""
+    made = queries_of(log_queries) | queries_of(ledger_queries)
+    found = {name: accesses(connection, make(**arguments_of(make))) for name, make in made.items()}
     return {name: wide for name, wide in found.items() if wide and name not in ALLOWED}
 
 
-def all_queries() -> dict[str, Callable[..., Any]]:
-    """Public functions of the module, so that a new one is looked at, too."""
-    found = inspect.getmembers(queries, inspect.isfunction)
-    return {name: make for name, make in found if make.__module__ == queries.__name__ and not name.startswith("_")}
+def queries_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Public functions of the module that return SQL, so that a new one is looked at, too."""
+    found = inspect.getmembers(module, inspect.isfunction)
+    own = {name: make for name, make in found if make.__module__ == module.__name__ and not name.startswith("_")}
+    return {name: make for name, make in own.items() if inspect.signature(make).return_annotation is not str}
 
 
 def arguments_of(make: Callable[..., Any]) -> dict[str, Any]:
-    return {name: ARGUMENTS[name] for name in inspect.signature(make).parameters}
+    asked = inspect.signature(make).parameters
+    of_log = "version" in asked and "model" not in asked
+    special = {"version": VERSION} if of_log else {"since": NIGHT} if make is ledger_queries.marks_of else {}
+    return {name: (ARGUMENTS | special)[name] for name in asked}
 
 
 def accesses(connection: Connection, query: Any) -> list[str]:
@@ -103,9 +137,12 @@ def accesses(connection: Connection, query: Any) -> list[str]:
 
 def explained(connection: Connection, query: Any) -> list[Any]:
     """The database's plan, as rows, of each statement that the query is."""
+    log_queries.wanted.create(connection)
     with explaining(connection) as plans:
         connection.execute(query)
-        connection.rollback()
+    connection.rollback()
+    log_queries.wanted.drop(connection, checkfirst=True)
+    connection.rollback()
     return plans
 
 
@@ -126,10 +163,14 @@ def explaining(connection: Connection) -> Iterator[list[Any]]:
         event.remove(connection, "before_cursor_execute", explain)
 
 
+def tables_of(query: Any) -> list[Any]:
+    return [one for one in visitors.iterate(query) if one.__visit_name__ == "table"]
+
+
 def names_of(query: Any) -> set[str]:
-    """Under which the query knows the table."""
-    aliases = [one for one in visitors.iterate(query) if isinstance(one, Alias) and one.element is tables.predictions]
-    return {tables.predictions.name, *(str(one.name) for one in aliases)}
+    """Under which the query knows the large tables."""
+    aliases = [one for one in visitors.iterate(query) if isinstance(one, Alias) and one.element in LARGE]
+    return {*(table.name for table in LARGE), *(str(one.name) for one in aliases)}
 
 
 def wide_in_sqlite(lines: list[str], names: set[str]) -> list[str]:
@@ -138,40 +179,51 @@ def wide_in_sqlite(lines: list[str], names: set[str]) -> list[str]:
     return [line for line in about if not BOUNDED.search(line.partition("(")[2])]
 
 
-def wide_in_postgres(node: dict[str, Any]) -> list[str]:
-    index = node.get("Index Name", "")
-    wide = node["Node Type"] == "Seq Scan" and node["Relation Name"] == tables.predictions.name
-    if index.startswith(tables.predictions.name):
-        wide = not BOUNDED.search(node.get("Index Cond", ""))
-    below = [line for one in node.get("Plans", []) for line in wide_in_postgres(one)]
-    return [f"{node['Node Type']} {index} {node.get('Index Cond', '')}".strip(), *below] if wide else below
+def wide_in_postgres(plan: dict[str, Any]) -> list[str]:
+    about = [node for node in nodes(plan) if is_large(node)]
+    wide = [node for node in about if not BOUNDED.search(node.get("Index Cond", ""))]
+    return [f"{node['Node Type']} {node.get('Index Name', '')} {node.get('Index Cond', '')}".strip() for node in wide]
+
+
+def is_large(node: dict[str, Any]) -> bool:
+    """Whether the node reads a large table or its index; what is read through a bitmap stands in the node below."""
+    if node["Node Type"] == "Bitmap Heap Scan":
+        return False
+    large = [table.name for table in LARGE]
+    return node.get("Relation Name") in large or node.get("Index Name", "").startswith((*large, "prediction"))
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
 
 
 def fill(url: str) -> None:
     """Two models with their predictions, label plans and labels."""
-    with closing(open_store(url)) as store:
-        store.record_model(VERSION)
-        for model in ("pets", "birds"):
-            for number in range(NIGHTS):
-                names = [f"{model}-{number}-{place}" for place in range(PREDICTIONS)]
-                store.record_columns(model, [(1, columns(names, number))], received_at=CLOSED)
-                if model == "pets":
-                    store.record_plan(*plan(f"pets-plan-{number}", names[:DRAWN], night=NIGHT + timedelta(days=number)))
-                    store.close_plan(f"pets-plan-{number}", closed_at=CLOSED)
-                store.record_labels([label(one) for one in names[:DRAWN]])
-        store.record_plan(*plan("open", [f"pets-1-{place}" for place in range(50, 60)], night=END.date()))
+    with closing(open_stores(url)) as stores:
+        for version in (VERSION, BIRDS):
+            stores.ledger.record_model(version)
+            nights = [(1, columns(version.model, number)) for number in range(NIGHTS)]
+            stores.log.record(version.model, nights, received_at=CLOSED)
+        for number in range(NIGHTS):
+            names = [f"pets-{number}-{place}" for place in range(DRAWN)]
+            planned(stores.ledger, f"pets-plan-{number}", names, night=NIGHT + timedelta(days=number))
+            stores.ledger.close_plan(f"pets-plan-{number}", closed_at=CLOSED)
+            stores.ledger.record_labels([label(one) for one in names])
+        planned(stores.ledger, "open", [f"pets-1-{place}" for place in range(50, 60)], night=END.date())
 
 
-def columns(names: list[str], night: int) -> PredictionColumns:
-    """The last few came with labels that somebody else's design chose."""
+def columns(model: str, night: int) -> PredictionColumns:
+    """A night of a model; every fifth came with a label that somebody else's design chose."""
     moment = (START + timedelta(days=night)).strftime("%Y-%m-%d")
-    given = [place >= len(names) - 3 for place in range(len(names))]
+    places = range(PREDICTIONS)
     return PredictionColumns(
-        ids=names,
-        occurred_at=[f"{moment} {place * 86 // 3600 % 24:02}:{place % 60:02}:00.000000" for place in range(len(names))],
-        predicted=[CLASSES[place % 3] for place in range(len(names))],
-        labels=["dog" if one else None for one in given],
-        draw_probabilities=[0.1 if one else None for one in given],
-        confidence=[place % 100 / 100 for place in range(len(names))],
-        slices=["door"] * len(names),
+        ids=[f"{model}-{night}-{place}" for place in places],
+        occurred_at=[f"{moment} {place * 86 // 3600 % 24:02}:{place % 60:02}:00.000000" for place in places],
+        predicted=[CLASSES[place % 3] for place in places],
+        labels=["dog" if place % 5 == 0 else None for place in places],
+        draw_probabilities=[0.1 if place % 5 == 0 else None for place in places],
+        confidence=[place % 100 / 100 for place in places],
+        slices=["door"] * PREDICTIONS,
     )

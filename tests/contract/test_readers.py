@@ -24,7 +24,7 @@ from leeway.adapters.mlflow.registry import open_registry
 from leeway.cli.app import app
 from leeway.jobs.init import init_workspace
 from leeway.stages import gather, prepare
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 from prediction_logs import answers, reference, write_log
 from tiny_bundle import COLOURS, write_tiny_bundle
 
@@ -132,15 +132,15 @@ def test_every_command_is_known_to_read_or_to_write() -> None:
 def test_a_reader_changes_no_row_and_no_file_but_its_report(
     workspace: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store, lineage = workspace / ".leeway" / "leeway.db", workspace / ".leeway" / "mlflow.db"
-    before = rows(store), rows(lineage), files(workspace)
-    with refusing_writes(store):
+    database, lineage = workspace / ".leeway" / "leeway.db", workspace / ".leeway" / "mlflow.db"
+    before = rows(database), rows(lineage), files(workspace)
+    with refusing_writes(database):
         code = run(monkeypatch, workspace, *command.split(), *READERS[command])
     said = capsys.readouterr()
     assert code == 0, said.err
-    assert (rows(store), rows(lineage), files(workspace)) == before
+    assert (rows(database), rows(lineage), files(workspace)) == before
     if command == "status":
-        assert "version 1, serving since not yet recorded" in said.out
+        assert "champion   none yet" in said.out
 
 
 def test_the_first_writing_command_begins_the_epoch_and_status_then_shows_it(
@@ -148,10 +148,42 @@ def test_the_first_writing_command_begins_the_epoch_and_status_then_shows_it(
 ) -> None:
     copy = Path(shutil.copytree(workspace, tmp_path / "colours", symlinks=True))
     assert run(monkeypatch, copy, "monitor", "--as-of", "2026-03-11T02:00:00") == 0
-    store = open_store(f"sqlite:///{copy / '.leeway' / 'leeway.db'}")
-    [version] = store.versions("colours")
-    store.close()
-    assert f"{version.serving_since:%Y-%m-%d %H:%M}" == "2026-03-11 02:00"
+    stores = open_stores(f"sqlite:///{copy / '.leeway' / 'leeway.db'}")
+    [period] = stores.ledger.serving_periods("colours")
+    [alert] = [one for one in stores.ledger.pending_alerts() if "alias" in one.title] or [None]
+    stores.close()
+    assert (period.version, f"{period.began_at:%Y-%m-%d %H:%M}") == (1, "2026-03-11 02:00")
+    assert alert is None, "it was printed, where no channel is configured"
     capsys.readouterr()
     assert run(monkeypatch, copy, "status") == 0
     assert "serving since 2026-03-11 02:00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "data sql"])
+def test_a_reader_makes_no_database_where_there_is_none(
+    workspace: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(workspace, tmp_path / "colours", symlinks=True))
+    shutil.rmtree(copy / ".leeway")
+    shutil.rmtree(copy / ".leeway-ledger")
+    assert run(monkeypatch, copy, *command.split(), *READERS[command]) == 0
+    assert not list(copy.glob(".leeway/*.db"))
+    assert not (copy / ".leeway-ledger").exists()
+
+
+def test_a_database_that_is_gone_is_noticed_by_readers_and_writers_and_begun_anew_on_purpose_only(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(workspace, tmp_path / "colours", symlinks=True))
+    database = copy / ".leeway" / "leeway.db"
+    kept = database.rename(tmp_path / "kept.db")
+    for command in (["status"], ["monitor", "--model", "pets"]):
+        assert run(monkeypatch, copy, *command) == 2
+        assert "to begin anew on purpose delete .leeway-ledger" in capsys.readouterr().err
+    assert not database.exists()
+    open_stores(f"sqlite:///{database}").close()  # another one in its place
+    assert run(monkeypatch, copy, "status") == 2
+    assert "is another ledger than the one that was used here" in capsys.readouterr().err
+    database.unlink()
+    kept.rename(database)
+    assert run(monkeypatch, copy, "status") == 0

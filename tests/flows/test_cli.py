@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from leeway.adapters.dvc.repository import run_git
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 from processes import BIN, environment
-from production import VERSION, morning, send
+from production import begun, morning, send
 from tiny_bundle import square
 
 Leeway = Callable[..., tuple[int, str, str]]
@@ -62,17 +62,17 @@ def test_predictions_are_recorded_once_and_what_is_no_image_is_named(
     assert [line.split()[1] for line in out.splitlines()] == ["green", "red"]
     assert "notes.txt" in caplog.text
     assert leeway(workspace, "predict", str(photos))[1] == out
-    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
-    assert len(store.predictions_by_id([line.split()[0] for line in out.splitlines()])) == 2
-    store.close()
+    stores = open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    assert len(stores.log.by_ids("colours", [line.split()[0] for line in out.splitlines()])) == 2
+    stores.close()
 
 
 def test_status_shows_champion_results_decisions_and_queue_on_one_screen(workspace: Path, leeway: Leeway) -> None:
-    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
-    store.record_model(VERSION)
+    stores = open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    begun(stores)
     for number in (1, 2, 3, 4):
-        send(store, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
-    store.close()
+        send(stores, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
+    stores.close()
     assert leeway(workspace, "monitor", "--as-of", f"{morning(4):%Y-%m-%dT%H:%M:%S}")[0] == 0
     code, out, _ = leeway(workspace, "status")
     assert code == 0
@@ -132,9 +132,9 @@ def test_a_workspace_without_git_or_dvc(workspace: Path, leeway: Leeway) -> None
     (workspace / ".dvc").rename(workspace / "away")
     told = refused(leeway(workspace, "retrain"))
     assert "not the root of a dvc repository" in told
-    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
-    assert [one.state.value for one in store.decisions("colours")] == ["failed"]  # and not running for ever
-    store.close()
+    stores = open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    assert [one.state.value for one in stores.ledger.decisions("colours")] == ["failed"]  # and not running for ever
+    stores.close()
 
 
 def test_an_unreachable_database(workspace: Path, leeway: Leeway) -> None:

@@ -21,7 +21,7 @@ from leeway.jobs import epochs
 from leeway.monitor import overview
 from leeway.release import retrain
 from leeway.settings import Settings
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 from leeway.workspace import open_workspace
 from made_workspace import make_workspace, registry
 from processes import BIN, environment
@@ -50,6 +50,11 @@ ROWS = {row[0]: row[1:] for row in re.findall(r"^\| `(leeway [a-z -]+)` \| (.+?)
 
 def as_it_is(folder: Path) -> None:
     """Version 1 is the champion; its bundle is that of the last `dvc repro`."""
+
+
+def after_a_monitor(folder: Path) -> None:
+    """Which takes up the champion that somebody named in MLflow."""
+    subprocess.run([BIN / "leeway", "monitor"], cwd=folder, env=environment(folder), check=True, capture_output=True)
 
 
 def without_champion(folder: Path) -> None:
@@ -157,7 +162,8 @@ CASES = [
     Case(2, "leeway data relabel no_class.csv"),
     Case(2, "leeway data relabel none.csv"),
     Case(0, "leeway labels export tasks --model pets"),
-    Case(1, "leeway labels export tasks --model colours"),
+    Case(1, "leeway labels export tasks --model colours", after_a_monitor),
+    Case(2, "leeway labels export tasks --model colours"),
     Case(2, "leeway labels export photos --model pets"),
     Case(0, "leeway labels import answers.csv --model pets"),
     Case(0, "leeway labels import unanswered.csv --model pets"),
@@ -217,8 +223,8 @@ def test_a_refusal_gives_the_reasons_of_the_gate(workspace: Path, leeway: Leeway
     with_another_bundle(workspace)
     _, _, err = leeway(workspace, "release")
     (line,) = [line for line in err.splitlines() if line.startswith("leeway: ")]
-    with closing(open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")) as store:
-        reasons = [one.reason for one in store.releases("colours") if one.outcome == "refused"]
+    with closing(open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")) as stores:
+        reasons = [one.reason for one in stores.ledger.releases("colours") if one.outcome == "refused"]
     assert reasons
     assert line == f"leeway: colours version 2 was refused: {reasons[-1]}"
 

@@ -1,6 +1,7 @@
 """The flows as they are run: by hand with a temporary server, on schedules with a real one."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from battery import decision
 from leeway.domain.records import Action, Decision, LabelPlan
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 from processes import BIN, FLOWS, environment, running
-from production import VERSION, morning, send
-from store_records import decision
+from production import begun, morning, send
 
 AS_OF = morning(4) + timedelta(hours=1)
 FLOW = f"""
@@ -27,12 +28,12 @@ monitoring(as_of=datetime.fromisoformat({AS_OF.isoformat()!r}))
 
 
 def fill(workspace: Path) -> None:
-    """Four nights in the workspace's store, the last of another mix; none is checked yet."""
-    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
-    store.record_model(VERSION)
+    """Four nights in the workspace's log, the last of another mix; none is checked yet."""
+    stores = open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}", secret="of the tests")
+    begun(stores)
     for number in (1, 2, 3, 4):
-        send(store, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
-    store.close()
+        send(stores, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
+    stores.close()
 
 
 def run(command: list[str], workspace: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -41,9 +42,9 @@ def run(command: list[str], workspace: Path, **more: str) -> subprocess.Complete
 
 
 def concluded(workspace: Path) -> tuple[list[Decision], list[Any], list[LabelPlan]]:
-    store = open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
-    found = store.decisions("colours"), store.results("colours", 1), store.plans("colours", 1)
-    store.close()
+    stores = open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")
+    found = stores.ledger.decisions("colours"), stores.ledger.results("colours", 1), stores.ledger.plans("colours", 1)
+    stores.close()
     return found
 
 
@@ -54,6 +55,7 @@ def test_the_flow_and_the_command_conclude_the_same(workspace: Path) -> None:
     assert flow.returncode == 0, flow.stderr
     by_flow = concluded(workspace)
     (workspace / ".leeway" / "leeway.db").unlink()
+    shutil.rmtree(workspace / ".leeway-ledger")  # begins anew on purpose
     fill(workspace)
     pages = list((workspace / "reports" / "nights").glob("*.html"))
     assert len(pages) == 5  # one of each night, and Evidently's of the alarm night
@@ -115,7 +117,7 @@ def _ask(workspace: Path, address: str) -> str:
     """What the trigger says, asked by a process of its own as the monitoring flow is one."""
     code = """
 from leeway.adapters.prefect.trigger import open_trigger
-from store_records import decision
+from battery import decision
 print(open_trigger().request(decision()))
 """
     tests = str(Path(__file__).parents[1])

@@ -43,9 +43,8 @@ def test_watch_init_makes_it_private_and_nothing_beside_it(leeway: Leeway, tmp_p
 @pytest.mark.parametrize(
     ("command", "kept_elsewhere", "made"),
     [
-        ("status", "LEEWAY_MLFLOW_URI", "leeway.db"),
         ("monitor", "LEEWAY_MLFLOW_URI", "leeway.db"),
-        ("status", "LEEWAY_DATABASE_URL", "mlflow.db"),
+        ("monitor", "LEEWAY_DATABASE_URL", "mlflow.db"),
         ("predict red.png", "LEEWAY_DATABASE_URL LEEWAY_MLFLOW_URI", "bundles"),
     ],
 )

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from leeway.domain.records import Action, Decision
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 from made_workspace import make_workspace, registry
 from processes import environment
-from production import VERSION, morning, send
+from production import begun, morning, send
 from tiny_bundle import write_tiny_bundle
 
 FLOWS = Path(__file__).parent / "release_before"
@@ -23,9 +23,9 @@ from leeway.domain.records import Label
 from leeway.wiring import open_workspace
 
 with open_workspace() as workspace:
-    for plan, prediction in workspace.store.label_queue(workspace.model):
-        workspace.store.record_labels([Label(prediction.id, "red", "ada", datetime.now(UTC))])
-    print(workspace.store.numbers_of_labels())
+    for plan, prediction in workspace.ledger.label_queue(workspace.model):
+        workspace.ledger.record_labels([Label(prediction.model, prediction.id, "red", "ada", datetime.now(UTC))])
+    print(workspace.ledger.label_counts())
 """
 
 
@@ -43,15 +43,15 @@ def run_flow(name: str, arguments: str, folder: Path) -> str:
 
 
 def decisions(folder: Path) -> list[Decision]:
-    with closing(open_store(f"sqlite:///{folder / '.leeway' / 'leeway.db'}")) as store:
-        return store.decisions("colours")
+    with closing(open_stores(f"sqlite:///{folder / '.leeway' / 'leeway.db'}")) as stores:
+        return stores.ledger.decisions("colours")
 
 
 def test_its_monitoring_flow_decides_and_draws_and_its_snippet_labels(workspace: Path) -> None:
-    with closing(open_store(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")) as store:
-        store.record_model(VERSION)
+    with closing(open_stores(f"sqlite:///{workspace / '.leeway' / 'leeway.db'}")) as stores:
+        begun(stores)
         for number in (1, 2, 3, 4):
-            send(store, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
+            send(stores, number, mix=(0.7, 0.15, 0.15) if number == 4 else (1 / 3, 1 / 3, 1 / 3))
     said = run_flow(
         "monitoring", f"as_of=__import__('datetime').datetime.fromisoformat({AS_OF.isoformat()!r})", workspace
     )
@@ -74,7 +74,7 @@ from datetime import UTC, datetime
 with open_workspace() as workspace:
     print(request(epochs.champion(workspace, datetime.now(UTC)), asked_by="hand").key)
 """
-    key = python(code, folder).strip().splitlines()[-1]
+    key = python(code, folder).splitlines()[0]
     run_flow("training", f"request={key!r}", folder)
     [decision] = decisions(folder)
     assert decision.state.value == "done"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leeway.domain.records import Action
-from leeway.stores.sql import SqlStore, open_store
+from leeway.stores.opening import Stores, open_stores
 from prediction_logs import answers, reference, write_log
 from tiny_bundle import square
 
@@ -168,15 +168,15 @@ def test_a_test_set_says_nothing_about_the_class_mix_of_production(leeway: Leewa
     assert found == {"mix": "fired", "set": "quiet"}
 
 
-def opened(folder: Path) -> SqlStore:
-    return open_store(f"sqlite:///{folder / '.leeway' / 'leeway.db'}")
+def opened(folder: Path) -> Stores:
+    return open_stores(f"sqlite:///{folder / '.leeway' / 'leeway.db'}")
 
 
 def concluded(folder: Path, model: str) -> tuple[list[Action], int]:
     """The actions on the model's decided nights, and how many labels are asked for."""
-    store = opened(folder)
-    found = [one.action for one in store.decisions(model)], len(store.label_queue(model))
-    store.close()
+    stores = opened(folder)
+    found = [one.action for one in stores.ledger.decisions(model)], len(stores.ledger.label_queue(model))
+    stores.close()
     return found
 
 
@@ -243,9 +243,9 @@ def test_an_address_that_no_channel_knows_keeps_the_alert_and_stops_nothing(leew
     assert (code, "s3cret" in error) == (0, False)
     assert concluded(pets, "pets")[0][-1] is Action.MORE_LABELS
     assert concluded(pets, "pets")[1] > 100
-    store = opened(pets)
-    assert ["LEEWAY_ALERT_URLS: address 1 of 1" in one.error for one in store.pending_alerts()] == [True]
-    store.close()
+    stores = opened(pets)
+    assert ["LEEWAY_ALERT_URLS: address 1 of 1" in one.error for one in stores.ledger.pending_alerts()] == [True]
+    stores.close()
 
 
 def two_models(leeway: Leeway, folder: Path) -> None:
@@ -290,7 +290,8 @@ def test_an_unexpected_error_of_one_model_lets_the_others_finish_and_is_raised_t
 
 def test_the_only_model_need_not_be_named_and_of_several_one_must(leeway: Leeway, pets: Path) -> None:
     told(leeway, pets, "monitor", "--as-of", "2026-03-11T02:00:00")
-    assert "--model pets" in told(leeway, pets, "labels", "export", "tasks")
+    told(leeway, pets, "labels", "export", "tasks")
+    assert (pets / "tasks" / "labels.csv").read_text(encoding="utf-8-sig").splitlines()[1].split(",")[1] == "pets"
     told(leeway, pets, "watch", "init", "birds", "--reference", "reference.csv")
     code, _, error = leeway(pets, "labels", "export", "more")
     assert code == 2

@@ -196,7 +196,7 @@ def _labels(night: Night, year: int, window: WindowCounts) -> NightLabels:
     population: Production = night.production
     draws = tuple(
         LabelledDraw(
-            Draw(str(place), "", "", "measure", "0", design.probability[year, kind], design.control[year, kind]),
+            Draw(str(place), "", "", "", "measure", "0", design.probability[year, kind], design.control[year, kind]),
             window.night,
             f"class {population.predicted[kind]}",
             f"class {night.truth[year, place]}",

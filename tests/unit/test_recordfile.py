@@ -116,7 +116,7 @@ def test_plans_and_windows_are_read_as_they_were_stored() -> None:
             "made_at": datetime(2026, 1, 3, tzinfo=UTC),
         },
         **{"predictions": 10, "mean_guess": 0.1, "closed_at": None, "stratum_shares": {"a": 1.0}, "uniform_share": 0.2},
-        **{"parts": {"class cat": [3, 0.1, 0.2]}, "applied_by": None, "asked": 0},
+        **{"parts": {"class cat": [3, 0.1, 0.2]}, "applied_by": None, "asked": 0, "position": "7"},
         given=[{"predicted_class": "cat", "label": "dog", "slice": None, "probability": 0.25, "count": 2}],
     )
     read = rows.design_from(plan)
@@ -130,7 +130,7 @@ def test_plans_and_windows_are_read_as_they_were_stored() -> None:
             "classes": ["cat", "dog"],
             "counts": [[1, 2, 3], [0, 0, 4]],
         },
-        **{"foreign": 0, "histogram": [4, 6], "without_confidence": 0, "slices": {}},
+        **{"foreign": 0, "histogram": [4, 6], "without_confidence": 0, "slices": {}, "position": None},
     )
-    counted = rows.window_from(window, present=12)
-    assert (counted.counts, counted.histogram, counted.late) == (((1, 2, 3), (0, 0, 4)), (4, 6), 2)
+    counted = rows.window_from(window)
+    assert (counted.counts, counted.histogram, counted.position) == (((1, 2, 3), (0, 0, 4)), (4, 6), None)

@@ -6,7 +6,7 @@ import pytest
 
 from leeway.adapters.mlflow.database import database_file
 from leeway.settings import read_settings
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 
 ADDRESSES = ("LEEWAY_DATABASE_URL", "LEEWAY_MLFLOW_URI")
 
@@ -78,7 +78,7 @@ def test_one_database_is_made_from_wherever_a_command_is_run(
     monkeypatch.setenv("LEEWAY_DATABASE_URL", "sqlite:///ops.db?timeout=5")
     for folder in (elsewhere, workspace):
         monkeypatch.chdir(folder)
-        open_store(read_settings().database_url).close()
+        open_stores(read_settings().database_url).close()
     assert {path.name for path in workspace.iterdir()} == {"params.yaml", "ops.db"}
     assert list(elsewhere.iterdir()) == []
 

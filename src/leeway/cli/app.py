@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leeway.cli import data as cli_data
+from leeway.cli import labels as cli_labels
 from leeway.cli import watch as cli_watch
 from leeway.errors import LeewayError, RefusedError
 
@@ -35,7 +36,7 @@ app = typer.Typer(
 
 app.add_typer(cli_data.data_app, name="data")
 app.add_typer(cli_watch.watch_app, name="watch")
-app.add_typer(cli_watch.labels_app, name="labels")
+app.add_typer(cli_labels.labels_app, name="labels")
 app.command()(cli_watch.ingest)
 app.command()(cli_watch.power)
 app.command()(cli_watch.backtest)
@@ -79,13 +80,12 @@ def status() -> None:
     from leeway.monitor.overview import champion_overview, fleet_overview, without_champion
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         now = datetime.now(UTC)
         parts = [fleet_overview(workspace.fleet, now)]
         if trains(workspace.settings):
             champion = find_champion(workspace, now)
-            aliases = workspace.registry.aliases(workspace.model)
-            parts.append(champion_overview(champion, aliases) if champion else without_champion(workspace.model))
+            parts.append(champion_overview(champion) if champion else without_champion(workspace.model))
     print("\n\n".join(part for part in parts if part))
 
 

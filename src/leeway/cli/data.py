@@ -17,7 +17,7 @@ def data_audit() -> None:
     from leeway.jobs.auditing import audit_dataset, screen
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         print(screen(audit_dataset(workspace)))
 
 
@@ -37,7 +37,7 @@ def data_sql(
     from leeway.jobs.lineage import dataset_version
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         answer = ask(query, dataset_version(workspace, version=version, run=run, model=model).files)
     if as_csv:
         write_rows(sys.stdout, answer.columns, answer.rows, line_end="\n")
@@ -52,7 +52,7 @@ def data_label_errors() -> None:
     from leeway.jobs.relabelling import list_label_errors
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
+    with open_workspace(reading=True) as workspace:
         listed = list_label_errors(workspace)
     likely = sum(one.likely for one in listed.errors)
     print(

@@ -16,6 +16,8 @@ MARKS = {Status.FIRED: "! fired", Status.QUIET: "  quiet", Status.NO_VERDICT: "?
 def screen(morning: "Morning") -> str:
     """Return what people read: of each night every check with its sentence, then why it concluded what it did."""
     version = f"{morning.version.model}  version {morning.version.version}"
+    if not morning.nights and morning.held:
+        return f"{version}  {morning.held}"
     if not morning.nights:
         return f"{version}  no night is over yet: predictions of a day are checked after its end"
     lines = [version + ("" if morning.decided_now else "  no night is due; the last one that was decided:")]
@@ -29,7 +31,7 @@ def screen(morning: "Morning") -> str:
     asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
     if len(asked) > SHOWN:
         asked = [f"{sum(morning.labels_asked.values())} labels are asked for of {len(asked)} nights"]
-    return "\n".join([*lines, *asked])
+    return "\n".join([*lines, *asked, *([morning.held] if morning.held else [])])
 
 
 def pages_text(pages: Sequence[Path]) -> str:

@@ -1,7 +1,7 @@
 """Commands for models that are watched, wherever they were trained: enrol, ingest, label, foresee, replay."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leeway.errors import ParamsError, RefusedError
+from leeway.cli.files import SHOWN, Model, named_model, print_some, stop_if_refused, take_in_turn
+from leeway.errors import ParamsError
 
 if TYPE_CHECKING:
     from leeway.predictions.ingest import Ingested
-    from leeway.settings import Settings
     from leeway.simulate.power import Delay
 
 watch_app = typer.Typer(help="Begin to watch a model.", no_args_is_help=True, rich_markup_mode=None)
-labels_app = typer.Typer(help="Label without a server.", no_args_is_help=True, rich_markup_mode=None)
-SHOWN = 20  # bad rows and findings that are printed
 
 Columns = Annotated[
     list[str] | None,
     typer.Option(help="Our name=the file's, such as prediction_id=uuid; several times, or separated by commas."),
 ]
-Model = Annotated[str | None, typer.Option(help="Name of the model; default: the workspace's own.")]
 
 
 @watch_app.command("init")
@@ -56,7 +53,7 @@ def watch_init(
     settings = read_settings()
     wanted = watched_policy(settings, name, source=policy, floor=floor)
     with open_workspace(settings) as workspace:
-        made = enrol(workspace.store, name, found, wanted, name=version)
+        made = enrol(workspace.ledger, name, found, wanted, name=version)
     path = write_watched_policy(settings, name, wanted)
     print(f"{name} version {made.version} is watched: accuracy {found.accuracy:.1%} of {found.total:,} labelled items")
     if made.version > 1:
@@ -73,68 +70,26 @@ def ingest(
     strict: Annotated[bool, typer.Option("--strict", help="Take all rows of a file, or none.")] = False,
 ) -> None:
     """Record prediction logs of a watched model; a second time adds nothing, a bad row is told with its line."""
+    from leeway.labels.answers import take_given_answers
     from leeway.predictions.ingest import ingest as take
     from leeway.workspace import open_workspace
+
+    named, now = _columns(columns), datetime.now(UTC)
 
     def take_file(path: Path) -> bool:
         with _progress(f"{path.name}") as advance:
             told = take(
-                workspace.store,
-                model,
-                path,
-                columns=_columns(columns),
-                now=datetime.now(UTC),
-                strict=strict,
-                progress=advance,
+                workspace.log, workspace.ledger, model, path, columns=named, now=now, strict=strict, progress=advance
             )
         _tell(told)
         return not told.refused
 
     with open_workspace() as workspace:
-        _stop_if_refused([path for path in files if not take_file(path)])
-
-
-@labels_app.command("export")
-def labels_export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    model: Model = None,
-    show_answer: Annotated[bool, typer.Option("--show-answer", help="Write what the model said, too.")] = False,
-) -> None:
-    """Write what people are asked to label: images, a CSV to fill in, and Label Studio tasks."""
-    from leeway.jobs.epochs import latest
-    from leeway.labels.exchange import export_labels
-    from leeway.workspace import open_workspace
-
-    with open_workspace() as workspace:
-        name = _named(workspace.settings, model)
-        count = export_labels(latest(workspace, name, datetime.now(UTC)), folder, show_answer=show_answer)
-    print(f"{count} tasks in {folder}; README.txt says how. Hand back: leeway labels import FILE --model {name}")
-
-
-@labels_app.command("import")
-def labels_import(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="labels.csv, or Label Studio's JSON.")],
-    model: Model = None,
-    labeler: Annotated[str, typer.Option(help="Who answered, where the file does not say.")] = "somebody",
-) -> None:
-    """Take answers back: each counts with the probability of its draw; what cannot be taken is listed."""
-    from leeway.jobs.epochs import latest
-    from leeway.labels.exchange import import_labels
-    from leeway.workspace import open_workspace
-
-    def take_file(path: Path) -> bool:
-        new, known, read = import_labels(epoch, path, labeler=labeler)
-        print(f"{path}: {new} new labels, {known} known, {read.unanswered} unanswered, {len(read.findings)} refused")
-        _list([f"{one.place}: {one.problem}" for one in read.findings])
-        return bool(new or known or not read.findings)
-
-    with open_workspace() as workspace:
-        epoch = latest(workspace, _named(workspace.settings, model), datetime.now(UTC))
-        refused = [path for path in files if not take_file(path)]
-        differ = workspace.store.disagreements(epoch.model)
-        if differ:
-            print(f"{differ} predictions have labels that differ: all are kept, the earliest counts")
-        _stop_if_refused(refused)
+        refused = take_in_turn(files, take_file)
+        answered = take_given_answers(workspace.log, workspace.ledger, model)
+        if answered.new:
+            print(f"{answered.new:,} of the labels answer what people were asked: nobody needs to label these any more")
+        stop_if_refused(refused)
 
 
 def power(
@@ -192,8 +147,8 @@ def backtest(
     from leeway.monitor.replay import calendars_text, compare, past_epochs
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
-        name, now, fleet = _named(workspace.settings, model), datetime.now(UTC), workspace.fleet
+    with open_workspace(reading=True) as workspace:
+        name, now, fleet = named_model(workspace.settings, model), datetime.now(UTC), workspace.fleet
         other = load_policy(policy).shared_by(number_of_models(workspace.settings))
         if name in fleet.from_files:
             epochs = fleet.epochs_from_files(name, now)
@@ -202,47 +157,24 @@ def backtest(
         print(calendars_text(*compare(epochs, other, since=since.date() if since else None)))
 
 
-def _named(settings: "Settings", model: str | None) -> str:
-    """Return the model that is meant: named, the workspace's own, or the only one watched here. Raises ParamsError."""
-    from leeway.monitor.fleet import known_from_files, trains
-
-    watched = known_from_files(settings)
-    if model or trains(settings):
-        return model or settings.model
-    if len(watched) != 1:
-        raise ParamsError(f"several models or none are watched here: {', '.join(watched)}; say --model NAME")
-    return watched[0]
-
-
-def _stop_if_refused(files: Sequence[Path]) -> None:
-    """Raises RefusedError that names the files, if there are any, of which every row was refused."""
-    if files:
-        raise RefusedError(f"nothing was taken from {', '.join(map(str, files))}; what is wrong is listed above")
-
-
 def _tell(told: "Ingested") -> None:
     found = told.recorded
     print(
         f"{told.path}: {found.new:,} new, {found.known:,} known, {len(told.bad) + len(found.changed):,} refused; "
         f"{found.labels:,} new labels" + (" (every row is labelled: a census)" if told.census else "")
     )
-    _list([f"line {row.line}: {row.problem}" for row in told.bad])
-    _list(
+    print_some([f"line {row.line}: {row.problem}" for row in told.bad])
+    print_some(
         [f"{one}: is recorded with other content, which stays; give a new prediction a new id" for one in found.changed]
     )
-    _list([f"{one}: has another label from a file, which stays" for one in found.labels_changed])
+    print_some([f"{one}: has another label from a file, which stays" for one in found.labels_changed])
     if told.foreign:
         named = ", ".join(f"{name} ({count:,})" for name, count in told.foreign.most_common(SHOWN))
         print(f"  {told.foreign.total():,} answers are outside the model's class list, no cell of any test: {named}")
+    if told.elsewhere:
+        print(f"  most of its ids are known of '{told.elsewhere}': is it the log of that model? Both keep theirs")
     if told.ahead:
         print(f"  {told.ahead:,} carry a time in the future")
-
-
-def _list(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
-        print(f"  {line}")
-    if len(lines) > SHOWN:
-        print(f"  and {len(lines) - SHOWN:,} more")
 
 
 def _columns(told: list[str] | None) -> dict[str, str]:

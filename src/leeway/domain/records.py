@@ -1,13 +1,19 @@
 """The nouns: frozen records that pass between stations. Times are aware UTC datetimes; a night is a date."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
+from math import isfinite, isnan
 from typing import Any
+
+from leeway.errors import StoreError
 
 WATCHED = "watched:"  # what the bundle digest of a model without a bundle begins with
 MEASURE, GATE = "measure", "gate"  # purposes of a draw
+# Kinds of truth: asked for by a plan, come by itself, or come with the prediction log.
+DRAWN, VOLUNTEERED, GIVEN = "drawn", "volunteered", "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,6 @@ class ModelVersion:
     bundle_digest: str
     dataset_digest: str
     reference: ReferenceCounts
-    serving_since: datetime | None = None  # start of its epoch as champion
 
     @property
     def watched_only(self) -> bool:
@@ -54,8 +59,19 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class ServingPeriod:
+    """How long a version was the one in production, and why it began: a rollback begins another one."""
+
+    model: str
+    version: int
+    began_at: datetime
+    why: str
+    ended_at: datetime | None = None  # None: it serves now
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said about one production image."""
+    """What the model said about one production image. Its id is unique among the predictions of its model."""
 
     id: str
     model: str
@@ -69,6 +85,8 @@ class Prediction:
     latency_ms: float | None
     group: str  # images of one thing (a patient, a digit) share it; the image hash where nothing is known
     slice: str | None = None  # camera, site
+    second_class: str | None = None  # with the second largest probability; None where that is not known
+    review: str | None = None  # why a person should look at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +96,49 @@ class PredictionColumns:
     ids: Sequence[str]
     occurred_at: Sequence[str]  # UTC, `2026-01-31 08:00:00.000000`
     predicted: Sequence[str]
-    labels: Sequence[str | None]
-    draw_probabilities: Sequence[float | None]
+    labels: Sequence[str | None] = ()
+    draw_probabilities: Sequence[float | None] = ()
     confidence: Sequence[float | None] = ()
+    second: Sequence[str | None] = ()
     probabilities: Sequence[str] = ()  # JSON
     slices: Sequence[str | None] = ()
     groups: Sequence[str] = ()
     images: Sequence[str] = ()
+    energy: Sequence[float | None] = ()
+    latency_ms: Sequence[float | None] = ()
+    review: Sequence[str | None] = ()
+
+    @classmethod
+    def of(cls, predictions: Sequence["Prediction"]) -> "PredictionColumns":
+        """Return predictions of one version as columns. Raises StoreError for a number that is not finite."""
+        numbers = [number for one in predictions for number in (one.energy, one.latency_ms, *one.probabilities)]
+        if not all(number is None or isfinite(number) for number in numbers):
+            raise StoreError("a probability, energy or latency is not a finite number, which JSON does not have")
+        return cls(
+            ids=[one.id for one in predictions],
+            occurred_at=[utc_text(one.occurred_at) for one in predictions],
+            predicted=[one.predicted_class for one in predictions],
+            confidence=[_known(one.confidence) for one in predictions],
+            second=[one.second_class for one in predictions],
+            probabilities=[json.dumps(one.probabilities) for one in predictions],
+            slices=[one.slice for one in predictions],
+            groups=[one.group for one in predictions],
+            images=[one.image for one in predictions],
+            energy=[one.energy for one in predictions],
+            latency_ms=[one.latency_ms for one in predictions],
+            review=[one.review for one in predictions],
+        )
+
+
+def _known(number: float | None) -> float | None:
+    return None if number is None or isnan(number) else number
+
+
+def utc_text(moment: datetime) -> str:
+    """Return an aware moment in UTC as columns and SQLite have it. Raises StoreError for one without a zone."""
+    if moment.tzinfo is None:
+        raise StoreError(f"time {moment.isoformat()} has no time zone; give an aware datetime (UTC)")
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +161,7 @@ class Draw:
 
     id: str
     plan_id: str
+    model: str
     prediction_id: str
     purpose: str  # MEASURE: drawn by the plan; GATE: uniform over held-out groups, for the gate alone
     stratum: str
@@ -145,6 +200,7 @@ class PlanDesign:
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     uniform_share: float = 0.2  # eta: no weight 1 / (N q_i) exceeds 1 / eta
     given: tuple["Tally", ...] = ()  # instead of draws: answers that came with their draw probability
+    position: str | None = None  # of the prediction log, which the draws or answers were taken from; None: not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +216,23 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Human truth for a prediction: never the model's own answer."""
+    """Human truth for a prediction: never the model's own answer. A later one of the same person corrects it."""
 
+    model: str
     prediction_id: str
     label: str
     labeler: str
     labelled_at: datetime
-    draw_probability: float | None = None  # with which somebody else's design chose it; None: unknown, or a plan's draw
+    kind: str = DRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLabels:
+    """What became of labels."""
+
+    new: int = 0
+    known: int = 0  # the same person's last label of the prediction already
+    corrected: int = 0  # of the new ones: how many differ from the same person's label before
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +282,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One drawn prediction, by its place in its cell: the rank-th by id, from 0."""
+    """One drawn prediction, by its place in its cell: the rank-th in the order of the stream, from 0."""
 
     predicted_class: str
     bin: int
     slice: str | None
     rank: int
+    among: int  # predictions of the cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +305,7 @@ class WindowCounts:
     histogram: tuple[int, ...] = ()  # (B,) of confidence, in the version's bins
     without_confidence: int = 0  # missing or NaN; they count as of the middle band
     slices: Mapping[str, int] = field(default_factory=dict)  # predictions of each
+    position: str | None = None  # of the prediction log when it was counted; None: not kept
 
     @property
     def total(self) -> int:
@@ -246,6 +314,18 @@ class WindowCounts:
     def per_class(self) -> tuple[int, ...]:
         """(K,) predictions of each class."""
         return tuple(map(sum, self.counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who decides a night, until when nobody else may, and the token that each of their writes shows."""
+
+    model: str
+    version: int
+    night: date
+    holder: str
+    until: datetime
+    token: int
 
 
 class Status(StrEnum):

@@ -1,4 +1,4 @@
-"""What production said and what was concluded, as Protocols: the rooms see these, stores implement them."""
+"""What production said, and what was asked, answered and concluded, as Protocols: rooms see these, stores/ has them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -8,6 +8,7 @@ from leeway.domain.records import (
     Alert,
     Cell,
     CheckResult,
+    Claim,
     Decision,
     Draw,
     Label,
@@ -20,7 +21,9 @@ from leeway.domain.records import (
     Prediction,
     PredictionColumns,
     Recorded,
+    RecordedLabels,
     Release,
+    ServingPeriod,
     Status,
     Tally,
     WindowCounts,
@@ -29,67 +32,137 @@ from leeway.domain.records import (
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 
 
-class Store(Protocol):
-    """Production facts in SQL. All times are aware UTC. Every method is one transaction."""
+class PredictionLog(Protocol):
+    """What models said, and truth that came with it: large, append-only, keyed by (model, id). Times are aware UTC.
 
-    def record_model(self, version: ModelVersion) -> None:
-        """Insert, or update `serving_since` of a known version (None leaves it as it is).
+    A position is a moment of one model's log, as a text that nobody but the log reads: `upto` it a night stays as it
+    was counted, `after` it stands what came late. Draws go by a permanent random number of each row, in the order of
+    one of `leeway.domain.identity.STREAMS`: they are the same on every engine, and whatever came later.
+    """
 
-        Another bundle digest for a known version raises ConflictError.
-        """
-
-    def model_version(self, model: str, version: int) -> ModelVersion | None: ...
-
-    def record_predictions(self, predictions: Sequence[Prediction], *, received_at: datetime) -> int:
-        """How many were new. A known id with the same content changes nothing.
-
-        With other content ConflictError names the ids, and nothing of the call is written.
-        """
-
-    def versions(self, model: str) -> list[ModelVersion]:
-        """Every recorded version of the model, in order."""
-
-    def record_columns(
+    def record(
         self,
         model: str,
         batches: Iterable[tuple[int, PredictionColumns]],
         *,
         received_at: datetime,
-        all_or_nothing: bool = False,
+        strict: bool = False,
     ) -> Recorded:
-        """(version, rows) of a prediction log, each batch in one transaction, or all of them.
+        """Record (version, rows) of one source in one transaction; if it fails, nothing was written.
 
-        A known id with the same content changes nothing; with another it is refused and told, and with `all_or_nothing`
-        raises ConflictError, with nothing written.
+        A known id with the same content changes nothing, but for the path of an image that has moved. One with other
+        content is refused and named; with `strict` it raises ConflictError.
         """
 
-    def predictions(self, model: str, version: int, start: datetime, end: datetime) -> list[Prediction]:
-        """Those with start <= occurred_at < end, ordered by id."""
+    def position(self, model: str) -> str:
+        """Return where the model's log ends now."""
 
-    def predictions_by_id(self, ids: Sequence[str]) -> list[Prediction]:
-        """Ordered by id; unknown ids are left out."""
+    def cells(self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None) -> list[Cell]:
+        """Count a night by class, confidence bin and slice, in the database; in order of class, slice, bin."""
 
-    def first_prediction_at(self, model: str, version: int) -> datetime | None: ...
-
-    def cells(self, version: ModelVersion, start: datetime, end: datetime) -> list[Cell]:
-        """A night as counts: GROUP BY class x confidence bin x slice, in SQL; in order of class, slice, bin."""
-
-    def pick(self, version: ModelVersion, start: datetime, end: datetime, picks: Sequence[Pick]) -> list[Prediction]:
-        """The picked ones in their order, found in the database; a pick beyond its cell's end is left out."""
-
-    def predictions_at(
-        self, model: str, version: int, start: datetime, end: datetime, ranks: Sequence[int]
+    def pick(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        picks: Sequence[Pick],
+        *,
+        stream: str,
+        upto: str | None,
     ) -> list[Prediction]:
-        """Those at these places, from 0, of the window ordered by id; each once, ordered by id."""
+        """Return the picked predictions in the order of `picks`; one beyond its cell's end is left out."""
 
-    def number_after(self, model: str, version: int, moment: datetime) -> int:
-        """Predictions whose time lies after this moment."""
+    def sample(
+        self, version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None = None
+    ) -> list[Prediction]:
+        """Return the first k of the window in the order of the stream: a uniform sample without replacement."""
 
-    def record_window(self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime) -> bool:
-        """False if this night was closed before: the first closing stands."""
+    def by_ids(self, model: str, ids: Iterable[str]) -> list[Prediction]:
+        """Return these predictions in order of id, whatever their version; unknown ids are left out."""
+
+    def count(self, version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None = None) -> int:
+        """Count the predictions of a window, or from a moment on; with `after` those that came later than this."""
+
+    def first_at(self, version: ModelVersion) -> datetime | None:
+        """Return when the version first predicted."""
+
+    def elsewhere(self, model: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return how many of these ids other models' logs hold, by model."""
+
+    def first_given(self, version: ModelVersion, since: datetime | None) -> datetime | None:
+        """Return when the first prediction from `since` on occurred whose label came with a draw probability."""
+
+    def given_tallies(
+        self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None
+    ) -> list[Tally]:
+        """Count a window's labels that came with a draw probability, in the database."""
+
+    def given(
+        self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
+    ) -> list[tuple[Label, Prediction]]:
+        """Return the first k labels of a window that came with the log, in the order of the stream."""
+
+    def given_by_ids(self, model: str, ids: Iterable[str]) -> list[Label]:
+        """Return the labels that came with the log for these ids, in order of id."""
+
+    def given_counts(self) -> dict[str, int]:
+        """Return how many labels came with the log of each model; models without one are left out."""
+
+
+class Ledger(Protocol):
+    """What was asked, answered, concluded, released and sent: small, transactional. Times are aware UTC.
+
+    It points nowhere into the log: what was drawn or labelled by a person is pinned, with all that is needed of it.
+    What a night concludes is written under a claim: one that somebody else took over raises StoreError.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its own name, made with it: another ledger has another."""
+
+    @property
+    def secret(self) -> str:
+        """What the permanent numbers of its log are made with."""
+
+    # Models, and which of them serves
+
+    def record_model(self, version: ModelVersion) -> None:
+        """Insert; another bundle digest for a known version raises ConflictError."""
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Every recorded version of the model, in order."""
+
+    def begin_epoch(self, period: ServingPeriod) -> None:
+        """Let the version serve from now on: ends the open period of the model, and begins this one."""
+
+    def serving_periods(self, model: str) -> list[ServingPeriod]:
+        """In order; the last one is open, if any version serves."""
+
+    def is_reconciled(self) -> bool:
+        """Whether the champions were ever compared with the registry: not yet in a ledger of the release before."""
+
+    def mark_reconciled(self, at: datetime) -> None: ...
+
+    # Nights
+
+    def claim_night(
+        self, version: ModelVersion, night: date, *, holder: str, now: datetime, until: datetime, instead_of: str = ""
+    ) -> Claim:
+        """Claim a night for this holder. What another one holds, later than `now`, raises HeldError with its claim.
+
+        `instead_of` names a holder that is known to be dead.
+        """
+
+    def give_back(self, claim: Claim) -> None:
+        """Free the night for whoever comes next. One that was taken over meanwhile is left alone."""
+
+    def record_window(
+        self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime, claim: Claim
+    ) -> bool:
+        """Return False if this night was closed before: the first closing stands."""
 
     def windows(self, model: str, version: int) -> list[WindowCounts]:
-        """Closed windows in order of night; `late`: rows of the last 7 that came after the closing, counted now."""
+        """Closed windows in order of night, without what came late."""
 
     def record_night(
         self,
@@ -98,15 +171,13 @@ class Store(Protocol):
         decision: Decision,
         alerts: Sequence[Alert],
         *,
+        claim: Claim,
         applied: Sequence[str] = (),
     ) -> bool:
-        """Results, decision, alerts, and which label plans they took into account, in one transaction.
+        """Record results, decision, alerts, and which label plans they took into account, in one transaction.
 
-        False, with nothing written, for a known key.
+        Return False, with nothing written, for a known key.
         """
-
-    def record_decision(self, decision: Decision) -> bool:
-        """One that no night called for (the calendar, a person). False, with nothing written, for a known key."""
 
     def results(
         self, model: str, version: int, *, nights: Sequence[date] | None = None, check: str | None = None
@@ -115,6 +186,11 @@ class Store(Protocol):
 
     def marks(self, model: str, version: int, *, since: date, only: Status | None = None) -> list[Mark]:
         """Return the same in short, from this night on; with `only`, those of this status."""
+
+    # Decisions
+
+    def record_decision(self, decision: Decision) -> bool:
+        """One that no night called for (the calendar, a person). False, with nothing written, for a known key."""
 
     def decisions(self, model: str) -> list[Decision]:
         """In order of made_at."""
@@ -130,8 +206,12 @@ class Store(Protocol):
 
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None: ...
 
-    def record_plan(self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw] = ()) -> bool:
-        """False, with nothing written, if a plan with this id is known."""
+    # Label plans and labels
+
+    def record_plan(
+        self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw], pins: Sequence[Prediction], *, claim: Claim
+    ) -> bool:
+        """Record a plan with its draws, and pin what was drawn. False, with nothing written, for a known id."""
 
     def plans(self, model: str, version: int) -> list[LabelPlan]:
         """In order of night."""
@@ -139,58 +219,56 @@ class Store(Protocol):
     def design(self, plan_id: str) -> PlanDesign:
         """How the plan's draws were chosen."""
 
-    def draws(self, plan_id: str) -> list[Draw]:
-        """The draws of a plan, in their order."""
+    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
 
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
         """Groups of the predictions that were ever drawn for this purpose."""
 
-    def first_given(self, model: str, version: int) -> datetime | None:
-        """When the first prediction occurred whose label came with a draw probability that no plan has taken."""
-
-    def given_tallies(self, model: str, version: int, start: datetime, end: datetime) -> list[Tally]:
-        """Answers of this window that came with a draw probability and that no plan has taken, counted in SQL."""
-
-    def record_given(self, plan: LabelPlan, design: PlanDesign, *, start: datetime, end: datetime) -> bool:
-        """The plan of such answers, and that it took them. False if it was known: then they came too late to measure,
-        and are marked all the same."""
-
-    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
-
-    def record_labels(self, labels: Sequence[Label]) -> int:
-        """How many were new: one label per prediction and labeler.
-
-        An unknown prediction raises StoreError, and nothing is written.
-        """
-
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
         """(plan id, prediction) of open plans that no one has labelled, each prediction once."""
 
+    def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the models that have pinned each of these ids, in order; ids of none are left out."""
+
+    def pin(self, predictions: Sequence[Prediction]) -> None:
+        """Keep what is needed of these predictions; a known one learns where its image is now."""
+
+    def pinned(self, model: str, ids: Iterable[str]) -> list[Prediction]:
+        """Return these pinned predictions, in order of id; they carry no probabilities and no latency."""
+
+    def drawn(self, model: str, ids: Iterable[str]) -> set[str]:
+        """Return which of these predictions a label plan has drawn: what people say of them was asked for."""
+
+    def record_labels(self, labels: Sequence[Label]) -> RecordedLabels:
+        """Append what people said. A person's later label of a prediction counts instead of the earlier one.
+
+        A prediction need not be known yet.
+        """
+
     def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
-        """Answered draws of a plan, any purpose; the earliest label of a prediction counts."""
+        """Answered draws of a plan, any purpose, in their order; see `leeway.domain.counting.counting_labels`."""
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
-        """Earliest label of every labelled prediction of the model."""
+        """The label that counts of every pinned prediction that has one, in order of when it was given."""
 
-    def numbers_of_labels(self) -> dict[str, int]:
-        """Model -> how many of its predictions have a label; models without one are left out."""
+    def label_counts(self) -> dict[str, int]:
+        """Model -> how many of its predictions people have labelled; models without one are left out."""
 
     def disagreements(self, model: str) -> int:
-        """Predictions that people have called different things; the earliest label counts."""
+        """How many predictions people call different things: each by their last label."""
+
+    # Releases and alerts
 
     def record_release(self, release: Release) -> None: ...
 
     def releases(self, model: str) -> list[Release]: ...
 
-    def pending_alerts(self) -> list[Alert]: ...
-
-    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None: ...
-
     def queue_alert(self, alert: Alert) -> bool:
         """False if an alert with this key is known."""
 
-    def close(self) -> None:
-        """Gives its connections back."""
+    def pending_alerts(self) -> list[Alert]: ...
+
+    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None: ...
 
 
 class ImageStore(Protocol):

@@ -16,10 +16,12 @@ class Failures:
         self.errors: list[Exception] = []
 
     @contextmanager
-    def kept(self, what: str) -> Iterator[None]:
-        """Logs and keeps whatever is raised inside; `what` names the part that is not finished then."""
+    def kept(self, what: str, *, besides: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+        """Logs and keeps whatever is raised inside, `besides` one kind; `what` names the part that is not finished."""
         try:
             yield
+        except besides:
+            raise
         except Exception as error:
             log.error("%s: not finished: %s", what, in_one_line(error))
             self.errors.append(error)

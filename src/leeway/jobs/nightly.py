@@ -9,10 +9,12 @@ from pathlib import Path
 from leeway.checks.windows import night_bounds
 from leeway.domain.records import CheckResult, Decision, ModelVersion
 from leeway.epoch import Epoch
-from leeway.errors import in_one_line
+from leeway.errors import HeldError, in_one_line
 from leeway.jobs import epochs
+from leeway.jobs.claims import claimed
 from leeway.jobs.failures import Failures
 from leeway.jobs.step import RunStep, call
+from leeway.labels.answers import take_given_answers
 from leeway.monitor import night as nights
 from leeway.monitor.alerts import NoNotifier, deliver_alerts
 from leeway.monitor.pages_due import PageTools, draw_missing
@@ -38,6 +40,7 @@ class Morning:
     nights: tuple[DecidedNight, ...]  # decided now; the last one that was decided before, if none is due
     decided_now: bool
     labels_asked: Mapping[date, int]
+    held: str = ""  # who is at it, if somebody else is
 
 
 @dataclass(slots=True)
@@ -73,10 +76,13 @@ def nightly(
             done.mornings.append(looked)
             with done.failures.kept("showing it"):
                 show(looked)
+            if looked.decided_now and not looked.version.watched_only:
+                with done.failures.kept("comparing the champion with MLflow"):
+                    run(epochs.reconcile, workspace, as_of)
     with done.failures.kept("alerts"):
         run(tell_people, workspace, as_of)
     with done.failures.kept("retraining requests"):
-        done.requests = run(nights.request_retraining, workspace.store, workspace.model, workspace.trigger)
+        done.requests = run(nights.request_retraining, workspace.ledger, workspace.model, workspace.trigger)
     for epoch in watched:
         done.pages[epoch.model, epoch.version.version] = run(draw_pages, workspace, epoch)
     return done
@@ -85,23 +91,32 @@ def nightly(
 def look(epoch: Epoch, failures: Failures, *, run: RunStep = call) -> Morning | None:
     """Close, check and decide every night that is due, and plan labels: also of a night before one that fails.
 
-    None where something failed before a night was decided.
+    Each night is claimed first; one that somebody else is at is left to them. None where something failed before a
+    night was decided.
     """
     decided: list[DecidedNight] = []
     last: list[DecidedNight] = []
     labels: dict[date, int] = {}
-    before, name = len(failures.errors), f"{epoch.model} version {epoch.version.version}"
-    with failures.kept(name):
-        nights.give_up_on_the_dead(epoch)
-        for night in nights.nights_due(epoch):
-            decided.append(decide(epoch, night, run=run))
-        last = decided or _last(epoch)
-    with failures.kept(f"{name}, its labels"):
-        for night in nights.nights_to_plan(epoch):
-            labels[night] = run(nights.plan_labels, epoch, night).asked
+    before, name, held = len(failures.errors), f"{epoch.model} version {epoch.version.version}", ""
+    try:
+        with failures.kept(name, besides=HeldError):
+            nights.give_up_on_the_dead(epoch)
+            for night in nights.nights_due(epoch):
+                with claimed(epoch, night):
+                    if not nights.is_decided(epoch, night):
+                        decided.append(decide(epoch, night, run=run))
+            last = decided or _last(epoch)
+        with failures.kept(f"{name}, its labels", besides=HeldError):
+            for night in nights.nights_to_plan(epoch):
+                with claimed(epoch, night):
+                    labels[night] = run(nights.plan_labels, epoch, night).asked
+            run(take_given_answers, epoch.log, epoch.ledger, epoch.model)
+    except HeldError as error:
+        held = str(error)
+        log.warning("%s", held)
     if not decided and len(failures.errors) > before:
         return None
-    return Morning(epoch.version, tuple(decided or last), bool(decided), labels)
+    return Morning(epoch.version, tuple(decided or last), bool(decided), labels, held)
 
 
 def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
@@ -123,7 +138,7 @@ def tell_people(workspace: Workspace, as_of: datetime) -> list[str]:
     except Exception as error:
         log.warning("alerts: %s", in_one_line(error))
         notifier = NoNotifier(error)
-    return deliver_alerts(workspace.store, notifier, now=as_of)
+    return deliver_alerts(workspace.ledger, notifier, now=as_of)
 
 
 def draw_pages(workspace: Workspace, epoch: Epoch) -> list[Path]:

@@ -26,6 +26,7 @@ def approve(workspace: Workspace, version: int, now: datetime, *, approved_by: s
 
 def withdraw(workspace: Workspace, now: datetime) -> Release:
     """Put the previous version back into production. Raises RegistryError, with nothing moved, without one."""
+    epochs.reconcile(workspace, now)
     made = rollback(epochs.champion(workspace, now), workspace.versions)
     tell_people(workspace, now)
     return made
@@ -38,7 +39,7 @@ def grounds(workspace: Workspace) -> Grounds:
 
 
 def _judge_and_release(workspace: Workspace, candidate: Epoch, *, approved_by: str | None = None) -> Release:
-    champion = epochs.serving(workspace, candidate.as_of)
+    champion = epochs.reconcile(workspace, candidate.as_of)
     verdict = judge(candidate, champion, workspace.versions, grounds(workspace))
     made = release(candidate, verdict, workspace.registry, approved_by=approved_by)
     tell_people(workspace, candidate.as_of)

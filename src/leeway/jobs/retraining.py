@@ -34,7 +34,7 @@ def retraining(workspace: Workspace, request: str | None, now: datetime, *, run:
     Without a request it is the calendar that asks, if there is enough to learn. Returns None if there was nothing to
     do, or somebody else is at it. Whatever happens, people are told at the end.
     """
-    champion = epochs.champion(workspace, now)
+    champion = epochs.reconcile(workspace, now) or epochs.champion(workspace, now)
     decision = claim(workspace, champion, request)
     if decision is None:
         return None

@@ -11,8 +11,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leeway import durable
@@ -20,7 +19,7 @@ from leeway.data import spreadsheet
 from leeway.errors import DataError, WorkspaceError
 from leeway.labels.label_studio import HOW_TO, Question, Statement, read_export, write_project
 
-COLUMNS = ("plan_id", "prediction_id", "image", "label", "labeler")
+COLUMNS = ("plan_id", "model", "prediction_id", "image", "label", "labeler")
 ANSWER_COLUMNS = ("predicted_class", "confidence")
 NEEDED = ("prediction_id", "label")
 SHOWN = 12  # names in an error
@@ -32,7 +31,6 @@ SIGNATURES = (
     (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
     (re.compile(rb"BM"), ".bmp"),
 )
-LAST = datetime.max.replace(tzinfo=UTC)
 README = """\
 Label tasks of leeway: {count} images
 
@@ -46,8 +44,7 @@ In a spreadsheet
 
 {label_studio}
 Hand back
-  leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported;
-                                    with --model NAME where several models are watched)
+  leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported)
 
 Classes
 {classes}
@@ -59,39 +56,12 @@ class Task:
     """A prediction that people are asked about."""
 
     plan_id: str
+    model: str
     prediction_id: str
     image: bytes | None  # encoded; None where it was not kept
     predicted_class: str
     confidence: float | None
     slice: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelAnswer:
-    """What one person said about one prediction."""
-
-    prediction_id: str
-    label: str
-    labeler: str
-    labelled_at: datetime | None  # aware UTC; None where the file does not say
-    place: str  # "line 3" or "task 7"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelProblem:
-    """What could not be taken from a file, and why."""
-
-    place: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerFile:
-    """A file of answers, read."""
-
-    answers: tuple[LabelAnswer, ...]
-    findings: tuple[LabelProblem, ...]
-    unanswered: int  # predictions in the file for which nobody in it gives a label
 
 
 def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str], show_answer: bool = False) -> None:
@@ -105,7 +75,7 @@ def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str],
             raise WorkspaceError(f"{folder} is not an empty folder; name a new one: leeway labels export DIR")
         folder = folder.resolve()
         with durable.replacing_folder(folder) as made:
-            _fill(made, list({task.prediction_id: task for task in tasks}.values()), classes, show_answer)
+            _fill(made, list({(task.model, task.prediction_id): task for task in tasks}.values()), classes, show_answer)
     except (OSError, UnicodeEncodeError) as error:
         raise WorkspaceError(f"{folder}: the label tasks cannot be written ({error}); name another folder") from error
 
@@ -119,9 +89,9 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
             image = _image_name(task.image, task.prediction_id, number, len(tasks))
             (folder / image).write_bytes(task.image)
         answer = (task.predicted_class, task.confidence) if show_answer else None
-        questions.append(Question(image, task.prediction_id, task.plan_id, answer))
+        questions.append(Question(image, task.model, task.prediction_id, task.plan_id, answer))
     columns = (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS
-    ids = ("plan_id", "prediction_id")
+    ids = ("plan_id", "model", "prediction_id")
     spreadsheet.write_file(folder / "labels.csv", columns, map(_row, questions), ids=ids, mark=True)
     write_project(folder, questions, classes)
     names = "\n".join(f"  {spreadsheet.to_cell(' '.join(name.split()), typed=True)}" for name in classes)
@@ -130,7 +100,7 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
 
 
 def _row(question: Question) -> list[str]:
-    cells = [question.plan_id, question.prediction_id, question.image, "", ""]
+    cells = [question.plan_id, question.model, question.prediction_id, question.image, "", ""]
     if question.answer is not None:
         name, confidence = question.answer
         cells += [name, "" if confidence is None else f"{confidence:.4f}"]
@@ -146,20 +116,20 @@ def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> 
 
 def from_cell(cell: str, allowed: Container[str]) -> str:
     """What the cell stands for, if that is allowed; else the cell as it is."""
+    return next((text for text in readings(cell) if text in allowed), cell)
+
+
+def readings(cell: str) -> tuple[str, ...]:
+    """Return what the cell may stand for, the likeliest first: a spreadsheet may have taken or given an apostrophe."""
     plain = spreadsheet.from_cell(cell)
-    return next((one for one in (plain, cell, plain.strip(), cell.strip()) if one in allowed), cell)
+    return tuple(dict.fromkeys((plain, cell, plain.strip(), cell.strip())))
 
 
-def read_answers(path: Path, *, classes: Sequence[str], known: Container[str], labeler: str) -> AnswerFile:
-    """The answers in a CSV or a Label Studio export; what cannot be taken becomes a finding, the rest goes in.
-
-    `known` are the predictions that may be labelled, `labeler` is who answered where the file does not say. Answers of
-    several people about one prediction all go in. Raises DataError if the file as a whole cannot be read.
-    """
-    text, asked = _read_text(path), known
+def read_statements(path: Path) -> list[Statement]:
+    """Return what a CSV or a Label Studio export says, unjudged. Raises DataError if it cannot be read as a whole."""
+    text = _read_text(path)
     exported = path.suffix.lower() == ".json" or text.lstrip().startswith(("[", "{"))
-    statements = read_export(text, path) if exported else list(_read_csv(text, path, classes, asked))
-    return _judge(statements, classes, asked, labeler)
+    return read_export(text, path) if exported else list(_read_csv(text, path))
 
 
 def _read_text(path: Path) -> str:
@@ -200,7 +170,7 @@ def _first_row(text: str, separator: str) -> list[str]:
         return []
 
 
-def _read_csv(text: str, path: Path, classes: Sequence[str], known: Container[str]) -> Iterator[Statement]:
+def _read_csv(text: str, path: Path) -> Iterator[Statement]:
     columns, separator = _columns(text, path)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
@@ -215,51 +185,11 @@ def _read_csv(text: str, path: Path, classes: Sequence[str], known: Container[st
                 yield Statement(place, "", (), "", problem=problem)
                 continue
             cells = dict(zip(columns, row, strict=True))
-            labels = (from_cell(cells["label"], classes),) if cells["label"].strip() else ()
-            prediction_id = from_cell(cells["prediction_id"], known)
-            yield Statement(place, prediction_id, labels, cells.get("labeler", "").strip())
+            labels = (cells["label"],) if cells["label"].strip() else ()
+            said = Statement(place, cells["prediction_id"], labels, cells.get("labeler", "").strip())
+            yield replace(said, model=cells.get("model", ""), from_spreadsheet=True)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
-
-
-def _judge(statements: Sequence[Statement], classes: Sequence[str], known: Container[str], labeler: str) -> AnswerFile:
-    findings: list[LabelProblem] = []
-    given: dict[tuple[str, str], list[LabelAnswer]] = {}
-    for one in statements:
-        who, problem = one.labeler or labeler, one.problem or _problem(one, classes, known)
-        if problem:
-            findings.append(LabelProblem(one.place, problem))
-        elif one.labels and (label := class_named(one.labels[0], classes)) is not None:
-            answer = LabelAnswer(one.prediction_id, label, who, one.labelled_at, one.place)
-            given.setdefault((one.prediction_id, who), []).append(answer)
-    kept = []
-    for same in given.values():
-        first, other = same[0], next((one for one in same if one.label != same[0].label), None)
-        if other is None:
-            kept.append(min(same, key=lambda one: one.labelled_at or LAST))
-            continue
-        said = f"{other.labeler} says {other.label!r} here and {first.label!r} at {first.place}"
-        findings.append(
-            LabelProblem(other.place, f"prediction {first.prediction_id!r}: {said}; none is taken: leave one")
-        )
-    tried = {one.prediction_id for one in statements if one.labels or one.problem}
-    open_ids = {one.prediction_id for one in statements if one.prediction_id} - tried
-    return AnswerFile(tuple(kept), tuple(findings), len(open_ids))
-
-
-def _problem(one: Statement, classes: Sequence[str], known: Container[str]) -> str:
-    """Why the statement cannot be taken; empty if it can be, or says nothing."""
-    if not one.prediction_id.strip():
-        return "no prediction_id; copy it from the exported labels.csv"
-    if not one.labels:
-        return ""
-    if one.prediction_id not in known:
-        return f"prediction {one.prediction_id!r} is not known here; was it exported from another workspace?"
-    if len(one.labels) > 1:
-        return f"{len(one.labels)} classes chosen ({', '.join(map(repr, one.labels))}); choose one"
-    if class_named(one.labels[0], classes) is None:
-        return unknown_class(one.labels[0], classes)
-    return ""
 
 
 def unknown_class(label: str, classes: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ Nothing here needs Label Studio installed. Model answers (`predictions` of a tas
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from leeway.errors import DataError
 CONTROL = "choice"  # name of the Choices; in a JSON-MIN export it is the key of the answer
 FLAT_KEYS = (CONTROL, "label")
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what JSON can write and no database takes
 SHOWN_KEYS = 12  # of what a file holds, in an error
 HOW_TO = """\
 In Label Studio
@@ -38,6 +39,8 @@ class Statement:
     labeler: str  # empty: the file names none
     labelled_at: datetime | None = None  # aware UTC
     problem: str = ""  # why it cannot be read further
+    model: str = ""  # empty: the file names none
+    from_spreadsheet: bool = False  # its texts are cells, as `leeway.data.spreadsheet` protects them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,14 @@ class Question:
     """A task to import into Label Studio; `answer` (class, confidence) becomes a pre-annotation."""
 
     image: str  # path inside the folder
+    model: str
     prediction_id: str
     plan_id: str
     answer: tuple[str, float | None] | None
 
     def content(self) -> dict[str, Any]:
         """As Label Studio imports it."""
-        data = {"image": self.image, "prediction_id": self.prediction_id, "plan_id": self.plan_id}
+        data = {name: getattr(self, name) for name in ("image", "model", "prediction_id", "plan_id")}
         if self.answer is None:
             return {"data": data}
         name, confidence = self.answer
@@ -110,7 +114,11 @@ def read_export(text: str, path: Path) -> list[Statement]:
     if not isinstance(content, list) or not all(isinstance(task, dict) for task in content):
         raise DataError(f"{path}: not a list of tasks; export JSON or JSON-MIN from Label Studio and give that file")
     _expect_keys(content, path)
-    return [found for number, task in enumerate(content, 1) for found in _statements(task, number)]
+    return [
+        replace(found, model=_text(_fields(task).get("model")))
+        for number, task in enumerate(content, 1)
+        for found in _statements(task, number)
+    ]
 
 
 def _is_full(task: dict[str, Any]) -> bool:
@@ -140,8 +148,7 @@ def _expect_keys(tasks: Sequence[dict[str, Any]], path: Path) -> None:
 
 def _statements(task: dict[str, Any], number: int) -> Iterator[Statement]:
     place = f"task {task.get('id', number)}"
-    written = _fields(task).get("prediction_id")
-    prediction_id = "" if written is None else str(written)
+    prediction_id = _text(_fields(task).get("prediction_id"))
     if not _is_full(task):
         value = next((task[key] for key in FLAT_KEYS if key in task), None)
         labels = _choices([value])
@@ -190,7 +197,11 @@ def _labeler(value: object) -> str:
     """An e-mail address where the export has one, else the number of the user."""
     if isinstance(value, dict):
         value = value.get("email") or value.get("username") or value.get("id")
-    return "" if value is None else str(value).strip()
+    return NO_TEXT.sub("", _text(value)).strip()
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _instant(value: object) -> datetime | None:

@@ -11,7 +11,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from leeway.checks.policy import Policy
-from leeway.checks.windows import night_bounds
 from leeway.data.split import uniform_number
 from leeway.domain.records import (
     GATE,
@@ -59,23 +58,26 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan
     Half of the burst is drawn by the plan, half uniformly among the gate's groups. Returns an empty plan for a night
     that came labelled. Idempotent: an existing plan is returned unchanged.
     """
-    version, policy, store = epoch.version, epoch.policy, epoch.store
+    version, policy = epoch.version, epoch.policy
     plan_id = f"{version.model}/{version.version}/{night.isoformat()}"
     known = {plan.id: plan for plan in epoch.history.plans}
     if plan_id in known:
         return known[plan_id]
-    start, end = night_bounds(night, policy.zone)
-    cells = store.cells(version, start, end)
+    window = next((one for one in epoch.history.windows if one.night == night), None)
+    position = window.position if window else None
+    cells = epoch.history.cells(night, upto=position)
     total = sum(one.count for one in cells)
     measure, gate = (0, 0) if f"{plan_id}/given" in known else _draws_wanted(epoch, night, total)
     rng = chance(f"plan/{plan_id}")
     design = design_of(cells, version.reference, policy, suspicion)
     picks = _picks(cells, design, draws=measure, rng=rng)
-    found = store.pick(version, start, end, [pick for _, pick in picks])
+    start, end = epoch.bounds(night)
+    found = epoch.log.pick(version, start, end, [pick for _, pick in picks], stream="plan", upto=position)
     drawn = tuple(
         Draw(
             id=f"{plan_id}/{place}",
             plan_id=plan_id,
+            model=version.model,
             prediction_id=one.id,
             purpose=MEASURE,
             stratum=str(design.stratum[cell]),
@@ -84,9 +86,10 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan
         )
         for place, ((cell, _), one) in enumerate(zip(picks, found, strict=False))
     )
-    candidates = _gate_candidates(epoch, night, _Lot(total, gate, rng))
-    taken = store.groups_drawn(version.model, version.version, purpose=GATE) if candidates else set()
-    draws = drawn + _gate_draws(plan_id, candidates, taken, draws=gate)
+    candidates = _gate_candidates(epoch, night, draws=gate, predictions=total, upto=position)
+    taken = epoch.ledger.groups_drawn(version.model, version.version, purpose=GATE) if candidates else set()
+    chosen = _gate_chosen(candidates, taken, draws=gate)
+    draws = drawn + _gate_draws(plan_id, chosen, among=len(candidates))
     plan = LabelPlan(plan_id, version.model, version.version, night, epoch.as_of, asked=len(draws))
     drawn_by = PlanDesign(
         predictions=total,
@@ -94,8 +97,9 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan
         stratum_shares={str(stratum): float(share) for stratum, share in enumerate(design.shares)},
         parts=parts_of(cells, design),
         uniform_share=policy.labels.uniform_share,
+        position=position,
     )
-    epoch.history.record_plan(plan, drawn_by, draws)
+    epoch.history.record_plan(plan, drawn_by, draws, list({one.id: one for one in (*found, *chosen)}.values()))
     return plan
 
 
@@ -221,38 +225,35 @@ def _given_parts(
 
 
 def _picks(cells: Sequence[Cell], design: Allocation, *, draws: int, rng: Generator) -> list[tuple[int, Pick]]:
-    """(cell, the prediction drawn uniformly inside it) of each draw."""
-    drawn = design.draw(draws, rng).tolist()
-    return [
-        (place, Pick(cells[place].predicted_class, cells[place].bin, cells[place].slice, rank))
-        for place, rank in ((place, int(rng.integers(cells[place].count))) for place in drawn)
-    ]
+    """(cell, the prediction drawn uniformly inside it) of each draw.
+
+    Ranks are drawn with replacement, so that one prediction may be drawn twice; the j-th of a cell's different ranks
+    is then the j-th of the cell in the order of the stream, which is a uniform order.
+    """
+    drawn = [(place, int(rng.integers(cells[place].count))) for place in design.draw(draws, rng).tolist()]
+    ranks: dict[int, dict[int, int]] = {}
+    for place, rank in drawn:
+        own = ranks.setdefault(place, {})
+        own.setdefault(rank, len(own))
+    return [(place, _pick(cells[place], ranks[place][rank])) for place, rank in drawn]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lot:
-    """What the gate's draws are drawn from."""
-
-    predictions: int  # N
-    draws: int  # wanted
-    rng: Generator
+def _pick(cell: Cell, rank: int) -> Pick:
+    return Pick(cell.predicted_class, cell.bin, cell.slice, rank, among=cell.count)
 
 
-def _gate_candidates(epoch: Epoch, night: date, lot: _Lot) -> list[Prediction]:
+def _gate_candidates(epoch: Epoch, night: date, *, draws: int, predictions: int, upto: str | None) -> list[Prediction]:
     """Return predictions of the gate's groups in random order, from a uniform sample large enough to hold them."""
-    share, version = epoch.policy.promotion.gate_share, epoch.version
-    if not lot.draws or not share or not lot.predictions:
+    share = epoch.policy.promotion.gate_share
+    if not draws or not share or not predictions:
         return []
-    looked_at = min(lot.predictions, round(GATE_SLACK * lot.draws / share))
-    ranks = lot.rng.choice(lot.predictions, size=looked_at, replace=False).tolist()
-    bounds = night_bounds(night, epoch.policy.zone)
-    found = epoch.store.predictions_at(version.model, version.version, *bounds, ranks)
-    held_out = [one for one in found if is_gate_group(one.group, gate_share=share)]
-    return [held_out[place] for place in lot.rng.permutation(len(held_out)).tolist()]
+    looked_at = min(predictions, round(GATE_SLACK * draws / share))
+    found = epoch.log.sample(epoch.version, *epoch.bounds(night), looked_at, stream="gate", upto=upto)
+    return [one for one in found if is_gate_group(one.group, gate_share=share)]
 
 
-def _gate_draws(plan_id: str, candidates: Sequence[Prediction], taken: set[str], *, draws: int) -> tuple[Draw, ...]:
-    """Draw uniformly, without replacement, one of each group that was not taken before: McNemar needs independence.
+def _gate_chosen(candidates: Sequence[Prediction], taken: set[str], *, draws: int) -> list[Prediction]:
+    """Choose uniformly, without replacement, one of each group that was not taken before: McNemar needs independence.
 
     Fewer than `draws` where the night has fewer such groups.
     """
@@ -260,15 +261,20 @@ def _gate_draws(plan_id: str, candidates: Sequence[Prediction], taken: set[str],
     for one in candidates:
         if one.group not in taken:
             one_of_each.setdefault(one.group, one)
+    return list(one_of_each.values())[:draws]
+
+
+def _gate_draws(plan_id: str, chosen: Sequence[Prediction], *, among: int) -> tuple[Draw, ...]:
     return tuple(
         Draw(
             id=f"{plan_id}/gate/{place}",
             plan_id=plan_id,
+            model=one.model,
             prediction_id=one.id,
             purpose=GATE,
             stratum=GATE,
-            probability=1 / len(candidates),
+            probability=1 / among,
             guess=0.0,
         )
-        for place, one in enumerate(list(one_of_each.values())[:draws])
+        for place, one in enumerate(chosen)
     )

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from leeway.checks.policy import Policy
 from leeway.domain.ports import Notifier
 from leeway.domain.records import Action, Alert, CheckResult, Decision, Status
-from leeway.domain.stores import Store
+from leeway.domain.stores import Ledger
 from leeway.errors import in_one_line
 
 OCCASIONS = {
@@ -65,20 +65,20 @@ class NoNotifier:
         raise self._error
 
 
-def deliver_alerts(store: Store, notifier: Notifier, *, now: datetime) -> list[str]:
+def deliver_alerts(ledger: Ledger, notifier: Notifier, *, now: datetime) -> list[str]:
     """Sends what waits in the outbox; returns what went wrong.
 
     Whatever a channel raises stays with the alert in the outbox: the others are sent, and this one is tried again.
     """
     failures = []
-    for alert in store.pending_alerts():
+    for alert in ledger.pending_alerts():
         try:
             notifier.send(alert.title, alert.body)
         except Exception as error:
             problem = in_one_line(error)
-            store.mark_alert(alert.key, sent_at=None, error=problem)
+            ledger.mark_alert(alert.key, sent_at=None, error=problem)
             failures.append(problem)
             log.warning("%s: not sent: %s; it stays in the outbox", alert.key, problem)
         else:
-            store.mark_alert(alert.key, sent_at=now)
+            ledger.mark_alert(alert.key, sent_at=now)
     return failures

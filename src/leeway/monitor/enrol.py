@@ -12,7 +12,7 @@ from leeway.bundle.reference import count_answers
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
 from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
-from leeway.domain.stores import Store
+from leeway.domain.stores import Ledger
 from leeway.errors import DataError, ParamsError
 from leeway.predictions.formats.files import read_predictions
 
@@ -49,7 +49,7 @@ def read_reference(path: Path, *, columns: Mapping[str, str], production: bool =
 
 
 def enrol(
-    store: Store, model: str, reference: ReferenceCounts, policy: Policy, *, name: str | None = None
+    ledger: Ledger, model: str, reference: ReferenceCounts, policy: Policy, *, name: str | None = None
 ) -> ModelVersion:
     """The model's version with this reference: a new one, and a new epoch, unless it is the reference it has.
 
@@ -60,7 +60,7 @@ def enrol(
     if impossible:
         raise ParamsError(f"{model}: {impossible}")
     digest = f"{WATCHED}{name or hashlib.sha256(repr(reference).encode()).hexdigest()[:16]}"
-    versions = store.versions(model)
+    versions = ledger.versions(model)
     trained = [one.version for one in versions if not one.watched_only]
     if trained:
         raise DataError(
@@ -69,6 +69,6 @@ def enrol(
     same = [one for one in versions if one.reference == reference and (name is None or one.bundle_digest == digest)]
     if same:
         return same[-1]
-    made = ModelVersion(model, len(versions) + 1, digest, "", reference, serving_since=None)
-    store.record_model(made)
+    made = ModelVersion(model, len(versions) + 1, digest, "", reference)
+    ledger.record_model(made)
     return made

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ from leeway import durable
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy, load_policy
 from leeway.domain.records import ModelVersion
-from leeway.domain.stores import ImageStore, Store
+from leeway.domain.stores import ImageStore, Ledger, PredictionLog
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
@@ -31,8 +32,8 @@ class Fleet:
     Made anew for each command or request: what watches whom is read once.
     """
 
-    def __init__(self, settings: Settings, store: Store, images: ImageStore) -> None:
-        self.settings, self.store, self.images = settings, store, images
+    def __init__(self, settings: Settings, log: PredictionLog, ledger: Ledger, images: ImageStore) -> None:
+        self.settings, self.log, self.ledger, self.images = settings, log, ledger, images
 
     @cached_property
     def from_files(self) -> tuple[str, ...]:
@@ -66,30 +67,38 @@ class Fleet:
         part = self.shared_policy.false_alarm_probability_per_year
         return own.model_copy(update={"false_alarm_probability_per_year": part})
 
-    def epoch(self, version: ModelVersion, as_of: datetime) -> Epoch:
-        """Return the epoch of this version, which serves now."""
-        return Epoch(version, self.policy_of(version.model), self.store, self.images, as_of)
+    def epoch(self, version: ModelVersion, as_of: datetime, *, began_at: datetime | None = None) -> Epoch:
+        """Return the epoch of this version; without `began_at` one that has not begun."""
+        policy = self.policy_of(version.model)
+        return Epoch(version, policy, self.log, self.ledger, self.images, as_of, began_at)
 
     def last_epoch(self, model: str, as_of: datetime) -> Epoch:
         """Return the epoch of the last version that is recorded. Raises ParamsError for a model without one."""
-        versions = self.store.versions(model)
+        versions = self.ledger.versions(model)
         if not versions:
             known = ", ".join(self.from_files) or "none"
             raise ParamsError(f"no model '{model}' is watched here; known: {known}")
         return self.epoch(versions[-1], as_of)
 
+    def serving_epoch(self, model: str, as_of: datetime) -> Epoch | None:
+        """Return the open epoch of a model that is released here; None if no version of it serves."""
+        serving = next((one for one in self.ledger.serving_periods(model)[-1:] if one.ended_at is None), None)
+        if serving is None:
+            return None
+        [version] = [one for one in self.ledger.versions(model) if one.version == serving.version]
+        return self.epoch(version, as_of, began_at=serving.began_at)
+
     def epochs_from_files(self, model: str, as_of: datetime) -> list[Epoch]:
         """Return an epoch for each version of a model known from files, in order.
 
         One begins with the version's first prediction, which may be older than the day when the model was enrolled,
-        and ends where the next one begins.
+        and ends where the next one begins. A mistake in its policy is said also before it has a version.
         """
-        versions, policy = self.store.versions(model), self.policy_of(model)
-        firsts = [self.store.first_prediction_at(model, one.version) or as_of for one in versions]
-        begun = [replace(one, serving_since=first) for one, first in zip(versions, firsts, strict=True)]
-        epochs = [Epoch(one, policy, self.store, self.images, as_of) for one in begun]
-        ends = [*(one.first_night for one in epochs[1:]), None]
-        return [replace(one, until=until) for one, until in zip(epochs, ends, strict=True)]
+        versions, policy = self.ledger.versions(model), self.policy_of(model)
+        stores = self.log, self.ledger, self.images
+        epochs = [Epoch(one, policy, *stores, as_of, self.log.first_at(one) or as_of) for one in versions]
+        ends = [one.first_night for one in epochs[1:]]
+        return [replace(one, until=until) for one, until in zip_longest(epochs, ends)]
 
 
 def known_from_files(settings: Settings) -> tuple[str, ...]:

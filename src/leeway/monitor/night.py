@@ -11,10 +11,10 @@ from leeway.checks.decide import Past, decide
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
-from leeway.checks.windows import count_window, due_nights, night_bounds, night_of
+from leeway.checks.windows import due_nights, night_of
 from leeway.domain.ports import RetrainTrigger
 from leeway.domain.records import Action, Alert, CheckResult, Decision, DecisionState, LabelPlan, WindowCounts
-from leeway.domain.stores import Store
+from leeway.domain.stores import Ledger
 from leeway.epoch import Epoch, last_nights, news_of
 from leeway.labels import answers, plan
 from leeway.labels.plan import chance
@@ -27,22 +27,28 @@ log = logging.getLogger("leeway.monitor")
 
 def give_up_on_the_dead(epoch: Epoch) -> list[str]:
     """Close retrainings whose process died: one that runs for ever would let no alarm be raised again."""
-    dead = epoch.store.give_up_lapsed(epoch.model, now=epoch.as_of)
+    dead = epoch.ledger.give_up_lapsed(epoch.model, now=epoch.as_of)
     for key in dead:
         log.warning("%s: the retraining gave no sign for a day; it counts as failed", key)
         if "release" in epoch.policy.alerts.about:
             title = f"leeway: retraining of {epoch.model} failed"
             body = f"{key}: its process died. An alarm that still stands is raised again after the cool-down."
-            epoch.store.queue_alert(Alert(key=f"{key}/dead", title=title, body=body, made_at=epoch.as_of))
+            epoch.ledger.queue_alert(Alert(key=f"{key}/dead", title=title, body=body, made_at=epoch.as_of))
     return dead
 
 
 def nights_due(epoch: Epoch) -> list[date]:
     """Return the nights that are over and not decided yet, oldest first: also those that earlier runs missed."""
     last = max(epoch.history.decided, default=epoch.first_night - timedelta(days=1))
-    first = epoch.store.first_prediction_at(epoch.model, epoch.version.version)
+    first = epoch.log.first_at(epoch.version)
     due = due_nights(first, last, as_of=epoch.as_of, zone=epoch.policy.zone)
     return [night for night in due if epoch.until is None or night < epoch.until]
+
+
+def is_decided(epoch: Epoch, night: date) -> bool:
+    """Return whether the night is decided by now: another monitor may have been quicker."""
+    epoch.history.forget_decisions()
+    return night in epoch.history.decided
 
 
 def nights_to_plan(epoch: Epoch) -> list[date]:
@@ -63,9 +69,7 @@ def close_labels(epoch: Epoch, night: date) -> list[LabelPlan]:
 
 def close_window(epoch: Epoch, night: date) -> WindowCounts:
     """Count the night; one that was closed before, by a run that was cut short, keeps its counts."""
-    start, end = night_bounds(night, epoch.policy.zone)
-    window = count_window(epoch.version, night, epoch.store.cells(epoch.version, start, end))
-    return epoch.history.record_window(window, start=start, end=end, closed_at=epoch.as_of)
+    return epoch.history.close_window(night, closed_at=epoch.as_of)
 
 
 def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
@@ -84,7 +88,7 @@ def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
         closed=history.labels(news_of(closed)),
         recent=history.labels(recent),
         months=history.labels(months),
-        ahead=epoch.store.number_after(window.model, window.version, epoch.as_of + CLOCKS_DIFFER),
+        ahead=epoch.log.count(epoch.version, epoch.as_of + CLOCKS_DIFFER, None),
     )
     return run_all(evidence, history.last_results(epoch.policy.checks, before=night), epoch.policy)
 
@@ -126,10 +130,10 @@ def plan_labels(epoch: Epoch, night: date) -> LabelPlan:
     return plan.plan_labels(epoch, night, suspicion=_suspicion(found) if found else plan.Suspicion())
 
 
-def request_retraining(store: Store, model: str, trigger: RetrainTrigger | None) -> list[Decision]:
+def request_retraining(ledger: Ledger, model: str, trigger: RetrainTrigger | None) -> list[Decision]:
     """Send every open request to the trigger, once each; without one, give them to whoever runs them afterwards."""
     open_requests = [
-        one for one in store.decisions(model) if one.action is Action.RETRAIN and one.state is DecisionState.OPEN
+        one for one in ledger.decisions(model) if one.action is Action.RETRAIN and one.state is DecisionState.OPEN
     ]
     if trigger is not None:
         for decision in open_requests:

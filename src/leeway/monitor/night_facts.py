@@ -12,7 +12,7 @@ from leeway.checks.accuracy import Accuracy, AccuracyDetails
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
 from leeway.checks.drift import DriftDetails, PredictionDrift
 from leeway.checks.registry import Place, details_of
-from leeway.checks.windows import drift_reference, night_bounds
+from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import histogram
 from leeway.domain.night_view import (
     AccuracyPoint,
@@ -40,7 +40,6 @@ from leeway.domain.records import (
     WindowCounts,
 )
 from leeway.epoch import Epoch, last_nights
-from leeway.labels.plan import chance
 from leeway.monitor.night import RECENT_NIGHTS
 from leeway.monitor.pictures import PictureCandidates, labelled_of, pictures_of
 from leeway.stats.estimation import Estimate
@@ -98,7 +97,7 @@ def _pictures(
 ) -> list[tuple[Picture, ...]]:
     """Confident errors, the least sure and the least usual, of tonight's sample and the last 7 nights' labels."""
     week = [one for one in closed if night - timedelta(days=RECENT_NIGHTS) < one.night <= night]
-    found = PictureCandidates(sample, *labelled_of(epoch, week))
+    found = PictureCandidates(sample, *labelled_of(epoch, week, sample))
     return [pictures_of(epoch, chosen, found.labels) for chosen in (found.errors(), found.unsure(), found.unlike())]
 
 
@@ -246,13 +245,7 @@ def confidence_bins(window: WindowCounts, reference: ReferenceCounts) -> Confide
 
 def sample_of(epoch: Epoch, window: WindowCounts) -> list[Prediction]:
     """At most 2,000 of the night's predictions, drawn uniformly: the same ones whenever the page is drawn."""
-    total = window.total + window.foreign
-    rng = chance(f"page/{window.model}/{window.version}/{window.night}")
-    ranks = np.sort(rng.choice(total, size=min(total, SAMPLE), replace=False)).tolist()
-    if not ranks:
-        return []
-    start, end = night_bounds(window.night, epoch.policy.zone)
-    return epoch.store.predictions_at(window.model, window.version, start, end, ranks)
+    return epoch.log.sample(epoch.version, *epoch.bounds(window.night), SAMPLE, stream="page", upto=window.position)
 
 
 def latency(sample: Sequence[Prediction]) -> ServedLatency | None:

@@ -1,10 +1,11 @@
 """Overview: every watched model on one screen: last night's results, open decisions, label queue. Writes nothing."""
 
-from collections.abc import Mapping
+from collections import Counter
 from datetime import datetime
 
 from leeway.checks.accuracy import Accuracy
 from leeway.domain.records import Action, Decision, DecisionState, Status
+from leeway.domain.stores import Ledger, PredictionLog
 from leeway.epoch import Epoch
 from leeway.monitor.fleet import Fleet
 
@@ -12,11 +13,11 @@ from leeway.monitor.fleet import Fleet
 def fleet_overview(fleet: Fleet, as_of: datetime) -> str:
     """Return a line for each model that is known from files, the worst first; empty if there is none."""
     lines, names = [], fleet.from_files
-    labelled = fleet.store.numbers_of_labels() if names else {}
+    labelled = labels_in(fleet.log, fleet.ledger) if names else {}
     for model in names:
         epochs = fleet.epochs_from_files(model, as_of)
         if epochs:
-            lines.append(_line(epochs[-1], labelled.get(model, 0)))
+            lines.append(_line(epochs[-1], labelled[model]))
         else:
             lines.append((1, f"{model:20} ? no reference here yet: leeway watch init {model} --reference FILE"))
     if not lines:
@@ -26,23 +27,22 @@ def fleet_overview(fleet: Fleet, as_of: datetime) -> str:
     return "\n".join([title, *(text for _, text in sorted(lines))])
 
 
-def champion_overview(epoch: Epoch, aliases: Mapping[str, int]) -> str:
-    """Return what is known of the version in production, in at most about 30 lines; `aliases` are the registry's."""
-    version, store = epoch.version, epoch.store
-    since = version.serving_since
-    serving = f"serving since {since:%Y-%m-%d %H:%M}" if since else "serving since not yet recorded"
+def champion_overview(epoch: Epoch) -> str:
+    """Return what is known of the version in production, in at most about 30 lines."""
+    version, ledger, since = epoch.version, epoch.ledger, epoch.began_at
+    serving = f"serving since {since:%Y-%m-%d %H:%M}" if since else "not serving"
     reference = version.reference
-    queue, labelled = len(store.label_queue(epoch.model)), store.numbers_of_labels().get(epoch.model, 0)
+    queue, labelled = len(ledger.label_queue(epoch.model)), labels_in(epoch.log, ledger)[epoch.model]
     lines = [
         f"model      {epoch.model}",
         f"champion   version {version.version}, {serving}, "
         f"test accuracy {reference.correct / max(reference.total, 1):.1%} of {reference.total} images",
-        f"aliases    {', '.join(f'{name} {number}' for name, number in sorted(aliases.items()))}",
+        *_before(epoch),
         *_last_night(epoch),
-        *_decisions(epoch.store.decisions(epoch.model)),
+        *_decisions(ledger.decisions(epoch.model)),
         f"labels     {queue} predictions wait for a person, {labelled} are labelled",
     ]
-    waiting = store.pending_alerts()
+    waiting = ledger.pending_alerts()
     if waiting:
         lines.append(f"alerts     {len(waiting)} not delivered; the last error: {waiting[-1].error or 'not tried yet'}")
     return "\n".join(lines)
@@ -50,7 +50,15 @@ def champion_overview(epoch: Epoch, aliases: Mapping[str, int]) -> str:
 
 def without_champion(model: str) -> str:
     """Return what comes next in a workspace that has released nothing yet."""
-    return f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it"
+    return (
+        f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it "
+        "(one that was named in MLflow is taken up by the next `leeway monitor`)"
+    )
+
+
+def labels_in(log: PredictionLog, ledger: Ledger) -> Counter[str]:
+    """Return how many labels are in, of people and with the logs, by model."""
+    return Counter(ledger.label_counts()) + Counter(log.given_counts())
 
 
 def _line(epoch: Epoch, labelled: int) -> tuple[int, str]:
@@ -68,6 +76,11 @@ def _line(epoch: Epoch, labelled: int) -> tuple[int, str]:
     if silent or not last:
         return 1, f"{about}? no verdict: {', '.join(silent) or 'nothing was checked'}, {night}"
     return 2, f"{about}  quiet, {night}"
+
+
+def _before(epoch: Epoch) -> list[str]:
+    earlier = epoch.ledger.serving_periods(epoch.model)[:-1]
+    return [f"before     version {one.version}, until {one.ended_at:%Y-%m-%d %H:%M}" for one in earlier[-1:]]
 
 
 def _last_night(epoch: Epoch) -> list[str]:

@@ -14,11 +14,10 @@ from leeway.domain.ports import PageWriter
 from leeway.domain.records import Action, Prediction, WindowCounts
 from leeway.epoch import Epoch
 from leeway.errors import in_one_line
-from leeway.labels.plan import chance
 from leeway.monitor.night import RECENT_NIGHTS
 from leeway.monitor.night_facts import night_page
 
-MOST_DRAWN = 20_000  # predictions of a night that Evidently's page looks at
+MOST_DRAWN = 20_000  # predictions of each side that Evidently's page looks at
 log = logging.getLogger("leeway.page")
 
 
@@ -75,11 +74,10 @@ def draw_page(epoch: Epoch, window: WindowCounts, *, write: PageWriter, path: Pa
         nights=drift.reference_nights,
         min_predictions=drift.min_predictions,
     )
-    sides = [_some_predictions(epoch, one) for one in (*nights, window)]
     write(
         path,
-        reference=[one for night in sides[:-1] for one in night],
-        current=sides[-1],
+        reference=[found for one in nights for found in _some_predictions(epoch, one, MOST_DRAWN // len(nights))],
+        current=_some_predictions(epoch, window, MOST_DRAWN),
         classes=window.classes,
         title=f"{window.model}, version {window.version}, night of {window.night}",
         alarm_under_p=epoch.policy.alpha(drift) / 365,
@@ -102,10 +100,6 @@ def _is_drawn(epoch: Epoch, due: PageDue, tools: PageTools) -> bool:
     return True
 
 
-def _some_predictions(epoch: Epoch, window: WindowCounts) -> list[Prediction]:
+def _some_predictions(epoch: Epoch, window: WindowCounts, most: int) -> list[Prediction]:
     """Return those of a night, or of a large one as many as are drawn, uniformly."""
-    here = (window.model, window.version, *night_bounds(window.night, epoch.policy.zone))
-    if window.total <= MOST_DRAWN:
-        return epoch.store.predictions(*here)
-    rng = chance(f"page/{window.model}/{window.version}/{window.night}")
-    return epoch.store.predictions_at(*here, rng.choice(window.total, size=MOST_DRAWN, replace=False).tolist())
+    return epoch.log.sample(epoch.version, *epoch.bounds(window.night), most, stream="page", upto=window.position)

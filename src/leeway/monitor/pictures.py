@@ -12,7 +12,6 @@ from leeway.epoch import Epoch
 from leeway.errors import in_one_line
 
 MOST_READ = 2000  # labelled predictions that are looked at one by one
-MOST_LABELS = 20_000  # of a model whose nights come labelled: more are not read for a few pictures
 SHOWN = 8  # pictures of a kind
 log = logging.getLogger("leeway.page")
 
@@ -41,20 +40,22 @@ class PictureCandidates:
         return _first_of_each(sorted(known, key=lambda one: (-(one.energy or 0.0), one.id)))
 
 
-def labelled_of(epoch: Epoch, plans: Sequence[LabelPlan]) -> tuple[list[Prediction], dict[str, str]]:
-    """Return predictions that were labelled for these plans, wrong ones first of many, and their labels by id."""
-    store, zone = epoch.store, epoch.policy.zone
-    answered = {one.draw.prediction_id: one for plan in plans for one in store.labelled_draws(plan.id)}
+def labelled_of(
+    epoch: Epoch, plans: Sequence[LabelPlan], sample: Sequence[Prediction]
+) -> tuple[list[Prediction], dict[str, str]]:
+    """Return predictions that were labelled for these plans, wrong ones first of many, and their labels by id.
+
+    Where nights came labelled, those of the sample stand for all of them.
+    """
+    answered = {one.draw.prediction_id: one for plan in plans for one in epoch.ledger.labelled_draws(plan.id)}
     ids = sorted(answered, key=lambda one: (not answered[one].wrong, one))[:MOST_READ]
-    found, labels = store.predictions_by_id(ids), {one: answered[one].label for one in ids}
-    given = {plan.night: plan for plan in plans if plan.given}
-    if not given or store.numbers_of_labels().get(plans[0].model, 0) > MOST_LABELS:
-        return found, labels
-    for label, prediction in store.labels(plans[0].model):
-        plan = given.get(night_of(prediction.occurred_at, zone))
-        if plan and plan.version == prediction.version and prediction.id not in labels:
-            labels[prediction.id] = label.label
-            found.append(prediction)
+    found, labels = epoch.ledger.pinned(epoch.model, ids), {one: answered[one].label for one in ids}
+    if any(plan.given for plan in plans):
+        given = {
+            one.prediction_id: one.label for one in epoch.log.given_by_ids(epoch.model, [one.id for one in sample])
+        }
+        found += [one for one in sample if one.id in given and one.id not in labels]
+        labels = given | labels
     return found, labels
 
 

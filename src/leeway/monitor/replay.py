@@ -13,7 +13,6 @@ from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLab
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.monitor.night import RECENT_NIGHTS, run_all
-from leeway.release.release import PROMOTED, ROLLED_BACK
 
 ALERT_ONLY = "alert only: "
 DAYS_PER_MONTH = 365 / 12
@@ -112,15 +111,13 @@ def replayed_nights(epoch: Epoch, policy: Policy) -> Iterator[ReplayedNight]:
 def past_epochs(epoch: Epoch) -> list[Epoch]:
     """Return an epoch for each time that a version of this trained model began to serve, in order.
 
-    From the ledger of releases, and for a champion that was made without a release from its own record. An epoch ends
-    where the same version's next one begins: the nights that are stored of a version are those in which it served.
+    An epoch ends where the same version's next one begins: the nights that are stored of a version are those in which
+    it served.
     """
-    store, model = epoch.store, epoch.model
-    known = {one.version: one for one in store.versions(model)}
-    starts = {(one.at, one.version) for one in store.releases(model) if one.outcome in (PROMOTED, ROLLED_BACK)}
-    starts |= {(one.serving_since, one.version) for one in known.values() if one.serving_since is not None}
-    begun = [replace(known[version], serving_since=at) for at, version in sorted(starts) if version in known]
-    found = {(one.first_night, one.version.version): one for one in (replace(epoch, version=it) for it in begun)}
+    known = {one.version: one for one in epoch.ledger.versions(epoch.model)}
+    periods = [one for one in epoch.ledger.serving_periods(epoch.model) if one.version in known]
+    begun = [replace(epoch, version=known[one.version], began_at=one.began_at) for one in periods]
+    found = {(one.first_night, one.version.version): one for one in begun}
     return [
         replace(one, until=next((first for first, again in found if again == version and first > began), None))
         for (began, version), one in found.items()

@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 
 from leeway.data.image_files import ImageFolder
 from leeway.domain.records import WATCHED, ModelVersion, PredictionColumns, Recorded
-from leeway.domain.stores import Store
+from leeway.domain.stores import Ledger, PredictionLog
 from leeway.errors import DataError
 from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.formats.shapes import TIME, BadRow, Batch
 
 DIGEST = re.compile("[0-9a-f]{64}")
 MOST_NAMED = 20  # classes in an error
-log = logging.getLogger("leeway.ingest")
+COMPARED_IDS = 200  # of a file, that are looked for among other models' predictions
+logger = logging.getLogger("leeway.ingest")
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Ingested:
     bad: list[BadRow] = field(default_factory=list)
     foreign: Counter[str] = field(default_factory=Counter)  # answers outside the model's class list: a night's finding
     ahead: int = 0  # times in the future
+    elsewhere: str = ""  # another model whose log holds most of its ids: is it the log of that one?
     census: bool = False  # every row is labelled: they measure with draw probability 1
 
     @property
@@ -44,7 +46,8 @@ class Ingested:
 
 
 def ingest(
-    store: Store,
+    log: PredictionLog,
+    ledger: Ledger,
     model: str,
     path: Path,
     *,
@@ -59,17 +62,15 @@ def ingest(
     yet becomes a version of its own, with the reference of the last. Raises DataError for a file that is no prediction
     log, or with `strict` for a bad row; ConflictError with `strict` for a changed one.
     """
-    versions = store.versions(model)
+    versions = ledger.versions(model)
     if not versions:
         raise DataError(f"no model '{model}' is watched; `leeway watch init {model} --reference FILE` begins it")
     classes = versions[-1].reference.classes
-    told = Ingested(path, census=_is_census(path, columns, classes))
+    census = _is_census(path, columns, classes)
     if strict:
         _refuse_bad_rows(path, columns, classes)
-        for batch in read_predictions(path, columns=columns, classes=classes):
-            list(_by_version(store, model, versions, batch))  # new versions are known before the transaction begins
 
-    def batches() -> Iterator[tuple[int, PredictionColumns]]:
+    def batches(told: Ingested) -> Iterator[tuple[int, PredictionColumns]]:
         for place, batch in enumerate(_read(path, columns, classes)):
             if strict and batch.bad:  # an image that is gone since the first look
                 raise _refusal(path, batch.bad)
@@ -77,14 +78,43 @@ def ingest(
             foreign = _foreign(batch.table, classes)
             if place == 0:
                 _refuse_another_model(path, batch, foreign, classes)
+                told.elsewhere = _known_elsewhere(log, model, batch)
             told.foreign.update(foreign)
             told.ahead += pc.sum(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME))).as_py() or 0
-            for version, table in _by_version(store, model, versions, batch):
-                yield version, _columns(table, census=told.census)
+            for version, table in _by_version(versions, batch):
+                yield version, _columns(table, census=census)
             progress(batch.table.num_rows)
 
-    told.recorded = store.record_columns(model, batches(), received_at=now, all_or_nothing=strict)
-    return told
+    while True:
+        told = Ingested(path, census=census)
+        try:
+            told.recorded = log.record(model, batches(told), received_at=now, strict=strict)
+            return told
+        except _NewVersionError as new:  # rare: the ledger learns it first, and the file begins again
+            versions.append(_new_version(ledger, versions[-1], new.name))
+
+
+class _NewVersionError(Exception):
+    """A log names a version that is not known yet."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _new_version(ledger: Ledger, last: ModelVersion, name: str) -> ModelVersion:
+    made = replace(last, version=last.version + 1, bundle_digest=f"{WATCHED}{name}")
+    ledger.record_model(made)
+    logger.info("%s: model_version %s is new: a new epoch, with the reference of the last", last.model, name)
+    return made
+
+
+def _known_elsewhere(log: PredictionLog, model: str, batch: Batch) -> str:
+    """Return the model whose log holds most of the first ids of the file; empty if none does."""
+    ids = batch.table["prediction_id"].slice(0, COMPARED_IDS).to_pylist()
+    others = log.elsewhere(model, ids)
+    name = max(others, key=lambda other: others[other], default="")
+    return name if name and others[name] > len(ids) / 2 else ""
 
 
 def _read(path: Path, columns: Mapping[str, str], classes: Sequence[str]) -> Iterator[Batch]:
@@ -154,25 +184,20 @@ def _refusal(path: Path, bad: Sequence[BadRow]) -> DataError:
     return DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
 
 
-def _by_version(store: Store, model: str, versions: list[ModelVersion], batch: Batch) -> Iterator[tuple[int, pa.Table]]:
-    """(version, its rows); `versions` grows by those that this log names first."""
+def _by_version(versions: Sequence[ModelVersion], batch: Batch) -> Iterator[tuple[int, pa.Table]]:
+    """(version, its rows); raises _NewVersionError for the first that is not known."""
     names = batch.table["model_version"]
     for name in pc.unique(names).to_pylist():
         same = pc.is_null(names) if name is None else pc.equal(names, pa.scalar(name))
-        yield _version(store, model, versions, name), batch.table if _empty(names) else batch.table.filter(same)
+        yield _version(versions, name), batch.table if _empty(names) else batch.table.filter(same)
 
 
-def _version(store: Store, model: str, versions: list[ModelVersion], name: str | None) -> int:
+def _version(versions: Sequence[ModelVersion], name: str | None) -> int:
     if name is None:
         return versions[-1].version
-    digest = f"{WATCHED}{name}"
-    known = [one for one in versions if one.bundle_digest == digest]
+    known = [one for one in versions if one.bundle_digest == f"{WATCHED}{name}"]
     if not known:
-        last = versions[-1]
-        known = [replace(last, version=last.version + 1, bundle_digest=digest, serving_since=None)]
-        store.record_model(known[0])
-        versions += known
-        log.info("%s: model_version %s is new: a new epoch, with the reference of the last", model, name)
+        raise _NewVersionError(name)
     return known[0].version
 
 

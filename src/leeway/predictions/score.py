@@ -12,9 +12,9 @@ from pathlib import Path
 
 from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
-from leeway.domain.records import ModelVersion, Prediction
+from leeway.domain.records import ModelVersion, Prediction, PredictionColumns, Recorded
 from leeway.epoch import Epoch
-from leeway.errors import DataError, RefusedError
+from leeway.errors import DataError, LeewayError, RefusedError
 
 FILES_AT_ONCE = 256
 WRITERS = 32  # images stored at once: most of the time each waits for the disk, which takes many in one go
@@ -62,6 +62,7 @@ def score(epoch: Epoch, incoming: Sequence[Incoming], predictor: Predictor) -> l
             latency_ms=latency_ms,
             group=one.group or hashlib.sha256(one.content).hexdigest(),
             slice=one.slice,
+            second_class=second_of(probabilities, classes),
         )
         for one, digest, index, probabilities, energy in zip(
             *(incoming, digests),
@@ -69,8 +70,21 @@ def score(epoch: Epoch, incoming: Sequence[Incoming], predictor: Predictor) -> l
             strict=True,
         )
     ]
-    epoch.store.record_predictions(found, received_at=epoch.as_of)
+    record(epoch, found)
     return found
+
+
+def record(epoch: Epoch, predictions: Sequence[Prediction]) -> Recorded:
+    """Record predictions of the epoch's version. Raises ConflictError for an id that is recorded with other content."""
+    columns = PredictionColumns.of(predictions)
+    batches = [(epoch.version.version, columns)]
+    return epoch.log.record(epoch.model, batches, received_at=epoch.as_of, strict=True)
+
+
+def second_of(probabilities: Sequence[float], classes: Sequence[str]) -> str | None:
+    """Return the class with the second largest probability; None where there is one class only."""
+    ordered = sorted(range(len(classes)), key=lambda index: probabilities[index], reverse=True)
+    return classes[ordered[1]] if len(ordered) > 1 else None
 
 
 def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tuple[Path, Prediction]]:
@@ -83,11 +97,16 @@ def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tu
     if not usable:
         raise RefusedError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
     ids = {path: _file_id(path, content, epoch.version) for path, content in usable}
-    known = {one.id: one for one in epoch.store.predictions_by_id(sorted(ids.values()))}
+    known = {one.id: one for one in epoch.log.by_ids(epoch.model, ids.values())}
     new = [Incoming(ids[path], content, epoch.as_of) for path, content in usable if ids[path] not in known]
     predictor = Predictor.load(bundle, threads=os.cpu_count() or 1)
     for start in range(0, len(new), FILES_AT_ONCE):
-        answered = score(epoch, new[start : start + FILES_AT_ONCE], predictor)
+        try:
+            answered = score(epoch, new[start : start + FILES_AT_ONCE], predictor)
+        except LeewayError:
+            if start:
+                log.warning("%d of %d images are recorded; the same command again answers the rest", start, len(new))
+            raise
         known |= {one.id: one for one in answered}
     return [(path, known[ids[path]]) for path, _ in usable]
 

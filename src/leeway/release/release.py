@@ -40,7 +40,7 @@ def release(candidate: Epoch, verdict: Verdict, registry: Registry, *, approved_
     }
     registry.describe(version.model, version.version, text=_description(verdict, outcome), tags=evidence)
     if outcome == PROMOTED:
-        _promote(candidate, against, registry)
+        _promote(candidate, against, registry, approved_by=approved_by)
     made = Release(
         model=version.model,
         version=version.version,
@@ -63,13 +63,13 @@ def rollback(champion: Epoch, versions: Versions) -> Release:
     known = versions.find(previous)
     registry.set_alias(model, CHAMPION, previous)
     registry.drop_alias(model, PREVIOUS)
-    _begin_serving(replace(champion, version=known), number)
+    _begin_serving(replace(champion, version=known), number, why=f"{ROLLED_BACK}: version {number} was withdrawn")
     made = Release(model, previous, number, ROLLED_BACK, f"version {number} was withdrawn", champion.as_of)
     _record(champion, made)
     return made
 
 
-def _promote(candidate: Epoch, before: int | None, registry: Registry) -> None:
+def _promote(candidate: Epoch, before: int | None, registry: Registry, *, approved_by: str | None) -> None:
     """Each alias is read back by the registry; at no moment is there no champion."""
     model, version = candidate.model, candidate.version.version
     if before is not None:
@@ -77,25 +77,25 @@ def _promote(candidate: Epoch, before: int | None, registry: Registry) -> None:
     registry.set_alias(model, CHAMPION, version)
     if registry.aliases(model).get(CHALLENGER) == version:
         registry.drop_alias(model, CHALLENGER)
-    _begin_serving(candidate, before)
+    _begin_serving(candidate, before, why=f"{PROMOTED}, approved by {approved_by or 'the policy'}")
 
 
-def _begin_serving(epoch: Epoch, before: int | None) -> None:
+def _begin_serving(epoch: Epoch, before: int | None, *, why: str) -> None:
     """Begin a new epoch; nobody is asked any more about what the version before it said."""
-    begin(replace(epoch, version=replace(epoch.version, serving_since=None)))
+    begin(epoch, why=why)
     if before is not None:
-        for plan in epoch.store.plans(epoch.model, before):
+        for plan in epoch.ledger.plans(epoch.model, before):
             if plan.closed_at is None:
-                epoch.store.close_plan(plan.id, closed_at=epoch.as_of)
+                epoch.ledger.close_plan(plan.id, closed_at=epoch.as_of)
 
 
 def _record(epoch: Epoch, made: Release) -> None:
-    epoch.store.record_release(made)
+    epoch.ledger.record_release(made)
     log.info("%s version %d: %s", made.model, made.version, made.outcome)
     if "release" in epoch.policy.alerts.about:
         title = f"leeway: {made.model} version {made.version} {made.outcome}"
         key = f"release/{made.model}/{made.version}/{made.outcome}/{made.at.isoformat()}"
-        epoch.store.queue_alert(Alert(key=key, title=title, body=made.reason, made_at=made.at))
+        epoch.ledger.queue_alert(Alert(key=key, title=title, body=made.reason, made_at=made.at))
 
 
 def _description(verdict: Verdict, outcome: str) -> str:

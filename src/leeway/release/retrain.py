@@ -21,7 +21,7 @@ log = logging.getLogger("leeway.retrain")
 
 def request(epoch: Epoch, *, asked_by: str) -> Decision:
     """Return the oldest open request of this model, or else a new one in the name of `asked_by`."""
-    waiting = [one for one in epoch.store.decisions(epoch.model) if _open(one)]
+    waiting = [one for one in epoch.ledger.decisions(epoch.model) if _open(one)]
     if waiting:
         return waiting[0]
     night = night_of(epoch.as_of, epoch.policy.zone)
@@ -36,7 +36,7 @@ def request(epoch: Epoch, *, asked_by: str) -> Decision:
         policy_digest=policy_digest(epoch.policy),
         state=DecisionState.OPEN,
     )
-    epoch.store.record_decision(decision)
+    epoch.ledger.record_decision(decision)
     return decision
 
 
@@ -54,14 +54,14 @@ def claim(epoch: Epoch, key: str) -> Decision | None:
 
     Raises StoreError for a key that is no request.
     """
-    decisions = epoch.store.decisions(epoch.model)
+    decisions = epoch.ledger.decisions(epoch.model)
     requests = [one for one in decisions if one.key == key and one.action is Action.RETRAIN]
     if not requests:
         waiting = ", ".join(one.key for one in decisions if _open(one)) or "none"
         raise StoreError(
             f"'{key}' is no retraining request of '{epoch.model}'; open requests: {waiting} (`leeway status`)"
         )
-    if epoch.store.claim_decision(key, now=epoch.as_of):
+    if epoch.ledger.claim_decision(key, now=epoch.as_of):
         return requests[0]
     log.info("%s: skipped: it is done, or a retraining is running", key)
     return None
@@ -74,11 +74,11 @@ def failure_reported(epoch: Epoch, decision: Decision) -> Iterator[None]:
         yield
     except BaseException as error:  # cancelling included: an open claim would block the next retraining
         reason = str(error) or type(error).__name__
-        epoch.store.finish_decision(decision.key, failed=True, outcome=reason)
+        epoch.ledger.finish_decision(decision.key, failed=True, outcome=reason)
         if "release" in epoch.policy.alerts.about:
             title = f"leeway: retraining of {decision.model} failed"
             body = f"{decision.key} ({decision.reason}): {reason}"
-            epoch.store.queue_alert(Alert(key=f"{decision.key}/failed", title=title, body=body, made_at=epoch.as_of))
+            epoch.ledger.queue_alert(Alert(key=f"{decision.key}/failed", title=title, body=body, made_at=epoch.as_of))
         raise
 
 
@@ -111,7 +111,7 @@ def finish(candidate: Epoch, decision: Decision, made: Release, repository: Data
         f"Dataset {candidate.version.dataset_digest[:12]}: {decision.model} version {made.version} {made.outcome}\n\n"
         f"Why retrained ({decision.key}): {decision.reason}\nGate: {made.reason}\n"
     )
-    candidate.store.finish_decision(decision.key, failed=False, outcome=outcome)
+    candidate.ledger.finish_decision(decision.key, failed=False, outcome=outcome)
     return commit
 
 

@@ -1,13 +1,13 @@
-"""Versions of one model: in the registry, in the store, and as bundles on this machine."""
+"""Versions of one model: in the registry, in the ledger, and as bundles on this machine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from leeway.bundle.contents import read_contents, verify_bundle
+from leeway.bundle.contents import bundle_digest, read_contents, verify_bundle
 from leeway.domain.ports import Registry
 from leeway.domain.records import ModelVersion
-from leeway.domain.stores import Store
-from leeway.errors import RegistryError
+from leeway.domain.stores import Ledger
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -17,37 +17,39 @@ class Versions:
     """Where the versions of a model are looked up. Only `register` writes."""
 
     model: str
-    registry: Registry
-    store: Store
+    connect: Callable[[], Registry]  # asked only where the ledger and the copies here do not suffice
+    ledger: Ledger
     bundles: Path  # folder for local copies
 
+    @property
+    def registry(self) -> Registry:
+        return self.connect()
+
     def bundle(self, version: int) -> Path:
-        """Return the version's bundle as a local folder."""
-        return self.registry.fetch(self.model, version, self.bundles / f"{self.model}-{version}")
+        """Return the version's bundle as a local folder: the copy that lies here, or one from the registry."""
+        folder, known = self.bundles / f"{self.model}-{version}", self.known(version)
+        if known is not None and (folder / "bundle.json").exists() and bundle_digest(folder) == known.bundle_digest:
+            verify_bundle(folder)
+            return folder
+        return self.registry.fetch(self.model, version, folder)
+
+    def known(self, version: int) -> ModelVersion | None:
+        """Return the version as the ledger has it; None if it was never recorded."""
+        return next((one for one in self.ledger.versions(self.model) if one.version == version), None)
 
     def find(self, version: int) -> ModelVersion:
         """Return a version of the registry, also one that was registered elsewhere. Raises RegistryError if unknown."""
         digest = self.registry.tags(self.model, version)["bundle_digest"]
-        known = self.store.model_version(self.model, version)
+        known = self.known(version)
         if known is not None:
             return known
         contents = read_contents(self.bundle(version))
         return ModelVersion(self.model, version, digest, contents.dataset_digest, contents.reference)
 
-    def find_champion(self) -> ModelVersion | None:
-        """Return the version in production, as the registry has it: also one that a person made champion in MLflow."""
+    def named_champion(self) -> ModelVersion | None:
+        """Return the version that bears the registry's alias: also one that a person made champion in MLflow."""
         version = self.registry.aliases(self.model).get(CHAMPION)
         return None if version is None else self.find(version)
-
-    def champion(self) -> ModelVersion:
-        """Return the version in production. Raises RegistryError, which says how to get one, if there is none yet."""
-        found = self.find_champion()
-        if found is None:
-            raise RegistryError(
-                f"'{self.model}' has no champion yet: `dvc repro` makes a bundle, `leeway release` registers and "
-                "judges it, and `leeway promote VERSION` puts it into production"
-            )
-        return found
 
     def register(self, bundle: Path, *, reason: str) -> ModelVersion:
         """Register the bundle, as challenger unless it is in production. A known bundle keeps its version."""
@@ -62,5 +64,5 @@ class Versions:
             dataset_digest=contents.dataset_digest,
             reference=contents.reference,
         )
-        self.store.record_model(found)
+        self.ledger.record_model(found)
         return found

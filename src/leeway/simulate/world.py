@@ -107,4 +107,4 @@ class Labeler:
         answer = truth
         if self.rng.random() < self.slip:
             answer = str(self.rng.choice([name for name in self.classes if name != truth]))
-        return Label(prediction_id=prediction.id, label=answer, labeler="simulated", labelled_at=now)
+        return Label(prediction.model, prediction.id, answer, "simulated", now)

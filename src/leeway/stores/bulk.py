@@ -1,85 +1,117 @@
-"""Puts whole columns of predictions into the store: a million rows in seconds, each id once."""
+"""Puts whole columns of predictions into the log: a million rows in seconds, each id of a model once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Row, Table, text, update
 
-from leeway.domain.records import PredictionColumns, Recorded
-from leeway.stores import tables
+from leeway.domain.identity import DIGEST, content_hashes, permanent_number
+from leeway.domain.records import PredictionColumns, Recorded, utc_text
+from leeway.stores import log_queries, log_tables
+from leeway.stores.rows import batches
 
-COMPARED = ("model", "version", "occurred_at", "predicted_class", "confidence", "slice", "group", "image")
-IDS_PER_QUERY = 5_000  # SQLite takes 32,766 variables in one statement
-LABELER = "file"  # in whose name the labels of a prediction log stand
-T = TypeVar("T", str, int)
+CHUNK = 100_000  # rows that are turned into tuples at once
 
 
-def insert_columns(
-    connection: Connection, model: str, version: int, given: PredictionColumns, *, received_at: datetime
-) -> Recorded:
-    """Ids that are known stay as they are: those whose content differs are told, and their labels left out."""
-    columns = _prediction_columns(connection, model, version, given, received_at)
-    new = _insert(connection, tables.predictions, columns)
-    changed = () if new == len(given.ids) else _changed(connection, given, columns)
-    labels, refused = _insert_labels(connection, given, set(changed), received_at)
-    return Recorded(
-        new=new,
-        known=len(given.ids) - new - len(changed),
-        changed=changed,
-        labels=labels,
-        labels_changed=refused,
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the rows of one source have in common."""
+
+    model: str
+    received_at: datetime
+    number: int  # of their labels
+    secret: str
+
+
+def next_number(connection: Connection) -> int:
+    """Take a number from those of the predictions: larger than all before it, smaller than all after it."""
+    if connection.dialect.name == "sqlite":
+        kept = "SELECT 1 FROM sqlite_sequence WHERE name = 'predictions'"
+        connection.execute(text(f"INSERT INTO sqlite_sequence SELECT 'predictions', 0 WHERE NOT EXISTS ({kept})"))
+        connection.execute(text("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'predictions'"))
+        return int(connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'predictions'")))
+    return int(connection.scalar(text("SELECT nextval(pg_get_serial_sequence('predictions', 'seq'))")))
+
+
+def move_head(connection: Connection, arrival: Arrival, *, given: int) -> None:
+    """Let the model's log end behind all that was written."""
+    number = next_number(connection)
+    connection.execute(
+        text(
+            "INSERT INTO log_heads (model, seq, given) VALUES (:model, :seq, :given) ON CONFLICT (model) DO UPDATE "
+            "SET seq = excluded.seq, given = log_heads.given + excluded.given"
+        ),
+        {"model": arrival.model, "seq": number, "given": given},
     )
 
 
+def insert_columns(connection: Connection, arrival: Arrival, version: int, given: PredictionColumns) -> Recorded:
+    """Ids that are known stay as they are: those whose content differs are named, and their labels left out."""
+    hashes = content_hashes(version, given)
+    columns = _prediction_columns(connection, arrival, version, given) | {"h": hashes}
+    new = _insert(connection, log_tables.predictions, columns)
+    changed = () if new == len(given.ids) else _changed(connection, arrival.model, given, hashes)
+    labels, refused = _insert_labels(connection, arrival, version, given, set(changed))
+    known = len(given.ids) - new - len(changed)
+    return Recorded(new=new, known=known, changed=changed, labels=labels, labels_changed=refused)
+
+
 def _prediction_columns(
-    connection: Connection, model: str, version: int, given: PredictionColumns, received_at: datetime
+    connection: Connection, arrival: Arrival, version: int, given: PredictionColumns
 ) -> dict[str, Sequence[Any]]:
     rows = len(given.ids)
     nothing: list[None] = [None] * rows
     return {
+        "model": [arrival.model] * rows,
         "id": given.ids,
-        "model": [model] * rows,
         "version": [version] * rows,
         "occurred_at": [_moment(connection, text) for text in given.occurred_at],
         "image": given.images or [""] * rows,
         "predicted_class": given.predicted,
-        "confidence": given.confidence or nothing,
+        "second_class": given.second or nothing,
+        "confidence": [None if one != one else one for one in given.confidence] or nothing,  # no NaN
         "probabilities": given.probabilities or ["[]"] * rows,
-        "energy": nothing,
-        "latency_ms": nothing,
+        "energy": given.energy or nothing,
+        "latency_ms": given.latency_ms or nothing,
         "group": given.groups or given.ids,
         "slice": given.slices or nothing,
-        "received_at": [_moment(connection, _text(received_at))] * rows,
-        "digest": [""] * rows,  # compared by its columns
+        "review": given.review or nothing,
+        "received_at": [_moment(connection, utc_text(arrival.received_at))] * rows,
+        "u": [permanent_number(one, arrival.secret) for one in given.ids],
     }
 
 
 def _insert_labels(
-    connection: Connection, given: PredictionColumns, changed: set[str], received_at: datetime
+    connection: Connection, arrival: Arrival, version: int, given: PredictionColumns, changed: set[str]
 ) -> tuple[int, tuple[str, ...]]:
-    """(new labels, predictions whose label in this name is another already)."""
+    """(new labels, predictions whose label from a file is another already)."""
     chosen = [
-        (one, label, chance)
-        for one, label, chance in zip(given.ids, given.labels, given.draw_probabilities, strict=True)
-        if label is not None and one not in changed
+        place for place, label in enumerate(given.labels) if label is not None and given.ids[place] not in changed
     ]
     if not chosen:
         return 0, ()
-    ids, labels, chances = (list(column) for column in zip(*chosen, strict=True))
-    at = [_moment(connection, _text(received_at))] * len(ids)
-    columns = {"prediction_id": ids, "labeler": [LABELER] * len(ids), "label": labels, "labelled_at": at}
-    new = _insert(connection, tables.labels, {**columns, "draw_probability": chances})
+    ids, labels = [given.ids[place] for place in chosen], [given.labels[place] for place in chosen]
+    chances, nothing = given.draw_probabilities, [None] * len(ids)
+    columns: dict[str, Sequence[Any]] = {
+        "model": [arrival.model] * len(ids),
+        "id": ids,
+        "version": [version] * len(ids),
+        "occurred_at": [_moment(connection, given.occurred_at[place]) for place in chosen],
+        "predicted_class": [given.predicted[place] for place in chosen],
+        "slice": [given.slices[place] for place in chosen] if given.slices else nothing,
+        "label": labels,
+        "draw_probability": [chances[place] for place in chosen] if chances else nothing,
+        "received_at": [_moment(connection, utc_text(arrival.received_at))] * len(ids),
+        "seq": [arrival.number] * len(ids),
+    }
+    new = _insert(connection, log_tables.given_labels, columns)
     if new == len(ids):
         return new, ()
     known: dict[str, str] = {}
     for some in batches(ids):
-        table = tables.labels
-        query = select(table.c.prediction_id, table.c.label).where(
-            table.c.labeler == LABELER, table.c.prediction_id.in_(some)
-        )
-        known |= {row.prediction_id: row.label for row in connection.execute(query)}
+        known |= {row.id: row.label for row in connection.execute(log_queries.given_with(arrival.model, some))}
     return new, tuple(one for one, label in zip(ids, labels, strict=True) if known.get(one) != label)
 
 
@@ -89,30 +121,59 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join([mark] * len(columns))
     statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
-    return connection.exec_driver_sql(statement, list(zip(*columns.values(), strict=True))).rowcount
+    rows, new = len(next(iter(columns.values()))), 0
+    for start in range(0, rows, CHUNK):
+        some = [column[start : start + CHUNK] for column in columns.values()]
+        new += connection.exec_driver_sql(statement, list(zip(*some, strict=True))).rowcount
+    return new
 
 
-def _changed(connection: Connection, given: PredictionColumns, columns: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
-    """Ids that are recorded with another content than these columns."""
-    table, found = tables.predictions, {}
+def _changed(connection: Connection, model: str, given: PredictionColumns, hashes: Sequence[int]) -> tuple[str, ...]:
+    """Ids that are recorded with another content; of the others, images that have moved are looked for there."""
+    stored: dict[str, int] = {}
+    images: dict[str, str] = {}
     for some in batches(given.ids):
-        query = select(table.c.id, *(table.c[name] for name in COMPARED)).where(table.c.id.in_(some))
-        found.update({row[0]: tuple(row[1:]) for row in connection.execute(query)})
-    moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in given.occurred_at]
-    told = zip(*({**columns, "occurred_at": moments}[name] for name in COMPARED), strict=True)
-    return tuple(one for one, content in zip(given.ids, told, strict=True) if found[one] != content)
+        found = connection.execute(log_queries.stored_content(model, some)).all()
+        stored |= dict(_stored_hashes(found))
+        images |= {row.id: row.image for row in found}
+    changed = tuple(one for one, own in zip(given.ids, hashes, strict=True) if stored[one] != own)
+    if given.images:
+        _move_images(connection, model, given, images, set(changed))
+    return changed
 
 
-def _moment(connection: Connection, text: str) -> str:
+def _stored_hashes(found: Sequence[Row[Any]]) -> Iterator[tuple[str, int]]:
+    """(id, `h`) of recorded rows; of those from before it was kept it is made now."""
+    for row in found:
+        if row.h is not None:
+            yield row.id, row.h
+            continue
+        columns = PredictionColumns(
+            ids=[row.id],
+            occurred_at=[utc_text(row.occurred_at)],
+            predicted=[row.predicted_class],
+            confidence=[row.confidence],
+            slices=[row.slice],
+            groups=[row.group],
+            images=[row.image],
+        )
+        yield row.id, content_hashes(row.version, columns)[0]
+
+
+def _move_images(
+    connection: Connection, model: str, given: PredictionColumns, images: Mapping[str, str], changed: set[str]
+) -> None:
+    """The files of a log may lie elsewhere than when it came first."""
+    moved = {
+        one: image
+        for one, image in zip(given.ids, given.images, strict=True)
+        if image and image != images[one] and one not in changed and not DIGEST.fullmatch(image)
+    }
+    table = log_tables.predictions
+    for one, image in moved.items():
+        connection.execute(update(table).where(table.c.model == model, table.c.id == one).values(image=image))
+
+
+def _moment(connection: Connection, written: str) -> str:
     """UTC in the database's own text."""
-    return text if connection.dialect.name == "sqlite" else f"{text}+00"
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def batches(ids: Sequence[T]) -> Iterator[list[T]]:
-    """As many as one query takes, sorted, each once."""
-    rest = iter(sorted(set(ids)))
-    return iter(lambda: list(islice(rest, IDS_PER_QUERY)), [])
+    return written if connection.dialect.name == "sqlite" else f"{written}+00"

@@ -1,20 +1,31 @@
-"""Opens the store's database: address, connection settings, schema. Says in one line what went wrong."""
+"""Database: where both stores are kept. Address, connection settings, transactions, and one line when they fail."""
 
 import sqlite3
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    StaticPool,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    update,
+)
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from leeway import durable
 from leeway.errors import LeewayError, ParamsError, StoreError
-from leeway.stores.tables import SCHEMA_REVISION, VERSION_TABLE, to_json
+from leeway.stores.schema import to_json
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 SAFE_WAL = (3, 51, 3)  # SQLite before it can corrupt a WAL when two connections checkpoint at once
-ADVISORY_LOCK = int.from_bytes(b"leeway")  # PostgreSQL's advisory locks are numbers
 CONNECT_SECONDS = 10
 JSON = TypeAdapter(Any)  # reads a night's counts 2.5 times as fast as json.loads
 
@@ -34,28 +45,54 @@ MEANINGS = {
 }
 
 
-def open_engine(url: str, *, lock_timeout_seconds: float) -> Engine:
-    """An engine on a database whose schema is current; an empty or older one is migrated first.
+class Database:
+    """One database, which threads may share. Raises StoreError, in one line."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self, *, writes: bool = False) -> Iterator[Connection]:
+        """Committed at the end, rolled back on any error; the database's own errors come out as ours."""
+        try:
+            with self.engine.execution_options(writes=writes).begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise explain(error, self.engine.url) from error
+
+    def all(self, query: Executable) -> Sequence[Row[Any]]:
+        with self.transaction() as connection:
+            return connection.execute(query).all()
+
+    def scalar(self, query: Executable) -> Any:
+        with self.transaction() as connection:
+            return connection.scalar(query)
+
+    def change(self, table: Table, this: ColumnElement[bool], values: dict[str, Any], *, named: str) -> None:
+        """Update these rows; raises StoreError, which names what was meant, where there is none."""
+        with self.transaction(writes=True) as connection:
+            if not connection.execute(update(table).where(this).values(**values)).rowcount:
+                raise StoreError(f"'{named}' is not among the {table.name.replace('_', ' ')} of the ledger")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def connect(address: URL, *, lock_timeout_seconds: float) -> Engine:
+    """Return an engine; nothing is asked of the database yet.
 
     Writers must take a connection with the execution option `writes=True`: on SQLite it locks at the start of the
-    transaction, since a reader that turns writer half-way is refused at once. Raises ParamsError, StoreError.
+    transaction, since a reader that turns writer half-way is refused at once. Raises StoreError.
     """
-    address = parse_address(url)
-    if address.get_backend_name() == "sqlite":
-        _make_folder(Path(str(address.database)))
     try:
         engine = create_engine(address, json_serializer=to_json, json_deserializer=_from_json, **_driver(address))
     except ModuleNotFoundError as error:
-        raise StoreError(f"{_place(address)}: {error.name} is not installed; pip install 'leeway[postgres]'") from error
+        raise StoreError(f"{place(address)}: {error.name} is not installed; pip install 'leeway[postgres]'") from error
     _set_up(engine, lock_timeout_seconds)
-    try:
-        _bring_up_to_date(engine)
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise explain(error, address) from error
-    except StoreError:
-        engine.dispose()
-        raise
     return engine
 
 
@@ -90,28 +127,20 @@ def explain(error: SQLAlchemyError, address: URL) -> LeewayError:
     if address.password:
         words = words.replace(str(address.password), "***")
     meaning = next((told for said, told in MEANINGS.items() if said in words), "refused")
-    return StoreError(f"{_place(address)} {meaning}: {words}")
+    return StoreError(f"{place(address)} {meaning}: {words}")
 
 
-def _place(address: URL) -> str:
+def place(address: URL) -> str:
+    """Return how people are told which database is meant."""
     if address.get_backend_name() == "sqlite":
         return f"database {address.database}"
     host = address.host or address.query.get("host", "localhost")
     return f"database {address.database} on {host}" + (f":{address.port}" if address.port else "")
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        durable.make_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"database {path}: its folder cannot be made ({error.strerror}); give another path (LEEWAY_DATABASE_URL)"
-        ) from error
-
-
 def _driver(address: URL) -> dict[str, Any]:
     if address.get_backend_name() == "sqlite":
-        return {}
+        return {} if address.database else {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
     return {"connect_args": {"connect_timeout": CONNECT_SECONDS}, "pool_pre_ping": True}
 
 
@@ -149,54 +178,3 @@ def sqlite_pragmas(lock_timeout_ms: int) -> list[str]:
         "foreign_keys = on",
         "cache_size = -65536",  # KiB: a million ids are put into their index from memory
     ]
-
-
-def _bring_up_to_date(engine: Engine) -> None:
-    with engine.begin() as connection:
-        if _revision(connection, engine.url) == SCHEMA_REVISION:
-            return
-    with engine.execution_options(writes=True).connect() as connection:
-        _tell_driver(connection, "foreign_keys = off")  # a table that is rebuilt is dropped for a moment
-        with connection.begin():  # whoever comes second finds it done
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
-            _migrate(connection, _revision(connection, engine.url), engine.url)
-        _tell_driver(connection, "foreign_keys = on")
-
-
-def _tell_driver(connection: Connection, pragma: str) -> None:
-    """Outside a transaction, where alone SQLite listens to it; nothing on PostgreSQL."""
-    if connection.dialect.name == "sqlite":
-        connection.connection.cursor().execute(f"PRAGMA {pragma}")
-
-
-def _revision(connection: Connection, address: URL) -> str | None:
-    """The schema's revision; None for an empty database. Tables of someone else raise StoreError."""
-    found = inspect(connection).get_table_names()
-    if VERSION_TABLE in found:
-        revision: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-        return revision
-    if found:
-        raise StoreError(
-            f"{_place(address)} holds tables that Leeway did not make ({', '.join(sorted(found)[:5])}); "
-            "give Leeway a database of its own (LEEWAY_DATABASE_URL)"
-        )
-    return None
-
-
-def _migrate(connection: Connection, revision: str | None, address: URL) -> None:
-    """Upgrades to the newest revision inside the connection's transaction."""
-    from alembic import command  # here, since a current database needs none of it
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    if revision is not None and revision not in known:
-        raise StoreError(
-            f"{_place(address)} has schema {revision}; this Leeway knows {', '.join(sorted(known))}: "
-            "it was written by a newer Leeway, upgrade this one"
-        )
-    command.upgrade(config, "head")

@@ -1,9 +1,9 @@
-"""Rows of the store: records into columns, and back."""
+"""Rows of both stores: records into columns, and back."""
 
-import hashlib
-import math
-from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, Table
@@ -22,17 +22,20 @@ from leeway.domain.records import (
     Prediction,
     ReferenceCounts,
     Release,
+    ServingPeriod,
     Tally,
     WindowCounts,
 )
 from leeway.errors import StoreError
 from leeway.recordfile import parse_record
-from leeway.stores import tables
+from leeway.stores import ledger_tables as tables
+from leeway.stores import log_tables
 
 Values = dict[str, Any]
 Columns = list[KeyedColumnElement[Any]]
 Record = TypeVar("Record")
-_NOT_CONTENT = ("id", "latency_ms")  # how long it took is not what was said
+T = TypeVar("T", str, int)
+AT_ONCE = 5_000  # SQLite takes 32,766 variables in one statement
 
 
 def columns_of(table: Table, record: type) -> Columns:
@@ -47,20 +50,6 @@ def values_of(record: Any) -> Values:
 
 def model_values(version: ModelVersion) -> Values:
     return values_of(version) | {"reference": asdict(version.reference)}
-
-
-def prediction_values(prediction: Prediction, received_at: datetime) -> Values:
-    values = values_of(prediction)
-    if prediction.confidence is not None and math.isnan(prediction.confidence):
-        values["confidence"] = None
-    return values | {"received_at": received_at, "digest": _digest(values)}
-
-
-def _digest(values: Values) -> str:
-    """sha256 of a prediction's content: every field but its id and its latency."""
-    content = {name: value for name, value in values.items() if name not in _NOT_CONTENT}
-    content["occurred_at"] = values["occurred_at"].astimezone(UTC).isoformat()
-    return hashlib.sha256(tables.to_json(content).encode()).hexdigest()
 
 
 def plan_values(plan: LabelPlan, design: PlanDesign) -> Values:
@@ -96,7 +85,10 @@ def model_from(row: Row[Any]) -> ModelVersion:
 
 
 def prediction_from(row: Row[Any]) -> Prediction:
-    return record_from(Prediction, row, PREDICTION, probabilities=tuple(row.probabilities))
+    """`row` ends with the columns of PREDICTION."""
+    values = list(row[-len(PREDICTION) :])
+    values[PROBABILITIES] = tuple(values[PROBABILITIES])
+    return Prediction(*values)
 
 
 def decision_values(decision: Decision) -> Values:
@@ -108,14 +100,13 @@ def design_from(row: Row[Any]) -> PlanDesign:
     return record_from(PlanDesign, row, DESIGN, parts=parts, given=_parsed(row.given, tuple[Tally, ...], DESIGN))
 
 
-def labelled_from(row: Row[Any]) -> LabelledDraw:
+def labelled_from(row: Row[Any], label: str) -> LabelledDraw:
     draw = record_from(Draw, row, DRAW)
-    return LabelledDraw(draw, row.night, row.predicted_class, row.label, row.group, row.image, row.slice)
+    return LabelledDraw(draw, row.night, row.predicted_class, label, row.group, row.image, row.slice)
 
 
-def window_from(row: Row[Any], present: int | None) -> WindowCounts:
-    """`present`: predictions of that night that are there now; those not counted at the closing came late."""
-    counted = record_from(
+def window_from(row: Row[Any]) -> WindowCounts:
+    return record_from(
         WindowCounts,
         row,
         WINDOW,
@@ -123,7 +114,26 @@ def window_from(row: Row[Any], present: int | None) -> WindowCounts:
         counts=_parsed(row.counts, tuple[tuple[int, int, int], ...], WINDOW),
         histogram=tuple(row.histogram),
     )
-    return counted if present is None else replace(counted, late=max(0, present - counted.total - counted.foreign))
+
+
+def pin_values(prediction: Prediction) -> Values:
+    return {name: getattr(prediction, name) for name in PINNED} | {"prediction_id": prediction.id}
+
+
+def pin_from(row: Row[Any]) -> Prediction:
+    """A pinned prediction; neither its probabilities nor its latency are kept."""
+    kept = {name: getattr(row, name) for name in PINNED}
+    return Prediction(id=row.prediction_id, probabilities=(), latency_ms=None, **kept)
+
+
+def label_values(label: Label) -> Values:
+    return values_of(label) | {"answer": "label", "mode": "single"}
+
+
+def batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """As many as one query takes, sorted, each once."""
+    rest = iter(sorted(set(values)))
+    return iter(lambda: list(islice(rest, AT_ONCE)), [])
 
 
 def _parsed(stored: Any, kind: type[Record], columns: Columns) -> Record:
@@ -132,13 +142,17 @@ def _parsed(stored: Any, kind: type[Record], columns: Columns) -> Record:
     return parse_record(stored, kind, where=f"table {columns[0].table.name}", error=StoreError, hint=hint)
 
 
+_NOT_PINNED = ("id", "probabilities", "latency_ms")
+PINNED = [one.name for one in fields(Prediction) if one.name not in _NOT_PINNED]
 ALERT = columns_of(tables.alerts, Alert)
 DECISION = columns_of(tables.decisions, Decision)
 DESIGN = columns_of(tables.label_plans, PlanDesign)
 DRAW = columns_of(tables.draws, Draw)
 LABEL = columns_of(tables.labels, Label)
 MODEL = columns_of(tables.models, ModelVersion)
-PREDICTION = columns_of(tables.predictions, Prediction)
+PREDICTION = columns_of(log_tables.predictions, Prediction)
+PERIOD = columns_of(tables.epochs, ServingPeriod)
+PROBABILITIES = [one.name for one in PREDICTION].index("probabilities")
 RELEASE = columns_of(tables.releases, Release)
 RESULT = columns_of(tables.check_results, CheckResult)
 WINDOW = columns_of(tables.windows, WindowCounts)

@@ -13,146 +13,162 @@ from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersi
 from leeway.epoch import Epoch
 from leeway.labels import answers
 from leeway.labels.plan import Suspicion, is_gate_group, plan_labels
-from leeway.stores.sql import SqlStore
-from production import POLICY, VERSION, epoch_of, folder_of_images, label_all, morning, night, send
+from leeway.stores.opening import Stores
+from production import (
+    POLICY,
+    VERSION,
+    begun,
+    draws_of,
+    epoch_of,
+    folder_of_images,
+    held,
+    label_all,
+    morning,
+    night,
+    send,
+)
 from tiny_bundle import square
 
 
-def planned(store: SqlStore, number: int, *, alarm: int | None = None, version: ModelVersion = VERSION) -> LabelPlan:
+def planned(stores: Stores, number: int, *, alarm: int | None = None, version: ModelVersion = VERSION) -> LabelPlan:
     """The night's plan; with `alarm` as if an alarm had been raised on that night."""
     if alarm is not None:
         decided = Decision(
             f"colours/1/{night(alarm)}", "colours", 1, night(alarm), Action.MORE_LABELS, "drift", morning(alarm), ""
         )
-        store.record_decision(decided)
-    return plan_labels(epoch_of(store, number, version=version), night(number), suspicion=Suspicion())
+        stores.ledger.record_decision(decided)
+    return plan_labels(held(epoch_of(stores, number, version=version), number), night(number), suspicion=Suspicion())
 
 
-def at(store: SqlStore, number: int, hours: int) -> Epoch:
+def at(stores: Stores, number: int, hours: int) -> Epoch:
     """Hours after morning `number`."""
-    return replace(epoch_of(store, number), as_of=morning(number) + timedelta(hours=hours))
+    return replace(epoch_of(stores, number), as_of=morning(number) + timedelta(hours=hours))
 
 
-def purposes(store: SqlStore, plan: LabelPlan) -> dict[str, int]:
-    return Counter(draw.purpose for draw in store.draws(plan.id))
+def purposes(stores: Stores, plan: LabelPlan) -> dict[str, int]:
+    return Counter(draw.purpose for draw in draws_of(stores, plan.id))
 
 
-def test_a_quiet_night_asks_for_the_nightly_labels_and_none_for_the_gate(store: SqlStore) -> None:
-    send(store, 1)
-    assert purposes(store, planned(store, 1)) == {"measure": 10}
+def test_a_quiet_night_asks_for_the_nightly_labels_and_none_for_the_gate(stores: Stores) -> None:
+    send(stores, 1)
+    assert purposes(stores, planned(stores, 1)) == {"measure": 10}
 
 
-def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(store: SqlStore) -> None:
+def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(stores: Stores) -> None:
     for number in (1, 2, 3):
-        send(store, number)
-    asked = [purposes(store, planned(store, number, alarm=1)) for number in (1, 2, 3)]
+        send(stores, number)
+    asked = [purposes(stores, planned(stores, number, alarm=1)) for number in (1, 2, 3)]
     assert asked == [{"measure": 20, "gate": 10}, {"measure": 20, "gate": 10}, {"measure": 10}]
 
 
-def test_the_draw_probabilities_of_a_plan_are_those_of_its_design(store: SqlStore) -> None:
-    said = send(store, 1)
-    plan = planned(store, 1)
+def test_the_draw_probabilities_of_a_plan_are_those_of_its_design(stores: Stores) -> None:
+    said = send(stores, 1)
+    plan = planned(stores, 1)
     unsure = {one.id for one in said if one.confidence < 0.9}
-    likely = {draw.prediction_id in unsure: draw.probability for draw in store.draws(plan.id)}
+    likely = {draw.prediction_id in unsure: draw.probability for draw in draws_of(stores, plan.id)}
     assert likely[True] > likely.get(False, 0)  # it leans towards what the model is unsure of
-    design = store.design(plan.id)
+    design = stores.ledger.design(plan.id)
     assert sum(design.stratum_shares.values()) == pytest.approx(1)
     assert design.predictions == len(said)
 
 
-def test_planning_again_changes_nothing(store: SqlStore) -> None:
-    send(store, 1)
-    first = planned(store, 1)
-    send(store, 1, version=1)
-    assert planned(store, 1) == first
+def test_planning_again_changes_nothing(stores: Stores) -> None:
+    send(stores, 1)
+    first = planned(stores, 1)
+    send(stores, 1, version=1)
+    assert planned(stores, 1) == first
 
 
-def test_gate_draws_are_of_gate_groups_and_each_group_is_drawn_once_over_the_burst(store: SqlStore) -> None:
-    said = {one.id: one for number in (1, 2) for one in send(store, number)}
+def test_gate_draws_are_of_gate_groups_and_each_group_is_drawn_once_over_the_burst(stores: Stores) -> None:
+    said = {one.id: one for number in (1, 2) for one in send(stores, number)}
     groups = [
         said[draw.prediction_id].group
         for number in (1, 2)
-        for draw in store.draws(planned(store, number, alarm=1).id)
+        for draw in draws_of(stores, planned(stores, number, alarm=1).id)
         if draw.purpose == "gate"
     ]
     assert len(groups) == len(set(groups)) > 5
     assert all(is_gate_group(group, gate_share=POLICY.promotion.gate_share) for group in groups)
 
 
-def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day(store: SqlStore) -> None:
+def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day(stores: Stores) -> None:
     for number in (1, 2):
-        send(store, number)
-        planned(store, number)
-    label_all(store, 2)
-    first, second = store.plans("colours", 1)
-    assert answers.close_labels(at(store, 2, 11)) == [first, second]
-    send(store, 3)
-    third = planned(store, 3)
-    assert answers.close_labels(at(store, 3, 19)) == []
-    assert answers.close_labels(at(store, 3, 20)) == [third]
+        send(stores, number)
+        planned(stores, number)
+    label_all(stores, 2)
+    first, second = stores.ledger.plans("colours", 1)
+    assert answers.close_labels(at(stores, 2, 11)) == [first, second]
+    send(stores, 3)
+    third = planned(stores, 3)
+    assert answers.close_labels(at(stores, 3, 19)) == []
+    assert answers.close_labels(at(stores, 3, 20)) == [third]
 
 
-def test_labels_of_gate_groups_measure_but_never_train(store: SqlStore) -> None:
-    send(store, 1)
-    plan = planned(store, 1, alarm=1)
-    label_all(store, 1)
-    training = answers.training_labels(epoch_of(store, 12), since=None)
+def test_labels_of_gate_groups_measure_but_never_train(stores: Stores) -> None:
+    send(stores, 1)
+    plan = planned(stores, 1, alarm=1)
+    label_all(stores, 1)
+    training = answers.training_labels(epoch_of(stores, 12), since=None)
     assert training
     assert not any(is_gate_group(said.group, gate_share=0.3) for _, said in training)
-    assert len(epoch_of(store, 1).history.labels([plan])[0].draws) == sum(
-        draw.purpose == "measure" for draw in store.draws(plan.id)
+    assert len(epoch_of(stores, 1).history.labels([plan])[0].draws) == sum(
+        draw.purpose == "measure" for draw in draws_of(stores, plan.id)
     )
-    assert {one.draw.purpose for one in answers.gate_labels(epoch_of(store, 1), since=None)} == {"gate"}
+    assert {one.draw.purpose for one in answers.gate_labels(epoch_of(stores, 1), since=None)} == {"gate"}
 
 
-def test_a_label_that_names_no_class_of_the_model_does_not_train(store: SqlStore) -> None:
-    said = [one for one in send(store, 1) if not is_gate_group(one.group, gate_share=0.3)][:2]
-    store.record_labels(
-        [Label(said[0].id, "purple", "tester", morning(1)), Label(said[1].id, "red", "tester", morning(1))]
+def test_a_label_that_names_no_class_of_the_model_does_not_train(stores: Stores) -> None:
+    said = [one for one in send(stores, 1) if not is_gate_group(one.group, gate_share=0.3)][:2]
+    stores.ledger.pin(said)
+    stores.ledger.record_labels(
+        [
+            Label("colours", one.id, answer, "tester", morning(1))
+            for one, answer in zip(said, ("purple", "red"), strict=True)
+        ]
     )
-    assert [label.label for label, _ in answers.training_labels(epoch_of(store, 12), since=None)] == ["red"]
+    assert [label.label for label, _ in answers.training_labels(epoch_of(stores, 12), since=None)] == ["red"]
 
 
-def test_an_alarm_trains_on_the_labels_of_its_last_nights_only(store: SqlStore) -> None:
+def test_an_alarm_trains_on_the_labels_of_its_last_nights_only(stores: Stores) -> None:
     for number in range(1, 12):
-        send(store, number)
-        planned(store, number)
-        label_all(store, number)
-    recent = answers.training_labels(epoch_of(store, 12), since=night(8))
+        send(stores, number)
+        planned(stores, number)
+        label_all(stores, number)
+    recent = answers.training_labels(epoch_of(stores, 12), since=night(8))
     nights = {said.occurred_at.date() for _, said in recent}
     assert nights == {night(number) for number in (8, 9, 10, 11)}
 
 
 def test_a_shard_holds_each_labelled_image_once_and_later_shards_only_what_is_new(
-    store: SqlStore, tmp_path: Path
+    stores: Stores, tmp_path: Path
 ) -> None:
     images, folder = folder_of_images(tmp_path), tmp_path / "feedback"
     for number in (1, 2):
-        send(store, number, images=images)
-        planned(store, number)
-        label_all(store, number)
-        labels = answers.training_labels(epoch_of(store, 12), since=None)
+        send(stores, number, images=images)
+        planned(stores, number)
+        label_all(stores, number)
+        labels = answers.training_labels(epoch_of(stores, 12), since=None)
         assert answers.add_feedback(labels, images, folder=folder, name=f"batch-{number}")
     origins = [row["origin"] for row in read_feedback(folder)]
     assert len(origins) == len(set(origins)) == len(labels)
     assert answers.add_feedback(labels, images, folder=folder, name="batch-3") is None
 
 
-def test_a_shard_holds_an_image_that_a_log_names_by_its_path(store: SqlStore, tmp_path: Path) -> None:
+def test_a_shard_holds_an_image_that_a_log_names_by_its_path(stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(square("red"))
-    seen = replace(send(store, 1, count=1)[0], image=str(tmp_path / "1.png"))
-    labels = [(Label(seen.id, "red", "ann", morning(1)), seen)]
+    seen = replace(send(stores, 1, count=1)[0], image=str(tmp_path / "1.png"))
+    labels = [(Label("colours", seen.id, "red", "ann", morning(1)), seen)]
     path = answers.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch")
     assert path is not None
     assert read_table(path)["bytes"].to_pylist() == [square("red")]
 
 
-def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp_path: Path) -> None:
+def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(stores: Stores, tmp_path: Path) -> None:
     images, folder = folder_of_images(tmp_path), tmp_path / "feedback"
-    send(store, 1, images=images)
-    planned(store, 1)
-    label_all(store, 1)
-    labels = answers.training_labels(epoch_of(store, 12), since=None)
+    send(stores, 1, images=images)
+    planned(stores, 1)
+    label_all(stores, 1)
+    labels = answers.training_labels(epoch_of(stores, 12), since=None)
     path = answers.add_feedback(labels, images, folder=folder, name="batch")
     assert path is not None
     before = path.read_bytes()
@@ -160,18 +176,19 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(store: SqlStore, tmp
     assert path.read_bytes() == before
 
 
-def test_of_a_model_that_is_only_watched_the_whole_burst_measures(store: SqlStore) -> None:
-    send(store, 1)
+def test_of_a_model_that_is_only_watched_the_whole_burst_measures(stores: Stores) -> None:
+    send(stores, 1)
     watched = replace(VERSION, bundle_digest="watched:colours")
-    plan = planned(store, 1, alarm=1, version=watched)
-    assert purposes(store, plan) == {"measure": 30}
+    plan = planned(stores, 1, alarm=1, version=watched)
+    assert purposes(stores, plan) == {"measure": 30}
 
 
-def test_a_rollback_ends_an_epoch_but_keeps_the_labels_that_were_drawn_for_the_gate(store: SqlStore) -> None:
-    send(store, 1)
-    planned(store, 1, alarm=1)
-    label_all(store, 1)
-    back = epoch_of(store, 5, version=replace(VERSION, serving_since=morning(5)))
+def test_a_rollback_ends_an_epoch_but_keeps_the_labels_that_were_drawn_for_the_gate(stores: Stores) -> None:
+    send(stores, 1)
+    planned(stores, 1, alarm=1)
+    label_all(stores, 1)
+    begun(stores, at=morning(5))
+    back = epoch_of(stores, 5)
     assert back.alarm() is None
     assert back.history.plans == []
     alarm = back.alarm_ever()

@@ -12,12 +12,12 @@ from leeway.domain.night_view import ClassMix, ShareInterval
 from leeway.domain.records import (
     Action,
     Draw,
-    Label,
     LabelledDraw,
     Mark,
     ModelVersion,
     NightLabels,
     Prediction,
+    PredictionColumns,
     ReferenceCounts,
     Status,
     WindowCounts,
@@ -28,26 +28,37 @@ from leeway.monitor.night_facts import class_rows, confusion, evidence_path, lat
 from leeway.pages.night import write_night_page
 from leeway.stats.estimation import Estimate
 from leeway.stores.images import FolderImageStore
-from leeway.stores.sql import SqlStore
-from production import POLICY, VERSION, epoch_of, folder_of_images, label_all, live_morning, morning, night, send
+from leeway.stores.opening import Stores
+from production import (
+    POLICY,
+    VERSION,
+    epoch_of,
+    folder_of_images,
+    label_all,
+    live_morning,
+    morning,
+    night,
+    record,
+    send,
+)
 from tiny_bundle import CLASSES, square
 
 DRIFTED = (0.8, 0.1, 0.1)
 
 
-def lived(store: SqlStore, nights: int, images: FolderImageStore | None = None, *, wrong: int = 0) -> None:
+def lived(stores: Stores, nights: int, images: FolderImageStore | None = None, *, wrong: int = 0) -> None:
     """Nights with all their labels, the last night's excepted; `wrong` answers of each name another class."""
     for number in range(1, nights + 1):
-        send(store, number, images=images)
-        live_morning(store, number)
+        send(stores, number, images=images)
+        live_morning(stores, number)
         if number < nights:
-            label_all(store, number, wrong=wrong)
+            label_all(stores, number, wrong=wrong)
 
 
 def at(
-    store: SqlStore, number: int, images: FolderImageStore, version: ModelVersion = VERSION
+    stores: Stores, number: int, images: FolderImageStore, version: ModelVersion = VERSION
 ) -> tuple[Epoch, WindowCounts]:
-    epoch = epoch_of(store, number, version=version, images=images)
+    epoch = epoch_of(stores, number, version=version, images=images)
     return epoch, next(one for one in epoch.history.windows if one.night == night(number))
 
 
@@ -57,10 +68,10 @@ def images(tmp_path: Path) -> FolderImageStore:
 
 
 def test_a_lived_night_gathers_everything_and_is_drawn(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
-    lived(store, 6, images, wrong=3)
-    made = night_page(*at(store, 6, images))
+    lived(stores, 6, images, wrong=3)
+    made = night_page(*at(stores, 6, images))
     assert (made.model, made.version, made.night, made.epoch) == ("colours", 1, night(6), night(1))
     assert made.predictions == 200
     assert made.decision is not None
@@ -81,10 +92,10 @@ def test_a_lived_night_gathers_everything_and_is_drawn(
 
 
 def test_the_plain_mean_is_of_the_labels_behind_the_estimate_and_differs_from_it(
-    store: SqlStore, images: FolderImageStore
+    stores: Stores, images: FolderImageStore
 ) -> None:
-    lived(store, 6, wrong=3)
-    made = night_page(*at(store, 6, images))
+    lived(stores, 6, wrong=3)
+    made = night_page(*at(stores, 6, images))
     assert made.plain_mean == pytest.approx(0.7)
     estimate = made.accuracies[-1].accuracy
     assert estimate is not None
@@ -92,49 +103,49 @@ def test_the_plain_mean_is_of_the_labels_behind_the_estimate_and_differs_from_it
     assert estimate.value != pytest.approx(0.7, abs=0.001)
 
 
-def test_a_page_drawn_again_later_is_the_same_page(store: SqlStore, images: FolderImageStore) -> None:
-    lived(store, 4, wrong=1)
-    epoch, window = at(store, 4, images)
+def test_a_page_drawn_again_later_is_the_same_page(stores: Stores, images: FolderImageStore) -> None:
+    lived(stores, 4, wrong=1)
+    epoch, window = at(stores, 4, images)
     first = night_page(epoch, window)
-    label_all(store, 4)
+    label_all(stores, 4)
     for number in (5, 6):
-        send(store, number, mix=DRIFTED)
-        live_morning(store, number)
+        send(stores, number, mix=DRIFTED)
+        live_morning(stores, number)
     assert night_page(replace(epoch, as_of=morning(6)), window) == replace(first, as_of=morning(6))
 
 
 def test_before_any_label_and_any_reference_the_page_shows_what_there_is(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
-    send(store, 1)
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    send(stores, 1)
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert (made.plain_mean, made.confusion, made.errors) == (None, None, ())
     assert made.mix is not None
     assert made.mix.against == "the model's reference"
     write_night_page(tmp_path / "page.html", made)
 
 
-def test_a_night_without_predictions_is_drawn(store: SqlStore, images: FolderImageStore, tmp_path: Path) -> None:
-    send(store, 1)
-    live_morning(store, 2)
-    made = night_page(*at(store, 2, images))
+def test_a_night_without_predictions_is_drawn(stores: Stores, images: FolderImageStore, tmp_path: Path) -> None:
+    send(stores, 1)
+    live_morning(stores, 2)
+    made = night_page(*at(stores, 2, images))
     assert (made.predictions, made.mix, made.confidence, made.latency) == (0, None, None, None)
     write_night_page(tmp_path / "page.html", made)
 
 
 def test_a_night_that_is_closed_and_not_decided_is_drawn(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
-    send(store, 1)
+    send(stores, 1)
     window = WindowCounts("colours", 1, night(1), CLASSES, ((0, 0, 70), (0, 0, 70), (0, 0, 60)))
-    made = night_page(epoch_of(store, 1, images=images), window)
+    made = night_page(epoch_of(stores, 1, images=images), window)
     assert (made.decision, made.results) == (None, ())
     write_night_page(tmp_path / "page.html", made)
 
 
 def test_answers_without_confidence_energy_latency_and_image_are_drawn(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
     bare = [
         Prediction(
@@ -142,72 +153,73 @@ def test_answers_without_confidence_energy_latency_and_image_are_drawn(
         )
         for at in range(30)
     ]
-    store.record_predictions(bare, received_at=morning(1))
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    record(stores, bare)
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert (made.confidence, made.latency, made.unsure, made.unlike) == (None, None, (), ())
     write_night_page(tmp_path / "page.html", made)
 
 
 def test_an_image_may_be_a_path_and_one_that_is_gone_stops_nothing(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(square("red"))
-    known = send(store, 1)[0]
+    known = send(stores, 1)[0]
     sent = [
         replace(known, id=f"x{at}", image=image, confidence=0.1 + at / 100)
         for at, image in enumerate([str(path), str(tmp_path / "gone.png"), "f" * 64, ""])
     ]
-    store.record_predictions(sent, received_at=morning(1))
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    record(stores, sent)
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert [one.id for one in made.unsure][:4] == ["x0", "x1", "x2", "x3"]
     assert [one.content for one in made.unsure][:4] == [square("red"), None, None, None]
 
 
 def test_a_path_that_is_no_image_or_a_link_by_now_is_not_shown(
-    store: SqlStore, images: FolderImageStore, tmp_path: Path
+    stores: Stores, images: FolderImageStore, tmp_path: Path
 ) -> None:
     (tmp_path / "id_rsa").write_bytes(b"secret")
     (tmp_path / "real.png").write_bytes(square("red"))
     (tmp_path / "link.png").symlink_to("real.png")
-    known = send(store, 1)[0]
+    known = send(stores, 1)[0]
     sent = [
         replace(known, id=f"x{at}", image=str(tmp_path / name), confidence=0.1 + at / 100)
         for at, name in enumerate(["real.png", "id_rsa", "link.png"])
     ]
-    store.record_predictions(sent, received_at=morning(1))
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    record(stores, sent)
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert [one.content for one in made.unsure][:3] == [square("red"), None, None]
 
 
-def test_an_image_that_was_seen_many_times_is_shown_once(store: SqlStore, images: FolderImageStore) -> None:
-    lived(store, 2, images)
-    made = night_page(*at(store, 2, images))
+def test_an_image_that_was_seen_many_times_is_shown_once(stores: Stores, images: FolderImageStore) -> None:
+    lived(stores, 2, images)
+    made = night_page(*at(stores, 2, images))
     assert len({one.content for one in made.unsure}) == len(made.unsure)
 
 
 def test_of_a_large_night_a_sample_is_read(
-    store: SqlStore, images: FolderImageStore, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, images: FolderImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(night_facts, "SAMPLE", 50)
-    send(store, 1, count=400)
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    send(stores, 1, count=400)
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert made.latency is not None
     assert made.latency.sample == 50
     assert made.predictions == 400
 
 
 def test_labels_that_came_with_a_probability_are_counted_and_their_errors_shown(
-    store: SqlStore, images: FolderImageStore
+    stores: Stores, images: FolderImageStore
 ) -> None:
-    sent = send(store, 1)
-    store.record_labels([Label(one.id, "green", "file", morning(1), draw_probability=1 / 200) for one in sent])
-    live_morning(store, 1)
-    made = night_page(*at(store, 1, images))
+    sent = send(stores, 1)
+    came = replace(PredictionColumns.of(sent), labels=["green"] * 200, draw_probabilities=[1 / 200] * 200)
+    stores.log.record("colours", [(1, came)], received_at=morning(1))
+    live_morning(stores, 1)
+    made = night_page(*at(stores, 1, images))
     assert made.confusion is not None
     assert made.confusion.items == 200
     assert made.errors
@@ -215,13 +227,13 @@ def test_labels_that_came_with_a_probability_are_counted_and_their_errors_shown(
     assert made.plain_mean == pytest.approx(sum(one.predicted_class == "green" for one in sent) / 200)
 
 
-def test_a_thousand_classes_are_cut_to_what_can_be_read(store: SqlStore, images: FolderImageStore) -> None:
+def test_a_thousand_classes_are_cut_to_what_can_be_read(stores: Stores, images: FolderImageStore) -> None:
     names = tuple(f"c{at:03d}" for at in range(1000))
     reference = ReferenceCounts(names, (0.5, 0.9), ((1, 1, 1),) * 1000, correct=2900, total=3000)
     version = replace(VERSION, version=2, bundle_digest="b2", reference=reference)
-    store.record_model(version)
+    stores.ledger.record_model(version)
     window = WindowCounts("colours", 2, night(1), names, tuple((0, 0, at % 7) for at in range(1000)))
-    made = night_page(epoch_of(store, 1, version=version, images=images), window)
+    made = night_page(epoch_of(stores, 1, version=version, images=images), window)
     assert made.mix is not None
     assert (len(made.mix.shares), made.mix.hidden) == (30, 970)
 
@@ -229,7 +241,7 @@ def test_a_thousand_classes_are_cut_to_what_can_be_read(store: SqlStore, images:
 def labelled(*pairs: tuple[str, str], count: int = 1, ids: str = "p") -> NightLabels:
     draws = tuple(
         LabelledDraw(
-            Draw(f"d{at}", "plan", f"{ids}{at}" if ids else "", "measure", "0", 0.01, 0.1),
+            Draw(f"d{at}", "plan", "colours", f"{ids}{at}" if ids else "", "measure", "0", 0.01, 0.1),
             night(1), said, truth, "", "", count=count,
         )
         for at, (said, truth) in enumerate(pairs)
@@ -310,14 +322,14 @@ def test_latencies_that_were_not_told_are_left_out() -> None:
     assert latency([one(None)]) is None
 
 
-def test_an_alarm_is_marked_on_its_night(store: SqlStore, images: FolderImageStore) -> None:
-    lived(store, 4)
+def test_an_alarm_is_marked_on_its_night(stores: Stores, images: FolderImageStore) -> None:
+    lived(stores, 4)
     for number in (5, 6, 7):
-        send(store, number, mix=(0.98, 0.01, 0.01))
-        decision = live_morning(store, number)
+        send(stores, number, mix=(0.98, 0.01, 0.01))
+        decision = live_morning(stores, number)
         if decision.action is Action.MORE_LABELS:
             break
-    made = night_page(*at(store, number, images))
+    made = night_page(*at(stores, number, images))
     assert made.actions == {night(number): Action.MORE_LABELS}
     assert isinstance(made.mix, ClassMix)
     assert made.mix.shares[0].current > 0.9

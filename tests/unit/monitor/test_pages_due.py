@@ -16,8 +16,8 @@ from leeway.domain.records import Action
 from leeway.epoch import Epoch
 from leeway.monitor.pages_due import PageTools, draw_missing, pages_due
 from leeway.pages.night import write_night_page
-from leeway.stores.sql import SqlStore, open_store
-from production import VERSION, epoch_of, folder_of_images, live_morning, morning, night, send
+from leeway.stores.opening import Stores, open_stores
+from production import begun, epoch_of, folder_of_images, live_morning, morning, night, send
 
 TILTED = (0.7, 0.15, 0.15)
 
@@ -46,9 +46,6 @@ class BurningImages:
     def put(self, content: bytes) -> str:
         raise RuntimeError("no store")
 
-    def get(self, digest: str) -> bytes:
-        raise RuntimeError("no store")
-
 
 def tools(folder: Path, **changed: Any) -> PageTools:
     given: dict[str, Any] = {"write": written, "write_evidently": written}
@@ -60,13 +57,13 @@ def names(paths: list[Path]) -> list[str]:
 
 
 @pytest.fixture
-def alarm(store: SqlStore, tmp_path: Path) -> Epoch:
+def alarm(stores: Stores, tmp_path: Path) -> Epoch:
     """The morning after four nights, the last of which alarmed."""
     for number in range(1, 5):
-        send(store, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
-        live_morning(store, number)
-    assert store.decisions("colours")[-1].action is Action.MORE_LABELS
-    return epoch_of(store, 4, images=folder_of_images(tmp_path))
+        send(stores, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
+        live_morning(stores, number)
+    assert stores.ledger.decisions("colours")[-1].action is Action.MORE_LABELS
+    return epoch_of(stores, 4, images=folder_of_images(tmp_path))
 
 
 ALL = ["01.html", "02.html", "03.html", "04-evidently.html", "04.html"]
@@ -106,30 +103,30 @@ def test_an_image_store_that_raises_leaves_a_page_without_pictures(alarm: Epoch,
 
 
 def test_pages_are_drawn_of_a_database_that_refuses_writes(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path / 'leeway.db'}", lock_timeout_seconds=0.1)
-    store.record_model(VERSION)
-    send(store, 1)
-    live_morning(store, 1)
+    stores = open_stores(f"sqlite:///{tmp_path / 'leeway.db'}", lock_timeout_seconds=0.1)
+    begun(stores)
+    send(stores, 1)
+    live_morning(stores, 1)
     with closing(sqlite3.connect(tmp_path / "leeway.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         drawn = draw_missing(
-            epoch_of(store, 1, images=folder_of_images(tmp_path)), tools(tmp_path, write=write_night_page)
+            epoch_of(stores, 1, images=folder_of_images(tmp_path)), tools(tmp_path, write=write_night_page)
         )
-    store.close()
+    stores.close()
     assert names(drawn) == ["01.html"]
 
 
-def test_after_a_long_catch_up_only_the_last_week_and_alarms_get_a_page(store: SqlStore, tmp_path: Path) -> None:
+def test_after_a_long_catch_up_only_the_last_week_and_alarms_get_a_page(stores: Stores, tmp_path: Path) -> None:
     for number in range(1, 13):
-        send(store, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
-    live_morning(store, 12)
-    at = epoch_of(store, 12, images=folder_of_images(tmp_path))
-    alarms = {one.night.day for one in store.decisions("colours") if one.action is Action.MORE_LABELS}
+        send(stores, number, mix=TILTED if number == 4 else (1 / 3,) * 3)
+    live_morning(stores, 12)
+    at = epoch_of(stores, 12, images=folder_of_images(tmp_path))
+    alarms = {one.night.day for one in stores.ledger.decisions("colours") if one.action is Action.MORE_LABELS}
     assert 4 in alarms
     due = pages_due(at, tmp_path)
     assert sorted(one.window.night.day for one in due if not one.by_evidently) == [4, *range(6, 13)]
     assert {one.window.night.day for one in due if one.by_evidently} == alarms
-    later = epoch_of(store, 25, images=folder_of_images(tmp_path))
+    later = epoch_of(stores, 25, images=folder_of_images(tmp_path))
     assert pages_due(later, tmp_path) == []
 
 
@@ -138,7 +135,7 @@ def test_a_look_at_an_earlier_morning_draws_no_night_that_was_not_over_then(alar
     assert [one.window.night for one in pages_due(at, tmp_path)] == [night(1), night(2)]
 
 
-def test_a_page_drawn_days_later_shows_what_it_would_have_shown_then(store: SqlStore, tmp_path: Path) -> None:
+def test_a_page_drawn_days_later_shows_what_it_would_have_shown_then(stores: Stores, tmp_path: Path) -> None:
     shown: dict[date, NightPage] = {}
 
     def keep(path: Path, page: NightPage) -> None:
@@ -147,8 +144,8 @@ def test_a_page_drawn_days_later_shows_what_it_would_have_shown_then(store: SqlS
         assert (page.decision, page.results, page.evidence) == (first.decision, first.results, first.evidence)
 
     for number in range(1, 6):
-        send(store, number)
-        live_morning(store, number)
-        draw_missing(epoch_of(store, number, images=folder_of_images(tmp_path)), tools(tmp_path / "now", write=keep))
-    draw_missing(epoch_of(store, 5, images=folder_of_images(tmp_path)), tools(tmp_path / "later", write=keep))
+        send(stores, number)
+        live_morning(stores, number)
+        draw_missing(epoch_of(stores, number, images=folder_of_images(tmp_path)), tools(tmp_path / "now", write=keep))
+    draw_missing(epoch_of(stores, 5, images=folder_of_images(tmp_path)), tools(tmp_path / "later", write=keep))
     assert len(shown) == 5

@@ -6,27 +6,27 @@ from dataclasses import replace
 import pytest
 
 from leeway.checks.policy import Policy
-from leeway.domain.records import Action, CheckResult, Release
+from leeway.domain.records import Action, CheckResult
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.monitor import replay
 from leeway.monitor.replay import Alarm, Calendar
-from leeway.stores.sql import SqlStore, open_store
-from production import POLICY, VERSION, epoch_of, label_all, live_morning, morning, night, send
+from leeway.stores.opening import Stores
+from production import POLICY, VERSION, begun, epoch_of, label_all, live_morning, morning, night, open_in, send
 
 TILTED = (0.7, 0.15, 0.15)
 DRIFTS, LAST = 5, 14
 
 
-def live(store: SqlStore, numbers: range, *, wrong: int = 0, drifts: int = DRIFTS) -> None:
+def live(stores: Stores, numbers: range, *, wrong: int = 0, drifts: int = DRIFTS) -> None:
     for number in numbers:
-        send(store, number, mix=TILTED if number >= drifts else (1 / 3,) * 3)
-        live_morning(store, number)
-        label_all(store, number, wrong=wrong if number >= drifts else 0)
+        send(stores, number, mix=TILTED if number >= drifts else (1 / 3,) * 3)
+        live_morning(stores, number)
+        label_all(stores, number, wrong=wrong if number >= drifts else 0)
 
 
-def watching(store: SqlStore, policy: Policy = POLICY, last: int = LAST) -> Epoch:
-    return epoch_of(store, last, policy=policy)
+def watching(stores: Stores, policy: Policy = POLICY, last: int = LAST) -> Epoch:
+    return epoch_of(stores, last, policy=policy)
 
 
 def changed(**sections: dict[str, object]) -> Policy:
@@ -41,24 +41,23 @@ def nights_of(calendar: Calendar, check: str) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStore]:
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """Two weeks with a drift from the fifth night on, to be read only."""
-    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('lived') / 'leeway.db'}")
-    store.record_model(VERSION)
-    live(store, range(1, LAST + 1), wrong=8)
-    yield store
-    store.close()
+    stores = begun(open_in(tmp_path_factory.mktemp("lived")))
+    live(stores, range(1, LAST + 1), wrong=8)
+    yield stores
+    stores.close()
 
 
-def stored(store: SqlStore) -> dict[tuple[object, str], CheckResult]:
-    return {(at, one.check): one for at, one in store.results("colours", 1)}
+def stored(stores: Stores) -> dict[tuple[object, str], CheckResult]:
+    return {(at, one.check): one for at, one in stores.ledger.results("colours", 1)}
 
 
 def replayed(epoch: Epoch, policy: Policy = POLICY) -> dict[tuple[object, str], CheckResult]:
     return {(at.night, one.check): one for at in replay.replayed_nights(epoch, policy) for one in at.results}
 
 
-def test_its_own_policy_says_again_exactly_what_is_stored(lived: SqlStore) -> None:
+def test_its_own_policy_says_again_exactly_what_is_stored(lived: Stores) -> None:
     before, again = stored(lived), replayed(watching(lived))
     assert before.keys() == again.keys()
     assert len(before) == LAST * len(POLICY.checks)
@@ -72,81 +71,81 @@ def test_its_own_policy_says_again_exactly_what_is_stored(lived: SqlStore) -> No
             assert again[place] == result, place
 
 
-def test_a_finding_about_the_delivery_keeps_no_night_from_the_reference_in_the_replay_either(store: SqlStore) -> None:
+def test_a_finding_about_the_delivery_keeps_no_night_from_the_reference_in_the_replay_either(stores: Stores) -> None:
     for number in range(1, 6):
-        send(store, number, count=60 if number == 2 else 200)
-        live_morning(store, number)
-    again = replayed(watching(store))
-    assert again == stored(store)
+        send(stores, number, count=60 if number == 2 else 200)
+        live_morning(stores, number)
+    again = replayed(watching(stores))
+    assert again == stored(stores)
     assert again[night(2), "traffic"].status == "fired"
     assert [again[night(number), "prediction_drift"].status for number in (3, 4)] == ["no verdict", "quiet"]
 
 
-def test_labels_count_on_the_night_that_took_them_into_account(store: SqlStore) -> None:
-    live(store, range(1, 3))
+def test_labels_count_on_the_night_that_took_them_into_account(stores: Stores) -> None:
+    live(stores, range(1, 3))
     for number in (3, 4, 5):
-        send(store, number)
-    live_morning(store, 5)  # three nights at once: the first of them takes the labels
-    label_all(store, 5)
-    send(store, 6)
-    live_morning(store, 6)
-    found = [one.labels for one in replay.replayed_nights(watching(store), POLICY)]
+        send(stores, number)
+    live_morning(stores, 5)  # three nights at once: the first of them takes the labels
+    label_all(stores, 5)
+    send(stores, 6)
+    live_morning(stores, 6)
+    found = [one.labels for one in replay.replayed_nights(watching(stores), POLICY)]
     assert found == [0, 10, 10, 0, 0, 30]
-    assert replayed(watching(store)) == stored(store)
+    assert replayed(watching(stores)) == stored(stores)
 
 
-def test_predictions_from_the_future_are_told_again(store: SqlStore) -> None:
-    send(store, 9)
-    live(store, range(1, 3))
-    again = replayed(watching(store))
-    assert again == stored(store)
+def test_predictions_from_the_future_are_told_again(stores: Stores) -> None:
+    send(stores, 9)
+    live(stores, range(1, 3))
+    again = replayed(watching(stores))
+    assert again == stored(stores)
     assert again[night(1), "traffic"].status == "fired"
 
 
-def test_open_plans_and_labels_not_applied_yet_are_left_out(store: SqlStore) -> None:
-    live(store, range(1, 4))
-    calendar = replay.replay(watching(store), POLICY)
+def test_open_plans_and_labels_not_applied_yet_are_left_out(stores: Stores) -> None:
+    live(stores, range(1, 4))
+    calendar = replay.replay(watching(stores), POLICY)
     assert (calendar.nights, calendar.labels) == (3, 20)
 
 
-def test_plans_from_before_it_was_kept_belong_to_the_first_decision_after_they_closed(store: SqlStore) -> None:
-    live(store, range(1, 5))
+def test_plans_from_before_it_was_kept_belong_to_the_first_decision_after_they_closed(stores: Stores) -> None:
+    live(stores, range(1, 5))
 
     class Older:
-        """The store as a migration leaves it."""
+        """The ledger as a migration leaves it."""
 
         def __getattr__(self, name: str) -> object:
-            return getattr(store, name)
+            return getattr(stores.ledger, name)
 
         def plans(self, model: str, version: int) -> Sequence[object]:
-            found = store.plans(model, version)
+            found = stores.ledger.plans(model, version)
             return [replace(one, applied_by="0001") if one.applied_by else one for one in found]
 
-    older = replace(watching(store), store=Older())
+    older = replace(watching(stores), ledger=Older())
     assert [one.labels for one in replay.replayed_nights(older, POLICY)] == [0, 10, 10, 10]
 
 
-def test_a_higher_floor_alarms_earlier(store: SqlStore) -> None:
-    live(store, range(1, 11), wrong=2, drifts=99)
-    live(store, range(11, 15), wrong=5, drifts=1)
-    own, other = replay.compare([watching(store)], changed(accuracy={"floor": 0.97}))
+def test_a_higher_floor_alarms_earlier(stores: Stores) -> None:
+    live(stores, range(1, 11), wrong=2, drifts=99)
+    live(stores, range(11, 15), wrong=5, drifts=1)
+    own, other = replay.compare([watching(stores)], changed(accuracy={"floor": 0.97}))
     late, early = (nights_of(one, "accuracy") for one in (own, other))
     assert early
     assert min(early) < min(late, default=night(15)), (early, late)
 
 
-def test_a_smaller_tolerance_alarms_earlier(store: SqlStore) -> None:
+def test_a_smaller_tolerance_alarms_earlier(stores: Stores) -> None:
     for number in range(1, 13):
-        send(store, number, count=600, mix=(0.43, 0.285, 0.285) if number >= 5 else (1 / 3,) * 3)
-        live_morning(store, number)
+        send(stores, number, count=600, mix=(0.43, 0.285, 0.285) if number >= 5 else (1 / 3,) * 3)
+        live_morning(stores, number)
     loose, strict = (changed(prediction_drift={"tolerance": one}) for one in (0.05, 0.005))
-    late = nights_of(replay.replay(watching(store), loose), "prediction_drift")
-    early = nights_of(replay.replay(watching(store), strict), "prediction_drift")
+    late = nights_of(replay.replay(watching(stores), loose), "prediction_drift")
+    early = nights_of(replay.replay(watching(stores), strict), "prediction_drift")
     assert early
     assert min(early) < min(late, default=night(13))
 
 
-def test_an_alarm_is_one_line_until_the_cool_down_is_over(lived: SqlStore) -> None:
+def test_an_alarm_is_one_line_until_the_cool_down_is_over(lived: Stores) -> None:
     fired = [at for (at, check), one in stored(lived).items() if check == "prediction_drift" and one.status == "fired"]
     assert fired == [night(number) for number in range(DRIFTS, LAST + 1)]
     week = replay.replay(watching(lived), POLICY)
@@ -155,14 +154,14 @@ def test_an_alarm_is_one_line_until_the_cool_down_is_over(lived: SqlStore) -> No
     assert nights_of(daily, "prediction_drift") == fired
 
 
-def test_the_first_alarm_is_the_night_on_which_it_was_raised(lived: SqlStore) -> None:
-    first = next(one for one in lived.decisions("colours") if one.action is Action.MORE_LABELS)
+def test_the_first_alarm_is_the_night_on_which_it_was_raised(lived: Stores) -> None:
+    first = next(one for one in lived.ledger.decisions("colours") if one.action is Action.MORE_LABELS)
     alarm = replay.replay(watching(lived), POLICY).alarms[0]
     assert (alarm.night, alarm.version) == (first.night, 1)
     assert alarm.reason in first.reason
 
 
-def test_since_cuts_the_report_and_not_the_evidence(lived: SqlStore) -> None:
+def test_since_cuts_the_report_and_not_the_evidence(lived: Stores) -> None:
     whole, cut = (replay.replay(watching(lived), POLICY, since=one) for one in (None, night(7)))
     assert (whole.nights, cut.nights) == (LAST, LAST - 6)
     assert cut.alarms == tuple(one for one in whole.alarms if one.night >= night(7))
@@ -171,58 +170,51 @@ def test_since_cuts_the_report_and_not_the_evidence(lived: SqlStore) -> None:
     assert whole.no_verdict["prediction_drift"] == 3
 
 
-def test_a_check_that_only_alerts_is_marked(lived: SqlStore) -> None:
+def test_a_check_that_only_alerts_is_marked(lived: Stores) -> None:
     found = replay.replay(watching(lived), changed(prediction_drift={"then": "alert"})).alarms
     assert any(one.checks == ("prediction_drift",) and one.reason.startswith("alert only: ") for one in found)
     assert not any("prediction_drift" in one.checks and not one.alert_only for one in found)
 
 
 @pytest.mark.parametrize("trigger", ["e_detector", "chi_square"])
-def test_without_a_budget_nothing_alarms(lived: SqlStore, trigger: str) -> None:
+def test_without_a_budget_nothing_alarms(lived: Stores, trigger: str) -> None:
     nothing = {"budget_share": 0.0}
     policy = changed(prediction_drift=nothing | {"trigger": trigger}, accuracy=nothing, class_accuracy=nothing)
     assert replay.replay(watching(lived), policy).alarms == ()
 
 
-def test_nothing_is_written(lived: SqlStore) -> None:
+def test_nothing_is_written(lived: Stores) -> None:
     class ReadOnly:
         """Only what reads may be called."""
 
         def __getattr__(self, name: str) -> object:
             assert name in {"windows", "results", "plans", "design", "decisions", "labelled_draws"}, name
-            return getattr(lived, name)
+            return getattr(lived.ledger, name)
 
-    epoch = replace(watching(lived), store=ReadOnly())
+    epoch = replace(watching(lived), ledger=ReadOnly())
     own, other = replay.compare([epoch], POLICY)
     assert own == other
     assert own.alarms
 
 
-def test_another_time_zone_is_refused(lived: SqlStore) -> None:
+def test_another_time_zone_is_refused(lived: Stores) -> None:
     other = POLICY.model_copy(update={"time_zone": "Europe/Zurich"})
     with pytest.raises(ParamsError, match="got Europe/Zurich; the stored nights were counted in UTC"):
         replay.replay(watching(lived), other)
 
 
-def test_epochs_are_replayed_one_by_one_and_summed(store: SqlStore) -> None:
-    live(store, range(1, 8))
-    second = replace(VERSION, version=2, bundle_digest="b2", serving_since=morning(7))
-    store.record_model(second)
+def test_epochs_are_replayed_one_by_one_and_summed(stores: Stores) -> None:
+    live(stores, range(1, 8))
+    second = replace(VERSION, version=2, bundle_digest="b2")
+    begun(stores, second, at=morning(7))
     for number in range(8, 12):
-        send(store, number, version=2, mix=TILTED)
-        live_morning(store, number, version=second)
-    back = replace(VERSION, serving_since=morning(11))
-    store.record_model(back)
+        send(stores, number, version=2, mix=TILTED)
+        live_morning(stores, number, version=second)
+    begun(stores, at=morning(11))
     for number in range(12, 15):
-        send(store, number, mix=TILTED)
-        live_morning(store, number, version=back)
-    at = VERSION.serving_since
-    assert at is not None
-    store.record_release(Release("colours", 1, None, "promoted", "", at))
-    store.record_release(Release("colours", 3, 1, "refused", "", morning(6)))
-    store.record_release(Release("colours", 2, 1, "promoted", "", morning(7)))
-    store.record_release(Release("colours", 1, 2, "rolled back", "", morning(11)))
-    epochs = replay.past_epochs(epoch_of(store, 14))
+        send(stores, number, mix=TILTED)
+        live_morning(stores, number)
+    epochs = replay.past_epochs(epoch_of(stores, 14))
     assert [(one.version.version, one.first_night) for one in epochs] == [(1, night(1)), (2, night(8)), (1, night(12))]
     singles = [replay.replay(one, POLICY) for one in epochs]
     assert [one.nights for one in singles] == [7, 4, 3]
@@ -232,13 +224,8 @@ def test_epochs_are_replayed_one_by_one_and_summed(store: SqlStore) -> None:
     assert {(one.version, one.night) for one in own.alarms} == {(1, night(5))}
     assert own.no_verdict["prediction_drift"] == 9
     found = {(one.version.version, at): result for one in epochs for at, result in replayed(one).items()}
-    kept = {(v, (at, one.check)): one for v in (1, 2) for at, one in store.results("colours", v)}
+    kept = {(v, (at, one.check)): one for v in (1, 2) for at, one in stores.ledger.results("colours", v)}
     assert {key: one.status for key, one in found.items()} == {key: one.status for key, one in kept.items()}
-
-
-def test_a_champion_that_no_release_made_has_its_epoch_all_the_same(store: SqlStore) -> None:
-    [only] = replay.past_epochs(epoch_of(store, 3))
-    assert (only.version, only.until) == (VERSION, None)
 
 
 def test_no_epoch_gives_an_empty_calendar() -> None:
@@ -247,7 +234,7 @@ def test_no_epoch_gives_an_empty_calendar() -> None:
     assert "nothing can be replayed" in replay.calendars_text(nothing, nothing)
 
 
-def test_the_text_shows_both_calendars_and_what_changes(lived: SqlStore) -> None:
+def test_the_text_shows_both_calendars_and_what_changes(lived: Stores) -> None:
     own, other = replay.compare([watching(lived)], changed(prediction_drift={"tolerance": 0.4}))
     text = replay.calendars_text(own, other)
     assert "from the labels that exist" in text

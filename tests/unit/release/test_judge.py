@@ -18,7 +18,7 @@ from leeway.release import judge, release
 from leeway.release.gate import with_checklist
 from leeway.release.versions import Versions
 from leeway.stores.images import FolderImageStore
-from leeway.stores.sql import SqlStore
+from leeway.stores.opening import Stores
 from memory_ports import MemoryRegistry
 from production import epoch_of, morning, night
 from tiny_bundle import CLASSES, square, write_tiny_bundle
@@ -32,7 +32,7 @@ class World:
     """A registry, a store, and test images of three colours under the labels that the dataset gives them."""
 
     folder: Path
-    store: SqlStore
+    stores: Stores
     registry: MemoryRegistry
     images: FolderImageStore
 
@@ -43,7 +43,7 @@ class World:
 
     @property
     def versions(self) -> Versions:
-        return Versions("tiny", self.registry, self.store, self.folder / "bundles")
+        return Versions("tiny", lambda: self.registry, self.stores.ledger, self.folder / "bundles")
 
     def manifest(self, labels: Mapping[str, str] | None = None, renamed: Mapping[str, str] | None = None) -> Manifest:
         """`labels`: the class of each colour; a colour without one has no images."""
@@ -91,7 +91,7 @@ class World:
         return judge.judge(epoch, serving, self.versions, grounds)
 
     def epoch(self, version: ModelVersion) -> Epoch:
-        return epoch_of(self.store, 1, version=version, images=self.images)
+        return epoch_of(self.stores, 1, version=version, images=self.images)
 
     @property
     def report(self) -> Path:
@@ -102,7 +102,7 @@ class World:
 
     def labelled(self, colour: str, label: str, *, count: int = 12) -> list[LabelledDraw]:
         """Gate labels of `count` squares that production sent."""
-        draws = [Draw(f"d{n}", "plan", f"{colour}-{n}", "gate", "all", 0.01, 0.1) for n in range(count)]
+        draws = [Draw(f"d{n}", "plan", "tiny", f"{colour}-{n}", "gate", "all", 0.01, 0.1) for n in range(count)]
         return [
             LabelledDraw(draw, night(1), label, label, draw.id, self.images.put(square(colour, shade=n)))
             for n, draw in enumerate(draws)
@@ -110,8 +110,8 @@ class World:
 
 
 @pytest.fixture
-def world(store: SqlStore, tmp_path: Path) -> World:
-    return World(tmp_path, store, MemoryRegistry(tmp_path / "registry"), FolderImageStore(tmp_path / "images"))
+def world(stores: Stores, tmp_path: Path) -> World:
+    return World(tmp_path, stores, MemoryRegistry(tmp_path / "registry"), FolderImageStore(tmp_path / "images"))
 
 
 def test_a_first_model_that_answers_rightly_passes_with_its_checklist(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from leeway.simulate.world import SIDE, Digit, DigitWorld, Labeler
-from production import morning, send
+from production import morning, open_in, send
 
 FIRST = date(2026, 1, 1)
 
@@ -53,11 +53,9 @@ def test_without_a_drift_night_nothing_ever_drifts() -> None:
 
 
 def test_the_labeler_tells_the_truth_but_for_its_slips(tmp_path) -> None:
-    from leeway.stores.sql import open_store
-
-    store = open_store(f"sqlite:///{tmp_path / 'leeway.db'}")
-    said = send(store, 1, count=1)[0]
-    store.close()
+    stores = open_in(tmp_path)
+    said = send(stores, 1, count=1)[0]
+    stores.close()
     labeler = Labeler(("blue", "green", "red"), slip=0.2, rng=np.random.default_rng(1))
     answers = [labeler.answer(said, "red", now=morning(1)).label for _ in range(2000)]
     assert np.mean([one == "red" for one in answers]) == pytest.approx(0.8, abs=0.03)

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leeway.domain.identity import mixed
 from leeway.predictions.formats.shapes import TIME, Batch, Rows, shown
 
 _LONGEST_HASHED = 256  # bytes of a text that are hashed as they are
-_ODD = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 class SeenIds:
@@ -69,15 +69,15 @@ def _row_hash(table: pa.Table, ids: np.ndarray) -> np.ndarray:
     for name in table.column_names[1:]:
         column = table[name].combine_chunks()
         if column.null_count == len(column):
-            state = _mixed(state)
+            state = mixed(state)
         elif column.type == pa.string():
-            state = _mixed(state ^ _text_hash(column))
+            state = mixed(state ^ _text_hash(column))
         elif pa.types.is_list(column.type):
-            state = _mixed(state ^ _list_hash(column))
+            state = mixed(state ^ _list_hash(column))
         else:
             bits = column.cast(pa.int64()) if column.type == TIME else column
             values = bits.fill_null(-1).to_numpy(zero_copy_only=False)  # -1 is no share
-            state = _mixed(state ^ (values + 0).view(np.uint64))  # no -0.0
+            state = mixed(state ^ (values + 0).view(np.uint64))  # no -0.0
     return state
 
 
@@ -86,7 +86,7 @@ def _list_hash(column: pa.ListArray) -> np.ndarray:
     ends = np.append(0, np.cumsum(lengths))
     values = column.flatten().to_numpy(zero_copy_only=False) + 0
     place = (np.arange(len(values)) - np.repeat(ends[:-1], lengths)).astype(np.uint64)
-    sums = np.append(np.uint64(0), np.cumsum(_mixed(values.view(np.uint64) ^ _mixed(place)), dtype=np.uint64))
+    sums = np.append(np.uint64(0), np.cumsum(mixed(values.view(np.uint64) ^ mixed(place)), dtype=np.uint64))
     hashes: np.ndarray = sums[ends[1:]] - sums[ends[:-1]]
     return hashes
 
@@ -101,15 +101,7 @@ def _text_hash(column: pa.Array) -> np.ndarray:
     words = -(-int(min(sizes.max(initial=1), _LONGEST_HASHED)) // 8)
     padded = pc.ascii_rpad(text, 8 * words)
     values = np.frombuffer(padded.buffers()[2] or b"", np.uint64, len(text) * words).reshape(-1, words)
-    state = _mixed(sizes.astype(np.uint64))
-    for word in values.T:
-        state = _mixed(state ^ word)
+    state = mixed(sizes.astype(np.uint64))
+    for place, word in enumerate(values.T):  # what a longer text beside it is padded with does not count
+        state = np.where(sizes > 8 * place, mixed(state ^ word), state)
     return state
-
-
-def _mixed(state: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64: a one-to-one map in which every bit counts for every other."""
-    for shift, odd in zip((30, 27), _ODD, strict=True):
-        state = (state ^ (state >> np.uint64(shift))) * odd
-    mixed: np.ndarray = state ^ (state >> np.uint64(31))
-    return mixed

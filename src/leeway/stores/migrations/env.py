@@ -1,8 +1,9 @@
-"""Runs the migrations on the connection that leeway.stores.database hands over. Alembic loads this file by path."""
+"""Runs the migrations on the connection that leeway.stores.opening hands over. Alembic loads this file by path."""
 
 from alembic import context
 
-from leeway.stores.tables import VERSION_TABLE, metadata
+from leeway.stores import ledger_tables, log_tables  # noqa: F401 (their tables stand in the metadata)
+from leeway.stores.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE

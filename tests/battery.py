@@ -1,4 +1,4 @@
-"""Records that the tests of the store record, and ways to do several things at once."""
+"""The records of the battery that all stores have to pass, and ways to do several things at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.synchronize import Barrier as ProcessBarrier
 from threading import Barrier
+from typing import Protocol
 
 from sqlalchemy import Connection, create_engine
 
@@ -14,6 +15,7 @@ from leeway.domain.records import (
     Action,
     Alert,
     CheckResult,
+    Claim,
     Decision,
     DecisionState,
     Draw,
@@ -22,21 +24,41 @@ from leeway.domain.records import (
     ModelVersion,
     PlanDesign,
     Prediction,
+    PredictionColumns,
+    Recorded,
     ReferenceCounts,
     Status,
     WindowCounts,
 )
-from leeway.domain.stores import Store
+from leeway.domain.stores import Ledger, PredictionLog
 from leeway.stores.database import parse_address
-from leeway.stores.sql import open_store
+from leeway.stores.opening import open_stores
 
 NIGHT = date(2025, 3, 1)
 START = datetime(2025, 3, 1, tzinfo=UTC)
-END = START + timedelta(days=1)
+DAY = timedelta(days=1)
+END = START + DAY
 CLOSED = END + timedelta(hours=2)
 CLASSES = ("cat", "dog", "ship")
 REFERENCE = ReferenceCounts(CLASSES, (0.6, 0.9), ((1, 2, 3), (4, 5, 6), (7, 8, 9)), correct=40, total=45)
 VERSION = ModelVersion("pets", 1, "bundle-1", "data-1", REFERENCE)
+BIRDS = replace(VERSION, model="birds")
+SECRET = "s"
+
+
+class TwoStores(Protocol):
+    """A prediction log and a ledger, wherever they are kept."""
+
+    @property
+    def log(self) -> PredictionLog: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    def close(self) -> None: ...
+
+
+# The log
 
 
 def prediction(name: str, **changed: object) -> Prediction:
@@ -53,14 +75,38 @@ def prediction(name: str, **changed: object) -> Prediction:
         latency_ms=4.5,
         group="thing-1",
         slice="door",
+        second_class="ship",
+        review="unsure",
     )
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
-def recorded(store: Store, *names: str, **changed: object) -> list[Prediction]:
+def record(log: PredictionLog, *rows: Prediction, strict: bool = False, received_at: datetime = START) -> Recorded:
+    """Record these predictions of one model: a batch for each of its versions, in one transaction."""
+    versions = sorted({one.version for one in rows})
+    [model] = {one.model for one in rows}
+    batches = [(version, PredictionColumns.of([one for one in rows if one.version == version])) for version in versions]
+    return log.record(model, batches, received_at=received_at, strict=strict)
+
+
+def recorded(log: PredictionLog, *names: str, **changed: object) -> list[Prediction]:
     made = [prediction(name, **changed) for name in names]
-    store.record_predictions(made, received_at=START)
+    record(log, *made)
     return made
+
+
+def with_labels(
+    rows: Sequence[Prediction], labels: Sequence[str | None], chances: Sequence[float | None]
+) -> tuple[int, PredictionColumns]:
+    """A batch of a log that comes with labels."""
+    return rows[0].version, replace(PredictionColumns.of(rows), labels=labels, draw_probabilities=chances)
+
+
+# The ledger
+
+
+def claimed(ledger: Ledger, night: date = NIGHT, *, holder: str = "here", version: ModelVersion = VERSION) -> Claim:
+    return ledger.claim_night(version, night, holder=holder, now=CLOSED, until=CLOSED + timedelta(hours=1))
 
 
 def decision(night: date = NIGHT, *, model: str = "pets", state: DecisionState = DecisionState.OPEN) -> Decision:
@@ -77,15 +123,29 @@ def plan(
 ) -> tuple[LabelPlan, PlanDesign, list[Draw]]:
     """A plan, its design and its draws, as they are recorded."""
     draws = [
-        Draw(f"{name}-{at}", name, one, purpose, stratum="dog", probability=0.125, guess=0.25)
+        Draw(f"{name}-{at}", name, "pets", one, purpose, stratum="dog", probability=0.125, guess=0.25)
         for at, one in enumerate(drawn)
     ]
     made = LabelPlan(name, "pets", 1, night, CLOSED, asked=len(draws))
     return made, PlanDesign(predictions=300, mean_guess=0.0625, stratum_shares={"dog": 1.0}), draws
 
 
-def label(name: str, said: str = "dog", *, labeler: str = "ada", minute: int = 0) -> Label:
-    return Label(name, said, labeler, CLOSED + timedelta(minutes=minute))
+def planned(ledger: Ledger, name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure") -> bool:
+    """Record a plan that draws these predictions."""
+    made, design, draws = plan(name, drawn, night=night, purpose=purpose)
+    pins = [prediction(one, group=f"thing of {one}") for one in sorted(set(drawn))]
+    return ledger.record_plan(made, design, draws, pins, claim=claimed(ledger, night))
+
+
+def pinned(name: str, **changed: object) -> Prediction:
+    """What is kept of a prediction that was drawn."""
+    return prediction(name, probabilities=(), latency_ms=None, **{"group": f"thing of {name}"} | changed)
+
+
+def label(
+    name: str, said: str = "dog", *, labeler: str = "ada", minute: int = 0, model: str = "pets", kind: str = "drawn"
+) -> Label:
+    return Label(model, name, said, labeler, CLOSED + timedelta(minutes=minute), kind)
 
 
 FIRED = CheckResult(
@@ -103,6 +163,9 @@ UNSURE = CheckResult("drift", Status.NO_VERDICT, "12 predictions, 100 needed")
 ALERT = Alert("pets/1/alarm", "Accuracy fell", "0.71\nNöt good", CLOSED)
 
 
+# Several at once, and from outside
+
+
 def all_at_once(act: Callable[[int], bool], number: int = 6) -> list[bool]:
     barrier = Barrier(number)
 
@@ -117,7 +180,7 @@ def all_at_once(act: Callable[[int], bool], number: int = 6) -> list[bool]:
 def open_when_all_are_ready(url: str, barrier: ProcessBarrier) -> None:
     """Runs in a process of its own."""
     barrier.wait(timeout=60)
-    open_store(url).close()
+    open_stores(url).close()
 
 
 @contextmanager

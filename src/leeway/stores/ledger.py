@@ -1,0 +1,243 @@
+"""The ledger on SQLite and PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from leeway.domain.counting import counting_labels, disagreeing
+from leeway.domain.records import (
+    Alert,
+    CheckResult,
+    Claim,
+    Decision,
+    DecisionState,
+    Draw,
+    Label,
+    LabelledDraw,
+    LabelPlan,
+    Mark,
+    ModelVersion,
+    PlanDesign,
+    Prediction,
+    RecordedLabels,
+    Release,
+    ServingPeriod,
+    Status,
+    WindowCounts,
+)
+from leeway.stores import ledger_queries as queries
+from leeway.stores import ledger_tables as tables
+from leeway.stores import ledger_writes as writes
+from leeway.stores import rows
+from leeway.stores.database import Database
+from leeway.stores.rows import batches
+
+
+class SqlLedger:
+    """`leeway.domain.stores.Ledger` in SQL. May be shared by threads. Raises StoreError, in one line."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        [found] = database.all(select(tables.ledger.c.id, tables.ledger.c.secret))
+        self.id, self.secret = str(found.id), str(found.secret)
+
+    # Models, and which of them serves
+
+    def record_model(self, version: ModelVersion) -> None:
+        with self.database.transaction(writes=True) as connection:
+            writes.record_model(connection, version)
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return [rows.model_from(row) for row in self.database.all(queries.versions_of(model))]
+
+    def begin_epoch(self, period: ServingPeriod) -> None:
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(queries.end_of_open_period(period.model, period.began_at))
+            connection.execute(insert(tables.epochs), rows.values_of(period))
+
+    def serving_periods(self, model: str) -> list[ServingPeriod]:
+        found = self.database.all(queries.periods_of(model))
+        return [rows.record_from(ServingPeriod, row, rows.PERIOD) for row in found]
+
+    def is_reconciled(self) -> bool:
+        return self.database.scalar(select(tables.ledger.c.reconciled_at)) is not None
+
+    def mark_reconciled(self, at: datetime) -> None:
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(update(tables.ledger).values(reconciled_at=at))
+
+    # Nights
+
+    def claim_night(
+        self, version: ModelVersion, night: date, *, holder: str, now: datetime, until: datetime, instead_of: str = ""
+    ) -> Claim:
+        wanted = Claim(version.model, version.version, night, holder, until, token=0)
+        with self.database.transaction(writes=True) as connection:
+            return writes.claim_night(connection, wanted, now=now, instead_of=instead_of)
+
+    def give_back(self, claim: Claim) -> None:
+        kept = tables.night_claims
+        this = (kept.c.model == claim.model, kept.c.version == claim.version, kept.c.night == claim.night)
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(update(kept).where(*this, kept.c.token == claim.token).values(holder=""))
+
+    def record_window(
+        self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime, claim: Claim
+    ) -> bool:
+        values = rows.window_values(window, start=start, end=end, closed_at=closed_at)
+        with self.database.transaction(writes=True) as connection:
+            writes.refuse_stale(connection, claim)
+            return writes.insert_new(connection, tables.windows, [values]) == 1
+
+    def windows(self, model: str, version: int) -> list[WindowCounts]:
+        return [rows.window_from(row) for row in self.database.all(queries.closed_windows(model, version))]
+
+    def record_night(
+        self,
+        window: WindowCounts,
+        results: Sequence[CheckResult],
+        decision: Decision,
+        alerts: Sequence[Alert],
+        *,
+        claim: Claim,
+        applied: Sequence[str] = (),
+    ) -> bool:
+        with self.database.transaction(writes=True) as connection:
+            writes.refuse_stale(connection, claim)
+            return writes.record_night(connection, window, results, decision, alerts=alerts, applied=applied)
+
+    def results(
+        self, model: str, version: int, *, nights: Sequence[date] | None = None, check: str | None = None
+    ) -> list[tuple[date, CheckResult]]:
+        found = self.database.all(queries.results_of(model, version, nights=nights, check=check))
+        return [(row.night, rows.record_from(CheckResult, row, rows.RESULT)) for row in found]
+
+    def marks(self, model: str, version: int, *, since: date, only: Status | None = None) -> list[Mark]:
+        return [Mark(*row) for row in self.database.all(queries.marks_of(model, version, since=since, only=only))]
+
+    # Decisions
+
+    def record_decision(self, decision: Decision) -> bool:
+        with self.database.transaction(writes=True) as connection:
+            return writes.insert_new(connection, tables.decisions, [rows.decision_values(decision)]) == 1
+
+    def decisions(self, model: str) -> list[Decision]:
+        return [Decision(*row) for row in self.database.all(queries.decisions_of(model))]
+
+    def claim_decision(self, key: str, *, now: datetime, lease_hours: float = 24.0) -> bool:
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(queries.decisions_of_same_model(key)).all()
+            return connection.execute(queries.claim(key, now=now, lease_hours=lease_hours)).rowcount == 1
+
+    def give_up_lapsed(self, model: str, *, now: datetime, lease_hours: float = 24.0) -> list[str]:
+        with self.database.transaction(writes=True) as connection:
+            return writes.give_up_lapsed(connection, model, now=now, lease_hours=lease_hours)
+
+    def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None:
+        state = DecisionState.FAILED if failed else DecisionState.DONE
+        values, this = {"state": state, "outcome": outcome}, tables.decisions.c.key == key
+        self.database.change(tables.decisions, this, values, named=key)
+
+    # Label plans and labels
+
+    def record_plan(
+        self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw], pins: Sequence[Prediction], *, claim: Claim
+    ) -> bool:
+        with self.database.transaction(writes=True) as connection:
+            writes.refuse_stale(connection, claim)
+            return writes.record_plan(connection, plan, design, draws=draws, pins=pins)
+
+    def plans(self, model: str, version: int) -> list[LabelPlan]:
+        return [LabelPlan(*row) for row in self.database.all(queries.plans_of(model, version))]
+
+    def design(self, plan_id: str) -> PlanDesign:
+        [row] = self.database.all(queries.design_of(plan_id))
+        return rows.design_from(row)
+
+    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
+        closing = {"closed_at": func.coalesce(tables.label_plans.c.closed_at, closed_at)}
+        self.database.change(tables.label_plans, tables.label_plans.c.id == plan_id, closing, named=plan_id)
+
+    def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
+        return {row.group for row in self.database.all(queries.groups_drawn(model, version, purpose=purpose))}
+
+    def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
+        queue: dict[str, tuple[str, Prediction]] = {}
+        for row in self.database.all(queries.open_draws(model)):
+            queue.setdefault(row.prediction_id, (row.plan_id, rows.pin_from(row)))
+        return list(queue.values())
+
+    def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        with self.database.transaction() as connection:
+            for some in batches(ids):
+                for one, model in connection.execute(queries.models_that_pin(some)):
+                    found.setdefault(one, []).append(model)
+        return found
+
+    def pin(self, predictions: Sequence[Prediction]) -> None:
+        with self.database.transaction(writes=True) as connection:
+            writes.pin(connection, predictions)
+
+    def pinned(self, model: str, ids: Iterable[str]) -> list[Prediction]:
+        with self.database.transaction() as connection:
+            found = [row for some in batches(ids) for row in connection.execute(queries.pins_of(model, some))]
+        return [rows.pin_from(row) for row in found]
+
+    def drawn(self, model: str, ids: Iterable[str]) -> set[str]:
+        with self.database.transaction() as connection:
+            return {one for some in batches(ids) for one in connection.scalars(queries.drawn_among(model, some))}
+
+    def record_labels(self, labels: Sequence[Label]) -> RecordedLabels:
+        with self.database.transaction(writes=True) as connection:
+            return writes.record_labels(connection, labels)
+
+    def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
+        with self.database.transaction() as connection:
+            labels = _counting(connection.execute(queries.labels_of_plan(plan_id)))
+            drawn = connection.execute(queries.drawn_of(plan_id)).all()
+        keys = [(row.model, row.prediction_id) for row in drawn]
+        return [
+            rows.labelled_from(row, labels[key].label) for row, key in zip(drawn, keys, strict=True) if key in labels
+        ]
+
+    def labels(self, model: str) -> list[tuple[Label, Prediction]]:
+        with self.database.transaction() as connection:
+            labels = _counting(connection.execute(queries.labels_of(model)))
+            pins = map(rows.pin_from, connection.execute(queries.labelled_pins(model)))
+            pairs = [(labels[model, one.id], one) for one in pins]
+        return sorted(pairs, key=lambda pair: (pair[0].labelled_at, pair[1].id))
+
+    def label_counts(self) -> dict[str, int]:
+        return dict(map(tuple, self.database.all(queries.label_counts())))
+
+    def disagreements(self, model: str) -> int:
+        found = self.database.all(queries.labels_of_several(model))
+        return len(disagreeing(Label(*row) for row in found))
+
+    # Releases and alerts
+
+    def record_release(self, release: Release) -> None:
+        with self.database.transaction(writes=True) as connection:
+            connection.execute(insert(tables.releases), rows.values_of(release))
+
+    def releases(self, model: str) -> list[Release]:
+        found = self.database.all(queries.releases_of(model))
+        return [rows.record_from(Release, row, rows.RELEASE) for row in found]
+
+    def queue_alert(self, alert: Alert) -> bool:
+        with self.database.transaction(writes=True) as connection:
+            return writes.insert_new(connection, tables.alerts, [rows.values_of(alert)]) == 1
+
+    def pending_alerts(self) -> list[Alert]:
+        return [rows.record_from(Alert, row, rows.ALERT) for row in self.database.all(queries.unsent_alerts())]
+
+    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None:
+        values = {"sent_at": sent_at, "error": error}
+        self.database.change(tables.alerts, tables.alerts.c.key == key, values, named=key)
+
+
+def _counting(found: Iterable[Any]) -> dict[tuple[str, str], Label]:
+    return counting_labels(Label(*row) for row in found)

@@ -1,0 +1,185 @@
+"""Questions to the prediction log, as SQL that SQLite and PostgreSQL answer alike."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, MetaData, Select, String, Table, and_, case, func, select
+
+from leeway.domain.identity import WHOLE, stream_offset
+from leeway.domain.records import ModelVersion
+from leeway.stores.log_tables import NUMBER, given_labels, log_heads, predictions
+from leeway.stores.rows import PREDICTION
+from leeway.stores.schema import column
+
+wanted = Table(  # of the connection: the cells that are drawn from, so that each row finds its own in an index
+    "wanted_cells",
+    MetaData(),
+    column("predicted_class", String, key=True),
+    column("bin", Integer, key=True),
+    column("slice", String, key=True),  # as `slice_key` has it
+    column("most", NUMBER),  # place in the stream up to which predictions are looked at
+    prefixes=["TEMPORARY"],
+)
+
+
+def _of(table: Table, version: ModelVersion) -> ColumnElement[bool]:
+    return and_(table.c.model == version.model, table.c.version == version.version)
+
+
+def _in_window(
+    table: Table, version: ModelVersion, start: datetime | None, end: datetime | None, upto: str | None = None
+) -> ColumnElement[bool]:
+    """start <= occurred_at < end, of what was there at the position."""
+    bounds = [_of(table, version)]
+    bounds += [] if start is None else [table.c.occurred_at >= start]
+    bounds += [] if end is None else [table.c.occurred_at < end]
+    bounds += [] if upto is None else [_number(table) <= int(upto)]
+    return and_(*bounds)
+
+
+def _number(table: Table) -> Any:
+    """The number of each row; not as the key, by which PostgreSQL else goes through all that other nights hold."""
+    return table.c.seq + 0
+
+
+def _bin(edges: Sequence[float]) -> Any:
+    """A bin reaches from its edge up to below the next; -1 without a confidence."""
+    return _by_bin(edges, [-1, *range(len(edges) + 1)]).label("bin")
+
+
+def _by_bin(edges: Sequence[float], values: Sequence[int]) -> Any:
+    """The value of each row's bin; `values`: without a confidence, then of each bin. Found by halving the edges."""
+    confidence = predictions.c.confidence
+
+    def between(low: int, high: int) -> Any:
+        middle = (low + high) // 2
+        if low == high:
+            return values[low + 1]
+        return case((confidence < edges[middle], between(low, middle)), else_=between(middle + 1, high))
+
+    return case((confidence.is_(None), values[0]), else_=between(0, len(edges)))
+
+
+def _edges(version: ModelVersion) -> Sequence[float]:
+    return version.reference.bin_edges if version.reference.with_confidence else ()
+
+
+def slice_key(name: str | None) -> str:
+    """Return a slice as a text that differs for none and for one without a name."""
+    return "" if name is None else f"={name}"
+
+
+def _order(stream: str) -> Any:
+    """The place of each prediction in the stream."""
+    return (predictions.c.u - stream_offset(stream)).bitwise_and(WHOLE - 1).label("place")
+
+
+def head(model: str) -> Select[Any]:
+    return select(log_heads.c.seq).where(log_heads.c.model == model)
+
+
+def cells(version: ModelVersion, start: datetime, end: datetime, *, upto: str | None) -> Select[Any]:
+    """(class, bin, slice, count)"""
+    key = (predictions.c.predicted_class, _bin(_edges(version)), predictions.c.slice)
+    return select(*key, func.count()).where(_in_window(predictions, version, start, end, upto)).group_by(*key)
+
+
+def first_of_cells(
+    version: ModelVersion, start: datetime, end: datetime, *, stream: str, upto: str | None, most: Mapping[int, int]
+) -> Select[Any]:
+    """(seq, class, bin, slice, place) of what lies below the limit of its wanted cell; `most`: the largest by bin.
+
+    The limit of a row is looked up, not joined: both databases then go through the night once. Few rows are below the
+    largest limit of their bin, so that few are looked up.
+    """
+    edges = _edges(version)
+    place, row_bin = _order(stream), _bin(edges)
+    most_of_bin = _by_bin(edges, [most.get(place, 0) for place in range(-1, len(edges) + 1)])
+    key_of_slice = func.coalesce("=" + predictions.c.slice, "")
+    cell = and_(
+        wanted.c.predicted_class == predictions.c.predicted_class,
+        wanted.c.bin == row_bin.element,
+        wanted.c.slice == key_of_slice,
+    )
+    limit = select(wanted.c.most).where(cell).correlate(predictions).scalar_subquery()
+    query = select(predictions.c.seq, predictions.c.predicted_class, row_bin, predictions.c.slice, place)
+    return query.where(
+        _in_window(predictions, version, start, end, upto), place.element < most_of_bin, place.element < limit
+    )
+
+
+def first_of_stream(
+    version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None
+) -> Select[Any]:
+    """seq of the first k of a window."""
+    query = select(predictions.c.seq).where(_in_window(predictions, version, start, end, upto))
+    return query.order_by(_order(stream).element).limit(k)
+
+
+def with_seqs(seqs: Collection[int]) -> Select[Any]:
+    return select(predictions.c.seq, *PREDICTION).where(predictions.c.seq.in_(seqs))
+
+
+def with_ids(model: str, ids: Collection[str]) -> Select[Any]:
+    return select(*PREDICTION).where(predictions.c.model == model, predictions.c.id.in_(ids))
+
+
+def stored_content(model: str, ids: Collection[str]) -> Select[Any]:
+    """What a row that comes again is compared with."""
+    kept = predictions.c
+    columns = (kept.version, kept.occurred_at, kept.predicted_class, kept.confidence, kept.slice, kept.group)
+    return select(kept.id, kept.h, kept.image, *columns).where(kept.model == model, kept.id.in_(ids))
+
+
+def models_with(ids: Collection[str], *, besides: str) -> Select[Any]:
+    """(model, number of these ids) of other models."""
+    others = select(log_heads.c.model).where(log_heads.c.model != besides)
+    query = select(predictions.c.model, func.count()).where(predictions.c.model.in_(others), predictions.c.id.in_(ids))
+    return query.group_by(predictions.c.model)
+
+
+def first_at(version: ModelVersion) -> Select[Any]:
+    return select(func.min(predictions.c.occurred_at)).where(_of(predictions, version))
+
+
+def number_in(version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None) -> Select[Any]:
+    query = select(func.count()).select_from(predictions).where(_in_window(predictions, version, start, end))
+    return query if after is None else query.where(_number(predictions) > int(after))
+
+
+def first_given(version: ModelVersion, since: datetime | None) -> Select[Any]:
+    inside = _in_window(given_labels, version, since, None)
+    query = select(given_labels.c.occurred_at).where(inside, given_labels.c.draw_probability.is_not(None))
+    return query.order_by(given_labels.c.occurred_at).limit(1)
+
+
+def given_tallies(version: ModelVersion, start: datetime, end: datetime, *, upto: str | None) -> Select[Any]:
+    """(class, label, slice, draw probability, count)"""
+    given = given_labels.c
+    key = (given.predicted_class, given.label, given.slice, given.draw_probability)
+    inside = _in_window(given_labels, version, start, end, upto)
+    query = select(*key, func.count().label("count")).where(inside, given.draw_probability.is_not(None))
+    order = (given.predicted_class, given.label, given.slice.nulls_first(), given.draw_probability)
+    return query.group_by(*key).order_by(*order)
+
+
+def given_in(
+    version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
+) -> Select[Any]:
+    """(label, received_at, prediction) of the first k labels of a window."""
+    same = and_(predictions.c.model == given_labels.c.model, predictions.c.id == given_labels.c.id)
+    query = select(given_labels.c.label, given_labels.c.received_at, *PREDICTION).join_from(
+        given_labels, predictions, same
+    )
+    query = query.where(_in_window(given_labels, version, start, end))
+    return query.order_by(_order(stream).element).limit(k)
+
+
+def given_with(model: str, ids: Collection[str]) -> Select[Any]:
+    kept = given_labels.c
+    return select(kept.id, kept.label, kept.received_at).where(kept.model == model, kept.id.in_(ids))
+
+
+def given_counts() -> Select[Any]:
+    return select(log_heads.c.model, log_heads.c.given).where(log_heads.c.given > 0)

@@ -1,0 +1,68 @@
+"""Tables of the prediction log: what models said, and truth that came with it."""
+
+from sqlalchemy import JSON, BigInteger, Double, Index, Integer, Table
+
+from leeway.stores.schema import TEXT, UtcDateTime, column, metadata
+
+# Keys of large tables are indexes with a name: a migration makes them when the rows are there.
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # what SQLite's rowid has to be
+
+predictions = Table(
+    "predictions",
+    metadata,
+    column("seq", NUMBER, key=True),  # grows with every row; what is committed later has a larger one
+    column("model", TEXT),
+    column("id", TEXT),
+    column("version", Integer),
+    column("occurred_at", UtcDateTime),
+    column("image", TEXT),
+    column("predicted_class", TEXT),
+    column("second_class", TEXT, null=True),
+    column("confidence", Double, null=True),
+    column("probabilities", JSON),
+    column("energy", Double, null=True),
+    column("latency_ms", Double, null=True),
+    column("group", TEXT),
+    column("slice", TEXT, null=True),
+    column("review", TEXT, null=True),
+    column("received_at", UtcDateTime),
+    column("u", BigInteger),
+    column("h", BigInteger, null=True),  # null in rows of the release before: made when it is needed
+    Index("prediction", "model", "id", unique=True),
+    # What a night is counted and drawn by stands in the index: neither then looks into the rows.
+    Index(
+        "predictions_of_night",
+        *("model", "version", "occurred_at", "predicted_class", "confidence", "slice", "u"),
+        postgresql_include=["seq"],
+    ),
+    sqlite_autoincrement=True,
+)
+
+given_labels = Table(
+    "given_labels",
+    metadata,
+    column("model", TEXT),
+    column("id", TEXT),
+    column("version", Integer),
+    column("occurred_at", UtcDateTime),
+    column("predicted_class", TEXT),
+    column("slice", TEXT, null=True),
+    column("label", TEXT),
+    column("draw_probability", Double, null=True),
+    column("received_at", UtcDateTime),
+    column("seq", BigInteger),  # in the numbering of the predictions
+    Index("given_label", "model", "id", unique=True),
+    Index(
+        "given_labels_of_night",
+        *("model", "version", "occurred_at", "predicted_class", "slice", "label", "draw_probability", "seq"),
+    ),
+)
+
+log_heads = Table(
+    "log_heads",
+    metadata,
+    column("model", TEXT, key=True),
+    column("seq", BigInteger),  # the largest that is committed
+    column("given", BigInteger),  # labels that came with the log
+)
