@@ -5,6 +5,8 @@ pages, and Evidently's page; CPU seconds of this process, medians of five rounds
 """
 
 import argparse
+import json
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,10 +18,12 @@ from typing import Any
 import numpy as np
 from ingest import MODEL, NIGHT, night_table, timed
 from nightly import describe, fill, forget, fresh_epoch
+from nightly import group_by as bare_group_by
 
 from leeway.adapters.evidently.report import write_page
 from leeway.checks.windows import night_bounds
-from leeway.domain.records import Pick
+from leeway.domain.records import Pick, WindowCounts
+from leeway.epoch import Epoch
 from leeway.jobs.claims import claimed
 from leeway.labels.plan import chance
 from leeway.monitor import night as nights
@@ -75,12 +79,12 @@ def one_round(folder: Path, days: Sequence[date]) -> dict[str, float]:
     with closing(open_stores(url)) as stores:
         epoch = fresh_epoch(stores, MODEL, tonight)
         start, end = night_bounds(tonight, epoch.policy.zone)
+        used("bare `GROUP BY`", lambda: group_by(folder)())
         cells = used("counting the night (`cells`)", lambda: epoch.log.cells(epoch.version, start, end))
         picks = drawn_from(cells)
         used("300 draws", lambda: epoch.log.pick(epoch.version, start, end, picks, stream="plan"))
         with claimed(epoch, tonight):
-            window = nights.close_window(epoch, tonight)
-            nights.conclude(epoch, window, nights.run_checks(epoch, window))
+            window = used("**the night**: window, all checks, conclusion", lambda: decide(epoch, tonight))
             used("the label plan, in the run that counted the night", lambda: nights.plan_labels(epoch, tonight))
         used("the page's sample of 2,000", lambda: sample_of(epoch, window))
         page = folder / "page.html"
@@ -89,10 +93,19 @@ def one_round(folder: Path, days: Sequence[date]) -> dict[str, float]:
     return seconds
 
 
+def group_by(folder: Path) -> Callable[[], Any]:
+    """The count alone, in SQL of the benchmark's own."""
+    return bare_group_by(folder, json.loads((folder / "night.json").read_text()))
+
+
+def decide(epoch: Epoch, night: date) -> WindowCounts:
+    window = nights.close_window(epoch, night)
+    nights.conclude(epoch, window, nights.run_checks(epoch, window))
+    return window
+
+
 def used_again(folder: Path, url: str, tonight: date, used: Callable[..., Any]) -> None:
     """The plan of a run that died after the decision: it counts the night again."""
-    import sqlite3
-
     with closing(sqlite3.connect(folder / "leeway.db")) as connection, connection:
         for table in ("draws", "label_plans"):
             connection.execute(f"DELETE FROM {table}")

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from leeway.domain.counting import counting_labels, disagreeing
 from leeway.domain.records import (
+    FILE,
     Alert,
     CheckResult,
     Claim,
@@ -138,7 +139,7 @@ class MemoryLedger(MemoryNights):
         return sorted(pairs, key=lambda pair: (pair[0].labelled_at, pair[1].id))
 
     def label_counts(self) -> dict[str, int]:
-        models = [model for model, _ in self._labels]
+        models = [key[0] for key, said in self._labels.items() if any(one.labeler != FILE for one in said)]
         return {model: models.count(model) for model in sorted(set(models))}
 
     def disagreements(self, model: str) -> int:

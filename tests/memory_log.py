@@ -72,6 +72,8 @@ class MemoryLog:
             for said in _predictions(model, version, columns):
                 key = (model, said.id)
                 known = rows.get(key)
+                if known is not None and not columns.version_stated:
+                    said = replace(said, version=known.said.version)
                 if known is None:
                     seq += 1
                     rows[key] = Row(said, seq)
@@ -92,6 +94,9 @@ class MemoryLog:
                     total += Recorded(labels=1)
                 elif given[key].label != label:
                     total += Recorded(labels_changed=(key[1],))
+                elif given[key].probability is None and _at(columns.draw_probabilities, at, None) is not None:
+                    probability = _at(columns.draw_probabilities, at, None)
+                    given[key] = replace(given[key], probability=probability, seq=arrival)
         if strict and total.changed + total.labels_changed:
             raise ConflictError(f"{total.changed + total.labels_changed}")
         self._seq, self._rows, self._given = seq + 1, rows, given

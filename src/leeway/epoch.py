@@ -199,8 +199,8 @@ class History:
         """Store results, decision, alerts, and that they took into account all labels that are news, at once."""
         known = self.decisions, self.fired, self.plans
         applied = {plan.id for plan in news_of(self.closed_plans())}
-        held = self._held
-        if not self._ledger.record_night(window, results, decision, alerts, claim=held, applied=sorted(applied)):
+        night = (window, results, decision, alerts)
+        if not self._ledger.record_night(*night, claim=self._held, applied=sorted(applied)):
             del self.decisions, self.fired, self.plans  # another process decided it
             self._results.pop(window.night, None)
             return
@@ -214,6 +214,13 @@ class History:
     def forget_decisions(self) -> None:
         """Read the decisions anew when next asked for: others request, claim and finish retrainings meanwhile."""
         self.__dict__.pop("decisions", None)
+
+    def see_others(self) -> None:
+        """Read the decisions anew, and if another monitor has decided a night, all that it may have written too."""
+        before = self.decided
+        self.forget_decisions()
+        for name in ("fired", "plans", "windows") if self.decided != before else ():
+            self.__dict__.pop(name, None)
 
     def record_plan(
         self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw] = (), pins: Sequence[Prediction] = ()
@@ -237,11 +244,16 @@ class History:
     def _own(self, night: date) -> bool:
         return night >= self._first
 
+    def _is_replaced(self, plan: LabelPlan) -> bool:
+        """Whether labels that came with the log measure its night: they were there before the plan was closed."""
+        given = [one for one in self.plans if one.given and one.night == plan.night]
+        return any(plan.closed_at is None or one.made_at <= plan.closed_at for one in given)
+
     def _labels_of(self, plan: LabelPlan) -> NightLabels:
         if plan.id in self._labels:
             return self._labels[plan.id]
         design = self._ledger.design(plan.id)
-        labelled = self._ledger.labelled_draws(plan.id) if plan.asked else []
+        labelled = self._ledger.labelled_draws(plan.id) if plan.asked and not self._is_replaced(plan) else []
         answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
         given = tuple(_counted(plan, tally, index) for index, tally in enumerate(design.given))
         found = NightLabels(

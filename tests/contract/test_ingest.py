@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leeway.checks.policy import Policy
-from leeway.domain.records import Label, LabelPlan, Prediction
+from leeway.domain.records import Label, LabelPlan, ModelVersion, Prediction
 from leeway.epoch import Epoch
 from leeway.errors import ConflictError, DataError, ParamsError
 from leeway.jobs.claims import claim_night, claimed
@@ -17,7 +17,7 @@ from leeway.jobs.nightly import decide, look
 from leeway.labels.answers import take_given_answers
 from leeway.monitor.enrol import enrol, read_reference
 from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks
-from leeway.predictions.ingest import Ingested, ingest
+from leeway.predictions.ingest import Ingested, _with_version, ingest
 from leeway.stores.images import FolderImageStore
 from leeway.stores.opening import Stores
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
@@ -410,3 +410,94 @@ def test_a_log_that_fails_half_way_leaves_nothing_behind(pets: Stores, tmp_path:
         ingest(pets.log, pets.ledger, "pets", path, columns={}, now=NOW, progress=stop)
     assert said(pets, 1, START, NOW) == []
     assert take(pets, path).recorded.new == 20
+
+
+def test_labels_that_were_known_without_a_chance_measure_when_the_whole_night_comes_labelled(
+    pets: Stores, tmp_path: Path
+) -> None:
+    """Else only those that came later would: the errors were sent first, and the night would look perfect."""
+    rows = answers(200, labelled=True)
+    errors = [row if row["label"] != row["predicted_class"] else {**row, "label": ""} for row in rows]
+    take(pets, write_log(tmp_path / "errors.csv", errors))
+    told = take(pets, write_log(tmp_path / "log.csv", rows))
+    assert told.census
+    decide_all(morning(pets, 0))
+    [accuracy] = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
+    right = sum(row["label"] == row["predicted_class"] for row in rows) / len(rows)
+    assert (accuracy.state["labels"], accuracy.effect) == (200, pytest.approx(right, abs=1e-9))
+
+
+def test_a_night_whose_labels_come_after_its_draws_is_measured_once(pets: Stores, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(200, nights=2)))
+    look(morning(pets, 0), Failures())
+    first_night = [row for row in answers(200, nights=2, labelled=True) if row["occurred_at"] < "2026-03-02"]
+    take(pets, write_log(tmp_path / "labels.csv", first_night))
+    assert take_given_answers(pets.log, pets.ledger, "pets").new > 0
+    look(morning(pets, 1), Failures())
+    accuracy = [one for at, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
+    assert accuracy[-1].state["labels"] == 200
+    assert pets.ledger.label_counts() == {}
+    assert pets.log.given_counts() == {"pets": 200}
+
+
+def test_labels_that_come_when_people_have_answered_measure_nothing(pets: Stores, tmp_path: Path) -> None:
+    take(pets, write_log(tmp_path / "log.csv", answers(200, nights=3)))
+    look(morning(pets, 0), Failures())
+    asked = [one for _, one in pets.ledger.label_queue("pets")]
+    pets.ledger.record_labels([Label("pets", one.id, one.predicted_class, "ada", NOW) for one in asked])
+    look(morning(pets, 1), Failures())
+    first_night = [row for row in answers(200, nights=3, labelled=True) if row["occurred_at"] < "2026-03-02"]
+    take(pets, write_log(tmp_path / "labels.csv", first_night))
+    look(morning(pets, 2), Failures())
+    accuracy = [one for at, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
+    drawn = next(one.asked for one in pets.ledger.plans("pets", 1) if one.night == START.date())
+    assert [one.state.get("labels", 0) for one in accuracy][1:] == [drawn, drawn]
+
+
+def test_rows_that_name_no_version_keep_the_one_that_they_have(pets: Stores, tmp_path: Path) -> None:
+    rows, named = answers(50), [{**row, "model_version": "new"} for row in answers(5, first=1)]
+    take(pets, path := write_log(tmp_path / "log.csv", rows))
+    take(pets, write_log(tmp_path / "new.csv", named, columns=(*COLUMNS, "model_version")))
+    again = take(pets, path)
+    assert (again.recorded.known, again.recorded.changed) == (50, ())
+    labelled = take(pets, write_log(tmp_path / "labels.csv", answers(50, labelled=True)))
+    assert (labelled.recorded.known, labelled.recorded.labels) == (50, 50)
+    assert len(pets.log.given(pets.ledger.versions("pets")[0], None, None, 100, stream="page")) == 50
+
+
+def test_rows_without_a_version_in_a_file_that_brings_one_are_of_the_version_before(
+    pets: Stores, tmp_path: Path
+) -> None:
+    rows = [{**row, "model_version": "new" if place == 49 else ""} for place, row in enumerate(answers(50))]
+    take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "model_version")))
+    assert [len(said(pets, version, START, NOW)) for version in (1, 2)] == [49, 1]
+
+
+def test_a_version_of_which_nothing_went_in_is_not_there(pets: Stores, tmp_path: Path) -> None:
+    rows = answers(50)
+    take(pets, write_log(tmp_path / "log.csv", rows))
+    changed = [{**rows[0], "slice": "elsewhere"}, {**rows[1], "prediction_id": "new", "model_version": "new"}]
+    with pytest.raises(ConflictError):
+        take(pets, write_log(tmp_path / "bad.csv", changed, columns=(*COLUMNS, "model_version")), strict=True)
+    assert take(pets, write_log(tmp_path / "next.csv", answers(50, first=1))).recorded.new == 50
+    assert len(said(pets, 1, START, NOW)) == 100
+
+
+def test_of_two_logs_that_name_a_version_at_once_each_gets_its_own(pets: Stores, tmp_path: Path) -> None:
+    first, second = (_with_version(pets.ledger, "pets", name) for name in ("one", "two"))
+    raced = _with_version(Behind(pets.ledger, first), "pets", "three")  # type: ignore[arg-type]
+    assert [one.bundle_digest for one in raced[1:]] == ["watched:one", "watched:two", "watched:three"]
+    assert [one.version for one in (*second, raced[-1])] == [1, 2, 3, 4]
+
+
+class Behind:
+    """A ledger that first answers what it would have before somebody else wrote."""
+
+    def __init__(self, ledger: object, before: list[ModelVersion]) -> None:
+        self._ledger, self._before = ledger, [before]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return self._before.pop() if self._before else self._ledger.versions(model)  # type: ignore[attr-defined]

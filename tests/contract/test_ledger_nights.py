@@ -239,3 +239,14 @@ def test_an_alert_is_pending_until_it_is_sent(stores: TwoStores) -> None:
     assert not stores.ledger.queue_alert(ALERT)
     with pytest.raises(LeewayError, match="'nobody' is not among the alerts"):
         stores.ledger.mark_alert("nobody", sent_at=CLOSED)
+
+
+def test_an_epoch_that_begins_at_an_earlier_time_serves_all_the_same(stores: TwoStores) -> None:
+    """Clocks differ, and a monitor may look back: the last that was recorded is the open one."""
+    for version, at in ((1, START), (2, START - DAY)):
+        stores.ledger.record_model(replace(VERSION, version=version, bundle_digest=f"b{version}"))
+        stores.ledger.begin_epoch(ServingPeriod("pets", version, at, "the test"))
+    assert [(one.version, one.ended_at is None) for one in stores.ledger.serving_periods("pets")] == [
+        (1, False),
+        (2, True),
+    ]

@@ -23,8 +23,10 @@ def named_model(settings: "Settings", model: str | None) -> str:
     watched = known_from_files(settings)
     if model or trains(settings):
         return model or settings.model
-    if len(watched) != 1:
-        raise ParamsError(f"several models or none are watched here: {', '.join(watched)}; say --model NAME")
+    if not watched:
+        raise ParamsError("no model is watched here yet; `leeway watch init NAME --reference FILE` begins it")
+    if len(watched) > 1:
+        raise ParamsError(f"several models are watched here: {', '.join(watched)}; say --model NAME")
     return watched[0]
 
 

@@ -38,7 +38,7 @@ def labels_import(
     labeler: Annotated[str, typer.Option(help="Who answered, where the file does not say.")] = "somebody",
 ) -> None:
     """Take answers back: each counts with the probability of its draw; what cannot be taken is listed."""
-    from leeway.jobs.epochs import latest
+    from leeway.jobs.epochs import latest, reconcile_once
     from leeway.labels.exchange import import_labels, import_text
     from leeway.labels.resolution import Models
     from leeway.workspace import open_workspace
@@ -53,6 +53,7 @@ def labels_import(
         return bool(recorded.new or recorded.known or not read.findings)
 
     with open_workspace() as workspace:
+        reconcile_once(workspace, now)
         epoch_of = cache(lambda name: latest(workspace, name, now))
         if model:
             epoch_of(model)  # which says so if it is not known

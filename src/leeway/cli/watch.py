@@ -70,6 +70,7 @@ def ingest(
     strict: Annotated[bool, typer.Option("--strict", help="Take all rows of a file, or none.")] = False,
 ) -> None:
     """Record prediction logs of a watched model; a second time adds nothing, a bad row is told with its line."""
+    from leeway.jobs.epochs import reconcile_once
     from leeway.labels.answers import take_given_answers
     from leeway.predictions.ingest import ingest as take
     from leeway.workspace import open_workspace
@@ -85,6 +86,7 @@ def ingest(
         return not told.refused
 
     with open_workspace() as workspace:
+        reconcile_once(workspace, now)
         refused = take_in_turn(files, take_file)
         answered = take_given_answers(workspace.log, workspace.ledger, model)
         if answered.new:

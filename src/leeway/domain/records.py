@@ -14,6 +14,8 @@ WATCHED = "watched:"  # what the bundle digest of a model without a bundle begin
 MEASURE, GATE = "measure", "gate"  # purposes of a draw
 # Kinds of truth: asked for by a plan, come by itself, or come with the prediction log.
 DRAWN, VOLUNTEERED, GIVEN = "drawn", "volunteered", "given"
+FILE = "file"  # in whose name the labels of a prediction log stand
+NAMED_BY_LOG = "named by a log"  # dataset digest of a version that a log named first
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class ModelVersion:
     def watched_only(self) -> bool:
         """Whether Leeway neither trained nor serves it: it is known from files."""
         return self.bundle_digest.startswith(WATCHED)
+
+    @property
+    def named_by_log(self) -> bool:
+        """Whether it began with a prediction log: without a prediction it is not there yet."""
+        return self.dataset_digest == NAMED_BY_LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ class PredictionColumns:
     energy: Sequence[float | None] = ()
     latency_ms: Sequence[float | None] = ()
     review: Sequence[str | None] = ()
+    version_stated: bool = True  # whether the source says of which version they are; else known rows keep theirs
 
     @classmethod
     def of(cls, predictions: Sequence["Prediction"]) -> "PredictionColumns":

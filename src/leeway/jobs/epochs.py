@@ -36,7 +36,7 @@ def reconcile(workspace: Workspace, as_of: datetime) -> Epoch | None:
 
     If somebody moved the alias, its epoch begins now, and people are told. An alias that is lost changes nothing.
     """
-    serving, named = find_champion(workspace, as_of), workspace.versions.named_champion()
+    named, serving = workspace.versions.named_champion(), find_champion(workspace, as_of)  # MLflow first: it takes long
     if named is None and serving is not None:
         log.warning("%s: no version bears the alias champion; version %d serves", *_about(serving))
     elif named is not None and (serving is None or serving.version.version != named.version):
@@ -52,6 +52,15 @@ def reconcile(workspace: Workspace, as_of: datetime) -> Epoch | None:
     if not workspace.ledger.is_reconciled():
         workspace.ledger.mark_reconciled(as_of)
     return serving
+
+
+def reconcile_once(workspace: Workspace, as_of: datetime) -> None:
+    """Reconcile in a workspace of the release before, if that was never done: for commands that need no champion."""
+    if trains(workspace.settings) and not workspace.ledger.is_reconciled():
+        try:
+            reconcile(workspace, as_of)
+        except RegistryError as error:
+            log.warning("%s: not compared with MLflow yet: %s", workspace.model, error)
 
 
 def latest(workspace: Workspace, model: str, as_of: datetime) -> Epoch:

@@ -36,9 +36,10 @@ def close_labels(epoch: Epoch) -> list[LabelPlan]:
 def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
     """Make plans of labels that came with a draw probability, for nights up to `until`, each night once.
 
-    Such labels that come for a night after its plan was made train, and measure nothing.
+    A night is measured once: its draws that are not closed yet count no more then (`epoch.History.labels`); where
+    people's answers were taken, and for a night whose plan was made before, such labels train and measure nothing.
     """
-    known, taken = {plan.night for plan in epoch.history.plans if plan.given}, []
+    known, taken = {plan.night for plan in epoch.history.plans if plan.given or _is_answered(epoch, plan)}, []
     since, _ = epoch.bounds(epoch.first_night)
     while (first := epoch.log.first_given(epoch.version, since)) is not None:
         night = night_of(first, epoch.policy.zone)
@@ -53,6 +54,11 @@ def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
         if epoch.history.record_plan(plan, replace(design, position=position)):
             taken.append(plan)
     return taken
+
+
+def _is_answered(epoch: Epoch, plan: LabelPlan) -> bool:
+    """Whether the plan is closed with answers that measure."""
+    return plan.asked > 0 and plan.closed_at is not None and epoch.history.labels([plan])[0].labels > 0
 
 
 def take_given_answers(log: PredictionLog, ledger: Ledger, model: str) -> RecordedLabels:

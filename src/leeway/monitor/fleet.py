@@ -82,7 +82,7 @@ class Fleet:
 
     def serving_epoch(self, model: str, as_of: datetime) -> Epoch | None:
         """Return the open epoch of a model that is released here; None if no version of it serves."""
-        serving = next((one for one in self.ledger.serving_periods(model)[-1:] if one.ended_at is None), None)
+        serving = next((one for one in self.ledger.serving_periods(model) if one.ended_at is None), None)
         if serving is None:
             return None
         [version] = [one for one in self.ledger.versions(model) if one.version == serving.version]
@@ -95,8 +95,12 @@ class Fleet:
         and ends where the next one begins. A mistake in its policy is said also before it has a version.
         """
         versions, policy = self.ledger.versions(model), self.policy_of(model)
-        stores = self.log, self.ledger, self.images
-        epochs = [Epoch(one, policy, *stores, as_of, self.log.first_at(one) or as_of) for one in versions]
+        stores, firsts = (self.log, self.ledger, self.images), [self.log.first_at(one) for one in versions]
+        epochs = [
+            Epoch(one, policy, *stores, as_of, first or as_of)
+            for one, first in zip(versions, firsts, strict=True)
+            if first is not None or not one.named_by_log
+        ]
         ends = [one.first_night for one in epochs[1:]]
         return [replace(one, until=until) for one, until in zip_longest(epochs, ends)]
 

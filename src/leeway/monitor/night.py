@@ -47,7 +47,7 @@ def nights_due(epoch: Epoch) -> list[date]:
 
 def is_decided(epoch: Epoch, night: date) -> bool:
     """Return whether the night is decided by now: another monitor may have been quicker."""
-    epoch.history.forget_decisions()
+    epoch.history.see_others()
     return night in epoch.history.decided
 
 

@@ -5,6 +5,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeway.data.image_files import ImageFolder
-from leeway.domain.records import WATCHED, ModelVersion, PredictionColumns, Recorded
+from leeway.domain.records import NAMED_BY_LOG, WATCHED, ModelVersion, PredictionColumns, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
-from leeway.errors import DataError
+from leeway.errors import ConflictError, DataError
 from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.formats.shapes import TIME, BadRow, Batch
 
@@ -67,6 +68,7 @@ def ingest(
         raise DataError(f"no model '{model}' is watched; `leeway watch init {model} --reference FILE` begins it")
     classes = versions[-1].reference.classes
     census = _is_census(path, columns, classes)
+    unnamed = _in_use(log, versions)[-1].version  # of rows that name no version, whatever others the file brings
     if strict:
         _refuse_bad_rows(path, columns, classes)
 
@@ -81,8 +83,9 @@ def ingest(
                 told.elsewhere = _known_elsewhere(log, model, batch)
             told.foreign.update(foreign)
             told.ahead += pc.sum(pc.greater(batch.table["occurred_at"], pa.scalar(now, TIME))).as_py() or 0
-            for version, table in _by_version(versions, batch):
-                yield version, _columns(table, census=census)
+            for name, table in _by_name(batch):
+                version = unnamed if name is None else _version(versions, name)
+                yield version, replace(_columns(table, census=census), version_stated=name is not None)
             progress(batch.table.num_rows)
 
     while True:
@@ -91,7 +94,7 @@ def ingest(
             told.recorded = log.record(model, batches(told), received_at=now, strict=strict)
             return told
         except _NewVersionError as new:  # rare: the ledger learns it first, and the file begins again
-            versions.append(_new_version(ledger, versions[-1], new.name))
+            versions = _with_version(ledger, model, new.name)
 
 
 class _NewVersionError(Exception):
@@ -102,11 +105,23 @@ class _NewVersionError(Exception):
         self.name = name
 
 
-def _new_version(ledger: Ledger, last: ModelVersion, name: str) -> ModelVersion:
-    made = replace(last, version=last.version + 1, bundle_digest=f"{WATCHED}{name}")
-    ledger.record_model(made)
-    logger.info("%s: model_version %s is new: a new epoch, with the reference of the last", last.model, name)
-    return made
+def _in_use(log: PredictionLog, versions: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """The versions but for those that a log named of which nothing went in."""
+    return [one for one in versions if not one.named_by_log or log.first_at(one) is not None] or list(versions)
+
+
+def _with_version(ledger: Ledger, model: str, name: str) -> list[ModelVersion]:
+    """The model's versions with the one of this name; of two that make one at once the second finds the first's."""
+    while True:
+        versions = ledger.versions(model)
+        if any(one.bundle_digest == f"{WATCHED}{name}" for one in versions):
+            return versions
+        last, digest = versions[-1], f"{WATCHED}{name}"
+        with suppress(ConflictError):
+            ledger.record_model(
+                replace(last, version=last.version + 1, bundle_digest=digest, dataset_digest=NAMED_BY_LOG)
+            )
+            logger.info("%s: model_version %s is new: a new epoch, with the reference of the last", model, name)
 
 
 def _known_elsewhere(log: PredictionLog, model: str, batch: Batch) -> str:
@@ -184,21 +199,20 @@ def _refusal(path: Path, bad: Sequence[BadRow]) -> DataError:
     return DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
 
 
-def _by_version(versions: Sequence[ModelVersion], batch: Batch) -> Iterator[tuple[int, pa.Table]]:
-    """(version, its rows); raises _NewVersionError for the first that is not known."""
+def _by_name(batch: Batch) -> Iterator[tuple[str | None, pa.Table]]:
+    """(model_version as the log names it, its rows)"""
     names = batch.table["model_version"]
     for name in pc.unique(names).to_pylist():
         same = pc.is_null(names) if name is None else pc.equal(names, pa.scalar(name))
-        yield _version(versions, name), batch.table if _empty(names) else batch.table.filter(same)
+        yield name, batch.table if _empty(names) else batch.table.filter(same)
 
 
-def _version(versions: Sequence[ModelVersion], name: str | None) -> int:
-    if name is None:
-        return versions[-1].version
-    known = [one for one in versions if one.bundle_digest == f"{WATCHED}{name}"]
+def _version(versions: Sequence[ModelVersion], name: str) -> int:
+    """Raises _NewVersionError for one that is not known."""
+    known = [one.version for one in versions if one.bundle_digest == f"{WATCHED}{name}"]
     if not known:
         raise _NewVersionError(name)
-    return known[0].version
+    return known[0]
 
 
 def _columns(table: pa.Table, *, census: bool) -> PredictionColumns:

@@ -1,6 +1,6 @@
 """Puts whole columns of predictions into the log: a million rows in seconds, each id of a model once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,8 +52,15 @@ def insert_columns(connection: Connection, arrival: Arrival, version: int, given
     hashes = content_hashes(version, given)
     columns = _prediction_columns(connection, arrival, version, given) | {"h": hashes}
     new = _insert(connection, log_tables.predictions, columns)
-    changed = () if new == len(given.ids) else _changed(connection, arrival.model, given, hashes)
-    labels, refused = _insert_labels(connection, arrival, version, given, set(changed))
+    changed: tuple[str, ...] = ()
+    versions: dict[str, int] = {}  # of known rows, where the source does not say
+    if new < len(given.ids):
+        stored = _stored(connection, arrival.model, given)
+        versions = {} if given.version_stated else {one: row.version for one, row in stored.items()}
+        changed = _changed(version, given, hashes, stored)
+        _move_images(connection, arrival.model, given, stored, set(changed))
+    of_rows = [versions.get(one, version) for one in given.ids]
+    labels, refused = _insert_labels(connection, arrival, given, of_rows, set(changed))
     known = len(given.ids) - new - len(changed)
     return Recorded(new=new, known=known, changed=changed, labels=labels, labels_changed=refused)
 
@@ -84,7 +91,7 @@ def _prediction_columns(
 
 
 def _insert_labels(
-    connection: Connection, arrival: Arrival, version: int, given: PredictionColumns, changed: set[str]
+    connection: Connection, arrival: Arrival, given: PredictionColumns, versions: Sequence[int], changed: set[str]
 ) -> tuple[int, tuple[str, ...]]:
     """(new labels, predictions whose label from a file is another already)."""
     chosen = [
@@ -97,7 +104,7 @@ def _insert_labels(
     columns: dict[str, Sequence[Any]] = {
         "model": [arrival.model] * len(ids),
         "id": ids,
-        "version": [version] * len(ids),
+        "version": [versions[place] for place in chosen],
         "occurred_at": [_moment(connection, given.occurred_at[place]) for place in chosen],
         "predicted_class": [given.predicted[place] for place in chosen],
         "slice": [given.slices[place] for place in chosen] if given.slices else nothing,
@@ -109,10 +116,22 @@ def _insert_labels(
     new = _insert(connection, log_tables.given_labels, columns)
     if new == len(ids):
         return new, ()
-    known: dict[str, str] = {}
+    known: dict[str, Row[Any]] = {}
     for some in batches(ids):
-        known |= {row.id: row.label for row in connection.execute(log_queries.given_with(arrival.model, some))}
-    return new, tuple(one for one, label in zip(ids, labels, strict=True) if known.get(one) != label)
+        known |= {row.id: row for row in connection.execute(log_queries.given_with(arrival.model, some))}
+    chance_of = dict(zip(ids, columns["draw_probability"], strict=True))
+    same = [one for one, label in zip(ids, labels, strict=True) if known[one].label == label]
+    late = [one for one in same if known[one].draw_probability is None and chance_of[one] is not None]
+    _state_chances(connection, arrival, {one: chance_of[one] for one in late})
+    return new, tuple(one for one, label in zip(ids, labels, strict=True) if known[one].label != label)
+
+
+def _state_chances(connection: Connection, arrival: Arrival, chances: Mapping[str, float]) -> None:
+    """Labels that were known without a draw probability measure from now on: else those that came later would alone."""
+    table = log_tables.given_labels
+    for one, chance in chances.items():
+        this = (table.c.model == arrival.model, table.c.id == one)
+        connection.execute(update(table).where(*this).values(draw_probability=chance, seq=arrival.number))
 
 
 def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
@@ -128,46 +147,51 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence
     return new
 
 
-def _changed(connection: Connection, model: str, given: PredictionColumns, hashes: Sequence[int]) -> tuple[str, ...]:
-    """Ids that are recorded with another content; of the others, images that have moved are looked for there."""
-    stored: dict[str, int] = {}
-    images: dict[str, str] = {}
+def _stored(connection: Connection, model: str, given: PredictionColumns) -> dict[str, Row[Any]]:
+    found: dict[str, Row[Any]] = {}
     for some in batches(given.ids):
-        found = connection.execute(log_queries.stored_content(model, some)).all()
-        stored |= dict(_stored_hashes(found))
-        images |= {row.id: row.image for row in found}
-    changed = tuple(one for one, own in zip(given.ids, hashes, strict=True) if stored[one] != own)
-    if given.images:
-        _move_images(connection, model, given, images, set(changed))
-    return changed
+        found |= {row.id: row for row in connection.execute(log_queries.stored_content(model, some))}
+    return found
 
 
-def _stored_hashes(found: Sequence[Row[Any]]) -> Iterator[tuple[str, int]]:
-    """(id, `h`) of recorded rows; of those from before it was kept it is made now."""
-    for row in found:
-        if row.h is not None:
-            yield row.id, row.h
-            continue
-        columns = PredictionColumns(
-            ids=[row.id],
-            occurred_at=[utc_text(row.occurred_at)],
-            predicted=[row.predicted_class],
-            confidence=[row.confidence],
-            slices=[row.slice],
-            groups=[row.group],
-            images=[row.image],
-        )
-        yield row.id, content_hashes(row.version, columns)[0]
+def _changed(
+    version: int, given: PredictionColumns, hashes: Sequence[int], stored: Mapping[str, Row[Any]]
+) -> tuple[str, ...]:
+    """Ids that are recorded with another content. A source that states no version says nothing of theirs."""
+    by_version = {version: hashes}
+    if not given.version_stated:
+        by_version |= {other: content_hashes(other, given) for other in {row.version for row in stored.values()}}
+    return tuple(
+        one
+        for place, one in enumerate(given.ids)
+        if _hash_of(stored[one]) != by_version.get(stored[one].version, hashes)[place]
+    )
+
+
+def _hash_of(row: Row[Any]) -> int:
+    """`h` of a recorded row; of one from before it was kept it is made now."""
+    if row.h is not None:
+        return int(row.h)
+    columns = PredictionColumns(
+        ids=[row.id],
+        occurred_at=[utc_text(row.occurred_at)],
+        predicted=[row.predicted_class],
+        confidence=[row.confidence],
+        slices=[row.slice],
+        groups=[row.group],
+        images=[row.image],
+    )
+    return content_hashes(row.version, columns)[0]
 
 
 def _move_images(
-    connection: Connection, model: str, given: PredictionColumns, images: Mapping[str, str], changed: set[str]
+    connection: Connection, model: str, given: PredictionColumns, stored: Mapping[str, Row[Any]], changed: set[str]
 ) -> None:
     """The files of a log may lie elsewhere than when it came first."""
     moved = {
         one: image
-        for one, image in zip(given.ids, given.images, strict=True)
-        if image and image != images[one] and one not in changed and not DIGEST.fullmatch(image)
+        for one, image in zip(given.ids, given.images, strict=False)
+        if image and image != stored[one].image and one not in changed and not DIGEST.fullmatch(image)
     }
     table = log_tables.predictions
     for one, image in moved.items():

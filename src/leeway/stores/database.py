@@ -97,6 +97,8 @@ def connect(address: URL, *, lock_timeout_seconds: float) -> Engine:
 
 
 def _from_json(text: str) -> Any:
+    if text == "[]":  # a prediction without probabilities, as in most logs
+        return []
     try:
         return JSON.validate_json(text)
     except ValidationError:

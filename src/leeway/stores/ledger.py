@@ -54,6 +54,7 @@ class SqlLedger:
 
     def begin_epoch(self, period: ServingPeriod) -> None:
         with self.database.transaction(writes=True) as connection:
+            writes.lock_table(connection, "epochs")
             connection.execute(queries.end_of_open_period(period.model, period.began_at))
             connection.execute(insert(tables.epochs), rows.values_of(period))
 

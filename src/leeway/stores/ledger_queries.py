@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, and_, func, not_, or_, select, update
 
-from leeway.domain.records import DecisionState, Status
+from leeway.domain.records import FILE, DecisionState, Status
 from leeway.stores import rows
 from leeway.stores.ledger_tables import (
     alerts,
@@ -33,7 +33,7 @@ def versions_of(model: str) -> Select[Any]:
 
 
 def periods_of(model: str) -> Select[Any]:
-    return select(*rows.PERIOD).where(epochs.c.model == model).order_by(epochs.c.began_at, epochs.c.id)
+    return select(*rows.PERIOD).where(epochs.c.model == model).order_by(epochs.c.id)
 
 
 def end_of_open_period(model: str, at: datetime) -> Update:
@@ -122,9 +122,9 @@ def _given_labels() -> Select[Any]:
 
 
 def label_counts() -> Select[Any]:
-    """(model, number of its predictions that have a label)"""
+    """(model, number of its predictions that people have labelled)"""
     query = select(labels.c.model, func.count(labels.c.prediction_id.distinct()))
-    return query.where(labels.c.label.is_not(None)).group_by(labels.c.model)
+    return query.where(labels.c.label.is_not(None), labels.c.labeler != FILE).group_by(labels.c.model)
 
 
 def pins_of(model: str, ids: Collection[str]) -> Select[Any]:

@@ -69,10 +69,10 @@ def refuse_stale(connection: Connection, claim: Claim) -> None:
     """Raises HeldError if somebody else has claimed the night meanwhile."""
     known = connection.execute(queries.claim_on(claim.model, claim.version, claim.night)).one_or_none()
     if known is None or known.token != claim.token:
-        other = known.holder if known is not None and known.holder else "nobody"
+        other = known.holder if known is not None and known.holder else "another one, which has finished"
         raise HeldError(
-            f"the night of {claim.night} of {claim.model} version {claim.version} was taken over by {other} while "
-            f"{claim.holder} was at it; nothing of this was written",
+            f"the night of {claim.night} of {claim.model} version {claim.version} was taken over by {other}, while "
+            f"{claim.holder} was away; nothing of this was written",
             holder=other,
         )
 
@@ -122,6 +122,12 @@ def record_plan(
     return True
 
 
+def lock_table(connection: Connection, name: str) -> None:
+    """Let whoever writes there come one after the other, as on SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def pin(connection: Connection, predictions: Sequence[Prediction]) -> None:
     """Pin predictions; of one that is pinned the place of its image is renewed."""
     if not predictions:
@@ -135,8 +141,7 @@ def pin(connection: Connection, predictions: Sequence[Prediction]) -> None:
 
 def record_labels(connection: Connection, labels: Sequence[Label]) -> RecordedLabels:
     """Append the labels that say something new."""
-    if connection.dialect.name == "postgresql":  # two who import one file at once: the second finds it known
-        connection.execute(text("LOCK TABLE labels IN SHARE ROW EXCLUSIVE MODE"))
+    lock_table(connection, "labels")  # two who import one file at once: the second finds it known
     known = _known(connection, labels)
     last = {(key, labeler): said for key, own in last_labels(known).items() for labeler, (_, said) in own.items()}
     stated, new, corrected = set(known), [], 0

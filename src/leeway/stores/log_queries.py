@@ -178,7 +178,9 @@ def given_in(
 
 def given_with(model: str, ids: Collection[str]) -> Select[Any]:
     kept = given_labels.c
-    return select(kept.id, kept.label, kept.received_at).where(kept.model == model, kept.id.in_(ids))
+    return select(kept.id, kept.label, kept.received_at, kept.draw_probability).where(
+        kept.model == model, kept.id.in_(ids)
+    )
 
 
 def given_counts() -> Select[Any]:

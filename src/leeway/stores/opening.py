@@ -70,7 +70,7 @@ def open_stores(
         if expected is not None and ledger.id != expected:
             raise StoreError(
                 f"{place(address)} is another ledger than the one that was used here: its id is {ledger.id}, "
-                f"{expected} was expected; {_way_out(address)}"
+                f"{expected} was expected; {_way_out(address, 'go on with this one')}"
             )
     except SQLAlchemyError as error:
         engine.dispose()
@@ -200,9 +200,9 @@ def _refuse_lost(address: URL, expected: str | None) -> None:
         )
 
 
-def _way_out(address: URL) -> str:
+def _way_out(address: URL, wish: str = "begin anew") -> str:
     where = "copy its file back" if address.get_backend_name() == "sqlite" else "restore it from a backup"
-    return f"{where}, or mend LEEWAY_DATABASE_URL; to begin anew on purpose delete .leeway-ledger in the workspace"
+    return f"{where}, or mend LEEWAY_DATABASE_URL; to {wish} on purpose delete .leeway-ledger in the workspace"
 
 
 def _tell_driver(connection: Connection, pragma: str) -> None:

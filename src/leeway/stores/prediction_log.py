@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, text
 
 from leeway.domain.identity import WHOLE, stream_limit
 from leeway.domain.records import (
+    FILE,
     GIVEN,
     Cell,
     Label,
@@ -28,7 +29,6 @@ from leeway.stores.rows import batches
 
 WHOLE_CELL = 50  # predictions of a cell below which all are looked at
 ADVISORY = int.from_bytes(b"log")  # PostgreSQL's advisory locks are numbers
-LABELER = "file"  # in whose name the labels of a prediction log stand
 WANTED = [one.name for one in log_queries.wanted.columns]
 CellKey = tuple[str, int, str | None]
 
@@ -191,9 +191,9 @@ def _with_seqs(connection: Connection, seqs: Sequence[int]) -> list[Prediction]:
     """Return the predictions with these numbers, in their order."""
     found: dict[int, Row[Any]] = {}
     for some in batches(seqs):
-        found |= {row.seq: row for row in connection.execute(log_queries.with_seqs(some))}
+        found |= {row[0]: row for row in connection.execute(log_queries.with_seqs(some)).all()}
     return [rows.prediction_from(found[seq]) for seq in seqs]
 
 
 def _label(model: str, row: Row[Any]) -> Label:
-    return Label(model, row.id, row.label, LABELER, row.received_at, GIVEN)
+    return Label(model, row.id, row.label, FILE, row.received_at, GIVEN)

@@ -209,3 +209,21 @@ def test_a_retraining_that_was_asked_for_while_a_catch_up_runs_is_seen_by_its_ne
     window = nights.close_window(at, night(3))
     nights.conclude(at, window, nights.run_checks(at, window))
     assert asked.key in {one.key for one in at.history.decisions}
+
+
+def test_what_another_monitor_decided_meanwhile_is_read_anew(stores: Stores) -> None:
+    """Else labels that the other has applied would count once more."""
+    for number in (1, 2):
+        send(stores, number)
+        live_morning(stores, number)
+        label_all(stores, number)
+    for number in (3, 4):
+        send(stores, number)
+    away = epoch_of(stores, 4)
+    assert nights.nights_due(away) == [night(3), night(4)]
+    assert [one.applied_by for one in away.history.plans] == [f"colours/1/{night(2)}", None]
+    live_morning(stores, 3)
+    assert nights.is_decided(away, night(3))
+    assert not nights.is_decided(away, night(4))
+    assert away.history.plans == stores.ledger.plans("colours", 1)
+    assert [one.night for one in away.history.windows] == [night(1), night(2), night(3)]
