@@ -69,7 +69,7 @@ def refuse_stale(connection: Connection, claim: Claim) -> None:
     """Raises HeldError if somebody else has claimed the night meanwhile."""
     known = connection.execute(queries.claim_on(claim.model, claim.version, claim.night)).one_or_none()
     if known is None or known.token != claim.token:
-        other = known.holder if known is not None and known.holder else "another one, which has finished"
+        other = (known.holder or "another one, which has finished") if known is not None else "nobody"
         raise HeldError(
             f"the night of {claim.night} of {claim.model} version {claim.version} was taken over by {other}, while "
             f"{claim.holder} was away; nothing of this was written",

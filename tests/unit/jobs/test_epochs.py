@@ -23,6 +23,13 @@ class Unreachable:
         raise AssertionError(f"the registry was asked: {name}")
 
 
+class Away:
+    """A registry that cannot be reached."""
+
+    def aliases(self, model: str) -> dict[str, int]:
+        raise RegistryError("MLflow cannot be reached")
+
+
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[Stores]:
     opened = open_in(tmp_path)
@@ -91,6 +98,23 @@ def test_a_ledger_of_the_release_before_is_compared_once(workspace: Workspace, s
     assert epochs.champion(workspace, morning(3)).version.version == 2
 
 
+def test_a_command_that_needs_no_champion_compares_once_too_and_goes_on_without_a_registry(
+    workspace: Workspace, stores: Stores
+) -> None:
+    begun(stores)
+    with stores.ledger.database.transaction(writes=True) as connection:
+        connection.exec_driver_sql("UPDATE ledger SET reconciled_at = NULL")
+    registry = workspace.registry
+    workspace.__dict__["registry"] = Away()
+    epochs.reconcile_once(workspace, morning(2))
+    assert not stores.ledger.is_reconciled()
+    registry.set_alias("colours", "champion", 2)
+    workspace.__dict__["registry"] = registry
+    epochs.reconcile_once(workspace, morning(2))
+    assert stores.ledger.is_reconciled()
+    assert [one[0] for one in served(workspace)] == [1, 2]
+
+
 def test_without_a_champion_the_message_says_how_to_get_one(workspace: Workspace) -> None:
     with pytest.raises(RegistryError, match=r"no champion yet.*leeway release"):
         epochs.champion(workspace, morning(1))
@@ -120,10 +144,6 @@ def test_the_night_that_was_due_is_decided_for_the_version_that_served_and_the_m
 def test_a_registry_that_cannot_be_reached_stops_no_night(workspace: Workspace, stores: Stores) -> None:
     begun(stores)
     send(stores, 1)
-
-    class Away:
-        def aliases(self, model: str) -> dict[str, int]:
-            raise RegistryError("MLflow cannot be reached")
 
     workspace.__dict__["registry"] = Away()
     done = nightly(workspace, morning(1))
