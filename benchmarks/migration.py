@@ -168,7 +168,7 @@ def facts(url: str) -> Facts:
 
 def killed(at: Place, points: int, cpu: float, before: Facts, after: Facts) -> str:
     """Return how many kills left the old database and how many the new one; anything else ends the benchmark."""
-    left = {"0002": 0, "0003": 0}
+    left = {before[0]: 0, after[0]: 0}
     for point in range(points):
         url = at.fresh("killed", like="old")
         migrate(at, "killed", url, kill_after=cpu * (point + 0.5) / points)
@@ -178,7 +178,7 @@ def killed(at: Place, points: int, cpu: float, before: Facts, after: Facts) -> s
         migrate(at, "killed", url)
         assert facts(url) == after, point
         print(f"  kill {point + 1}: {found[0]}", flush=True)
-    return f"{left['0002']} as before, {left['0003']} as after"
+    return f"{left[before[0]]} as before, {left[after[0]]} as after"
 
 
 def row(database: str, rows: int, kind: str, kills: int, scratch: Path) -> str:

@@ -34,7 +34,7 @@ from leeway.adapters.dvc.repository import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.digits_source import DigitsSource
 from leeway.data.feedback import read_feedback
-from leeway.domain.records import Release
+from leeway.domain.records import Cause, Release
 from leeway.errors import LeewayError, WorkspaceError
 from leeway.jobs import epochs
 from leeway.jobs.init import init_workspace
@@ -216,7 +216,8 @@ def ask_for_the_way_back(workspace: Workspace, story: Story) -> None:
     """A gate worth its name refuses the first version in place of the champion, on images neither was trained on."""
     now = midnight_after(story.nights)
     first = workspace.fleet.epoch(workspace.versions.find(min(workspace.registry.versions(workspace.model))), now)
-    on = replace(grounds(workspace), gate_labels=gate_labels(first, since=None))
+    labels = gate_labels(first, since=None)
+    on = replace(grounds(workspace), gate_labels=labels, cause=Cause.ACCURACY)
     story.way_back = judge(first, epochs.champion(workspace, now), workspace.versions, on)
 
 

@@ -71,6 +71,6 @@ def write_files(folder: Path) -> None:
     known = rows[0]["prediction_id"]
     (folder / "answers.csv").write_text(f"prediction_id,label\n{known},cat\nnobody,cat\n")
     (folder / "unanswered.csv").write_text(f"prediction_id,label\n{known},\n")
-    (folder / "refused.csv").write_text(f"prediction_id,label\n{known},horse\nnobody,cat\n")
+    (folder / "refused.csv").write_text(f"prediction_id,label\n{known},Cat\nnobody,cat\n")
     (folder / "relabelled.csv").write_text("origin,new_label\nred/07.png,green\n")
     (folder / "no_class.csv").write_text("origin,new_label\nred/07.png,gren\nred/08.png,green\n")

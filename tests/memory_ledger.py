@@ -1,12 +1,15 @@
 """The ledger kept in memory: the twin of the SQL, in plain dictionaries and lists."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
-from leeway.domain.counting import counting_labels, disagreeing
+from leeway.domain.counting import conflicting, counting_labels
+from leeway.domain.queue import in_queue_order
 from leeway.domain.records import (
     FILE,
+    MEASURE,
     Alert,
     CheckResult,
     Claim,
@@ -20,6 +23,7 @@ from leeway.domain.records import (
     RecordedLabels,
     WindowCounts,
 )
+from leeway.domain.reopening import Reopening
 from leeway.errors import StoreError
 from memory_nights import MemoryNights, as_json, known_in
 
@@ -31,6 +35,8 @@ class MemoryLedger(MemoryNights):
     _plans: dict[str, tuple[LabelPlan, PlanDesign, list[Draw]]] = field(default_factory=dict)
     _pins: dict[tuple[str, str], Prediction] = field(default_factory=dict)
     _labels: dict[tuple[str, str], list[Label]] = field(default_factory=dict)
+    _order: list[Label] = field(default_factory=list)  # all labels as they came
+    _upto: dict[str, int] = field(default_factory=dict)  # how many of them were in when a plan closed
 
     def record_night(
         self,
@@ -63,7 +69,27 @@ class MemoryLedger(MemoryNights):
         parts = {name: tuple(part) for name, part in design.parts.items()}
         kept = replace(design, stratum_shares=as_json(design.stratum_shares), parts=parts)
         self._plans[plan.id] = (short, kept, list(draws))
+        if plan.closed_at is not None:
+            self._upto[plan.id] = len(self._order)
         return True
+
+    def removable(self, model: str, night: date) -> dict[str, list[Any]]:
+        content = super().removable(model, night)
+        keys = {one["key"] for one in content["decisions"]}
+        own = [(plan, draws) for plan, _, draws in self._plans.values() if plan.model == model]
+        gone = {plan.id for plan, draws in own if plan.night >= night and not draws}
+        again = {plan.id for plan, _ in own if plan.applied_by in keys}
+        plans = [{"id": one} for one in sorted(gone)]
+        return content | {"label_plans": plans, "applied_again": sorted(again - gone)}
+
+    def reopen(self, model: str, night: date, *, at: datetime, instead_of: Collection[str] = ()) -> Reopening:
+        made = super().reopen(model, night, at=at, instead_of=instead_of)
+        for one in made.content["label_plans"]:
+            del self._plans[one["id"]]
+        for one in made.content["applied_again"]:
+            plan, design, draws = self._plans[one]
+            self._plans[one] = (replace(plan, applied_by=None), design, draws)
+        return made
 
     def plans(self, model: str, version: int) -> list[LabelPlan]:
         own = [plan for plan, _, _ in self._plans.values() if (plan.model, plan.version) == (model, version)]
@@ -78,6 +104,7 @@ class MemoryLedger(MemoryNights):
 
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
         plan, design, draws = known_in(self._plans, plan_id, "label plans")
+        self._upto.setdefault(plan_id, len(self._order))
         self._plans[plan_id] = (replace(plan, closed_at=plan.closed_at or closed_at), design, draws)
 
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
@@ -86,13 +113,38 @@ class MemoryLedger(MemoryNights):
 
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
         own = [plan for plan, _, _ in self._plans.values() if plan.model == model and plan.closed_at is None]
-        queue: dict[str, tuple[str, Prediction]] = {}
-        for plan in sorted(own, key=lambda one: (one.night, one.made_at, one.id)):
-            for one in self._plans[plan.id][2]:
-                key = (one.model, one.prediction_id)
-                if key not in self._labels:
-                    queue.setdefault(one.prediction_id, (plan.id, self._pins[key]))
-        return list(queue.values())
+        own.sort(key=lambda one: (one.night, one.made_at, one.id))
+        drawn = [(plan, one) for plan in own for one in self._plans[plan.id][2]]
+        return in_queue_order(
+            (plan.night, plan.id, self._pins[key])
+            for plan, one in drawn
+            if (key := (one.model, one.prediction_id)) not in self._labels
+        )
+
+    def missed(self, model: str) -> set[str]:
+        drawn = [one for plan in self._upto for one in self._plans[plan][2]]
+        return {
+            one.prediction_id for one in drawn if one.model == model and (model, one.prediction_id) not in self._labels
+        }
+
+    def late_draws(self, model: str, version: int, *, since: date) -> list[Draw]:
+        plans, found = self.plans(model, version), []
+        for plan in sorted((one for one in plans if one.night >= since), key=lambda one: (one.night, one.id)):
+            if plan.id in self._upto and plan.late_of is None:
+                within = [plan.id, *(one.id for one in plans if one.late_of == plan.id)]
+                held = {one.draw.prediction_id for name in within for one in self.labelled_draws(name, as_closed=True)}
+                answered = [one.draw for one in self.labelled_draws(plan.id)]
+                found += [one for one in answered if one.prediction_id not in held]
+        return found
+
+    def plans_with(self, model: str, ids: Iterable[str]) -> list[LabelPlan]:
+        wanted = {(model, one) for one in ids}
+        own = [
+            plan
+            for plan, _, draws in self._plans.values()
+            if plan.late_of is None and wanted & {(one.model, one.prediction_id) for one in draws}
+        ]
+        return sorted(own, key=lambda one: (one.version, one.night, one.made_at, one.id))
 
     def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
         asked = set(ids)
@@ -110,8 +162,12 @@ class MemoryLedger(MemoryNights):
     def pinned(self, model: str, ids: Iterable[str]) -> list[Prediction]:
         return [self._pins[model, one] for one in sorted(set(ids)) if (model, one) in self._pins]
 
+    def drawn(self, model: str, ids: Iterable[str]) -> set[str]:
+        drawn = {one.prediction_id for _, _, draws in self._plans.values() for one in draws if one.model == model}
+        return drawn & set(ids)
+
     def record_labels(self, labels: Sequence[Label]) -> RecordedLabels:
-        new = known = corrected = 0
+        new = known = corrected = measured = 0
         for one in labels:
             said = self._labels.setdefault((one.model, one.prediction_id), [])
             last = own_last(said, one.labeler)
@@ -119,13 +175,22 @@ class MemoryLedger(MemoryNights):
                 known += 1
                 continue
             said.append(one)
+            self._order.append(one)
             new += 1
             corrected += last is not None
-        return RecordedLabels(new, known, corrected)
+            measured += last is not None and self._is_measured(one)
+        return RecordedLabels(new, known, corrected, measured)
 
-    def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
+    def _is_measured(self, label: Label) -> bool:
+        answered = [one for name in self._upto for one in self.labelled_draws(name, as_closed=True)]
+        of_measure = [one.draw for one in answered if one.draw.purpose == MEASURE]
+        return (label.model, label.prediction_id) in {(one.model, one.prediction_id) for one in of_measure}
+
+    def labelled_draws(self, plan_id: str, *, as_closed: bool = False) -> list[LabelledDraw]:
         plan, _, draws = self._plans.get(plan_id, (None, None, []))
-        counting, answered = counting_labels(self._said()), []
+        upto = self._upto.get(plan_id) if as_closed else None
+        wanted, answered = {(one.model, one.prediction_id) for one in draws}, []
+        counting = counting_labels(one for one in self._order[:upto] if (one.model, one.prediction_id) in wanted)
         for one in draws:
             said, label = self._pins[one.model, one.prediction_id], counting.get((one.model, one.prediction_id))
             if label and plan:
@@ -142,8 +207,8 @@ class MemoryLedger(MemoryNights):
         models = [key[0] for key, said in self._labels.items() if any(one.labeler != FILE for one in said)]
         return {model: models.count(model) for model in sorted(set(models))}
 
-    def disagreements(self, model: str) -> int:
-        return len(disagreeing(self._said(model)))
+    def conflicts(self, model: str) -> list[tuple[Label, ...]]:
+        return conflicting(self._said(model))
 
     def _said(self, model: str | None = None) -> Iterator[Label]:
         return (one for key, said in self._labels.items() if model in (None, key[0]) for one in said)

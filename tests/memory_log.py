@@ -3,7 +3,7 @@
 import json
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isnan
@@ -140,8 +140,15 @@ class MemoryLog:
     def count(self, version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None = None) -> int:
         return sum(row.seq > int(after or 0) for row in self._window(version, start, end))
 
-    def first_at(self, version: ModelVersion) -> datetime | None:
-        return min((row.said.occurred_at for row in self._window(version, None, None)), default=None)
+    def first_at(self, version: ModelVersion, *, since: datetime | None = None) -> datetime | None:
+        return min((row.said.occurred_at for row in self._window(version, since, None)), default=None)
+
+    def last_at(self, version: ModelVersion, *, before: datetime | None = None) -> datetime | None:
+        return max((row.said.occurred_at for row in self._window(version, None, before)), default=None)
+
+    def rows_by_version(self, model: str, versions: Collection[int], start: datetime, end: datetime) -> dict[int, int]:
+        own = [row.said for row in self._rows.values() if row.said.model == model and row.said.version in versions]
+        return dict(Counter(said.version for said in own if start <= said.occurred_at < end))
 
     def elsewhere(self, model: str, ids: Sequence[str]) -> dict[str, int]:
         asked = set(ids)
@@ -154,12 +161,21 @@ class MemoryLog:
         return min((said.occurred_at for said, truth in pairs if truth.probability is not None), default=None)
 
     def given_tallies(
-        self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
     ) -> list[Tally]:
         counts = Counter(
             (said.predicted_class, truth.label, said.slice, truth.probability)
             for said, truth in self._labelled(version, start, end)
-            if truth.probability is not None and (upto is None or truth.seq <= int(upto))
+            if truth.probability is not None
+            and int(after or 0) < truth.seq <= int(upto or self._seq)
+            and self._rows[version.model, said.id].seq <= int(rows_upto or self._seq)
         )
         tallies = [Tally(*key, count) for key, count in counts.items() if key[3] is not None]
         return sorted(

@@ -1,17 +1,19 @@
 """Nights kept in memory: models, windows, results, decisions, releases and alerts of the twin's ledger."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from leeway.domain.records import (
+    Action,
     Alert,
     CheckResult,
     Claim,
     Decision,
     DecisionState,
+    Delivery,
     Mark,
     ModelVersion,
     Release,
@@ -19,7 +21,8 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
-from leeway.errors import ConflictError, HeldError, StoreError
+from leeway.domain.reopening import Reopening
+from leeway.errors import ConflictError, HeldError, RefusedError, StoreError
 
 Night = tuple[str, int, date]  # model, version, night
 
@@ -35,11 +38,15 @@ class MemoryNights:
     _periods: list[ServingPeriod] = field(default_factory=list)
     _claims: dict[Night, Claim] = field(default_factory=dict)
     _windows: dict[Night, WindowCounts] = field(default_factory=dict)
+    _cut: dict[Night, tuple[datetime, datetime]] = field(default_factory=dict)  # start and end of a window
     _results: dict[Night, list[CheckResult]] = field(default_factory=dict)
     _decisions: dict[str, Decision] = field(default_factory=dict)
     _claimed: dict[str, datetime] = field(default_factory=dict)  # when a decision was
+    _reopenings: list[Reopening] = field(default_factory=list)
     _releases: list[Release] = field(default_factory=list)
     _alerts: dict[str, Alert] = field(default_factory=dict)
+    _deliveries: dict[tuple[str, str], Delivery] = field(default_factory=dict)  # by alert and channel
+    _until: dict[tuple[str, str], datetime] = field(default_factory=dict)  # when a held one is free
 
     # Models, and which of them serves
 
@@ -97,7 +104,11 @@ class MemoryNights:
         if key in self._windows:
             return False
         self._windows[key] = replace(window, late=0)
+        self._cut[key] = (start, end)
         return True
+
+    def window_bounds(self, model: str, version: int) -> dict[date, tuple[datetime, datetime]]:
+        return {key[2]: cut for key, cut in self._cut.items() if key[:2] == (model, version)}
 
     def windows(self, model: str, version: int) -> list[WindowCounts]:
         return [self._windows[key] for key in sorted(self._windows) if key[:2] == (model, version)]
@@ -167,6 +178,60 @@ class MemoryNights:
         state = DecisionState.FAILED if failed else DecisionState.DONE
         self._decisions[key] = replace(known_in(self._decisions, key, "decisions"), state=state, outcome=outcome)
 
+    def withdraw_requests(self, model: str, *, besides: int, outcome: str) -> list[str]:
+        others = [one for one in self.decisions(model) if one.version != besides and one.action is Action.RETRAIN]
+        withdrawn = sorted(one.key for one in others if one.state is DecisionState.OPEN)
+        for key in withdrawn:
+            self._decisions[key] = replace(self._decisions[key], state=DecisionState.WITHDRAWN, outcome=outcome)
+        return withdrawn
+
+    # Reopening
+
+    def removable(self, model: str, night: date) -> dict[str, list[Any]]:
+        """But for label plans."""
+        since = [one for one in self.decisions(model) if one.night >= night]
+        found = [one for one in since if one.nightly]
+        keys, others = [one.key for one in found], [one.key for one in since if not one.nightly]
+        told = [one for one in sorted(self._alerts) if any(one.startswith(f"{key}/") for key in keys)]
+        told = [one for one in told if not any(one.startswith(f"{key}/") for key in others)]
+        for kind in ("late", "silent"):
+            own = [one for one in self._alerts if one.startswith(f"{kind}/{model}/")]
+            told += [one for one in own if date.fromisoformat(one.rpartition("/")[2]) >= night]
+        nights = [key for key in sorted(self._windows) if key[0] == model and key[2] >= night]
+        return {
+            "windows": [{"version": key[1], "night": key[2].isoformat()} for key in nights],
+            "decisions": [
+                {"key": one.key, "action": one.action, "state": one.state, "version": one.version} for one in found
+            ],
+            "alerts": [{"key": one} for one in sorted(told)],
+            "deliveries": [{"key": key, "channel": channel} for key, channel in self._deliveries if key in told],
+        }
+
+    def reopen(self, model: str, night: date, *, at: datetime, instead_of: Collection[str] = ()) -> Reopening:
+        claims = {key: one for key, one in self._claims.items() if key[0] == model and key[2] >= night}
+        held = [one for one in claims.values() if one.until > at and one.holder not in ("", *instead_of)]
+        if held:
+            raise HeldError(f"{held[0].night} is held by {held[0].holder}", holder=held[0].holder)
+        content = self.removable(model, night)
+        if any(one["state"] == DecisionState.RUNNING for one in content["decisions"]):
+            raise RefusedError("a retraining runs")
+        for one in content["windows"]:
+            key = (model, one["version"], date.fromisoformat(one["night"]))
+            del self._windows[key], self._cut[key]
+        for one in content["decisions"]:
+            gone = self._decisions.pop(one["key"])
+            self._results.pop((model, gone.version, gone.night), None)
+        for one in content["deliveries"]:
+            del self._deliveries[one["key"], one["channel"]]
+        for one in content["alerts"]:
+            del self._alerts[one["key"]]
+        self._claims |= {key: replace(one, holder="", token=one.token + 1) for key, one in claims.items()}
+        self._reopenings.append(Reopening(model, night, at, content))
+        return self._reopenings[-1]
+
+    def reopenings(self, model: str) -> list[Reopening]:
+        return [one for one in self._reopenings if one.model == model]
+
     # Releases and alerts
 
     def record_release(self, release: Release) -> None:
@@ -184,6 +249,39 @@ class MemoryNights:
 
     def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None:
         self._alerts[key] = replace(known_in(self._alerts, key, "alerts"), sent_at=sent_at, error=error)
+
+    def deliveries(self) -> list[Delivery]:
+        return [self._deliveries[key] for key in sorted(self._deliveries) if self._alerts[key[0]].sent_at is None]
+
+    def claim_deliveries(
+        self,
+        keys: Sequence[str],
+        channel: str,
+        *,
+        holder: str,
+        now: datetime,
+        until: datetime,
+        instead_of: Collection[str] = (),
+    ) -> list[str]:
+        claimed = []
+        for key in sorted(set(keys)):
+            known_in(self._alerts, key, "alerts")
+            this = (key, channel)
+            known = self._deliveries.setdefault(this, Delivery(key, channel))
+            held = known.holder not in ("", *instead_of) and self._until[this] > now
+            if known.sent_at is None and not held:
+                self._deliveries[this], self._until[this] = replace(known, holder=holder), until
+                claimed.append(key)
+        return claimed
+
+    def conclude_deliveries(
+        self, keys: Sequence[str], channel: str, *, holder: str, at: datetime, error: str = ""
+    ) -> None:
+        for key in keys:
+            known = self._deliveries[key, channel]
+            if known.sent_at is None and (not error or known.holder == holder):
+                done = replace(known, error=error, tries=known.tries + 1, tried_at=at, holder="")
+                self._deliveries[key, channel] = replace(done, sent_at=None if error else at)
 
 
 def insert(kept: dict[str, Any], key: str, value: object) -> bool:

@@ -66,10 +66,15 @@ class MemoryRegistry:
 
 @dataclass
 class MemoryNotifier:
-    """Takes every alert, or, `broken`, none."""
+    """Its one channel takes every alert, or, `broken`, none."""
 
     broken: bool = False
     sent: list[tuple[str, str]] = field(default_factory=list)
+    name: str = "memory"
+
+    @property
+    def channels(self) -> "list[MemoryNotifier]":
+        return [self]
 
     def send(self, title: str, body: str) -> None:
         if self.broken:

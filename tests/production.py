@@ -43,7 +43,7 @@ POLICY = Policy.model_validate(
         "prediction_drift": {"min_predictions": 50, "reference_nights": 3},
         "labels": {"per_night": 10, "burst_on_alarm": 40},
         "retrain": {"min_new_labels": 10},
-        "promotion": {"mode": "auto", "gate_share": 0.3, "margin_points": 3},
+        "promotion": {"mode": "auto", "gate_share": 0.3, "gate_per_night": 0, "margin_points": 3},
     }
 )
 

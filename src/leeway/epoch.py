@@ -1,35 +1,15 @@
 """Epoch: one model version, its policy and its stores, as of a moment. Every verb of the monitor takes one."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from functools import cached_property
+from datetime import date, datetime, timedelta
 
 from leeway.checks.policy import Policy
-from leeway.checks.windows import count_window, night_bounds, night_of
-from leeway.domain.records import (
-    MEASURE,
-    Action,
-    Alert,
-    Cell,
-    CheckResult,
-    Claim,
-    Decision,
-    Draw,
-    LabelledDraw,
-    LabelPlan,
-    Mark,
-    ModelVersion,
-    NightLabels,
-    PlanDesign,
-    Prediction,
-    ServingPeriod,
-    Status,
-    Tally,
-    WindowCounts,
-)
-from leeway.domain.stores import LATE_NIGHTS, ImageStore, Ledger, PredictionLog
-from leeway.errors import StoreError
+from leeway.checks.windows import night_bounds, night_of
+from leeway.data.classes import ClassParams
+from leeway.domain.records import Action, Decision, ModelVersion, ServingPeriod
+from leeway.domain.stores import ImageStore, Ledger, PredictionLog
+from leeway.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +26,20 @@ class Epoch:
     images: ImageStore
     as_of: datetime
     began_at: datetime | None = None  # since when it serves; None: nothing says so
-    until: date | None = None  # first night that is no longer its own: another version serves then
-    history: "History" = field(init=False, repr=False, compare=False)
+    until: date | None = None  # first night that is no longer its own: the same version begins to serve anew
+    champion: int | None = None  # version that serves, of a model that is released here; None: known from files
+    class_rule: ClassParams = field(default_factory=ClassParams)  # what the workspace that trains it renames and adds
+    history: History = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "history", History(self))
+        zone, first, rule = self.policy.zone, self.first_night, self.class_rule
+        history = History(
+            *(self.version, self.log, self.ledger),
+            first=first,
+            local=lambda night: night_bounds(night, zone),
+            class_rule=rule,
+        )
+        object.__setattr__(self, "history", history)
 
     @property
     def model(self) -> str:
@@ -62,8 +51,24 @@ class Epoch:
         return night_of(self.began_at or self.as_of, self.policy.zone)
 
     def bounds(self, night: date) -> tuple[datetime, datetime]:
-        """Return start and end of the night, UTC."""
-        return night_bounds(night, self.policy.zone)
+        """Return start and end of the night, UTC: of a closed one as it was closed, whatever the time zone is now."""
+        return self.history.bounds(night)
+
+    def night_of(self, moment: datetime) -> date:
+        """Return the night that has this moment: the local day, but about a change of the time zone."""
+        night = night_of(moment, self.policy.zone)
+        start, end = self.bounds(night)
+        return night - timedelta(days=moment < start) + timedelta(days=moment >= end)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether another version of a model that is released here serves: this one answers beside it."""
+        return self.champion not in (None, self.version.version)
+
+    def beside(self, night: date) -> dict[int, int]:
+        """Return how many predictions the model's other versions made that night, by version."""
+        others = [one.version for one in self.history.versions if one.version != self.version.version]
+        return self.log.rows_by_version(self.model, others, *self.bounds(night))
 
     def alarmed_nights(self) -> frozenset[date]:
         """Return nights on which a check that may alarm fired: a finding about the delivery says nothing of drift."""
@@ -78,214 +83,20 @@ class Epoch:
         return _last_alarm(self.ledger.decisions(self.model), self.version.version, night)
 
 
-class History:
-    """What is stored of one epoch, each kind read once and only when asked for; what is recorded here is kept current.
-
-    A plain class: Prefect walks through dataclasses that its tasks are given, which takes seconds for a year of nights.
-    """
-
-    def __init__(self, epoch: Epoch) -> None:
-        self._log, self._ledger, self._version = epoch.log, epoch.ledger, epoch.version
-        self._this, self._first, self._bounds = (epoch.model, epoch.version.version), epoch.first_night, epoch.bounds
-        self._results: dict[date, list[CheckResult]] = {}  # full results, by night, of those nights that were asked for
-        self._labels: dict[str, NightLabels] = {}  # of closed plans, by plan id
-        self._cells: tuple[date, str | None, list[Cell]] | None = None  # of the night that was counted last
-        self._claim: Claim | None = None
-
-    @cached_property
-    def decisions(self) -> list[Decision]:
-        """Decisions about all versions of the model in order; about this one, those of its epoch."""
-        model, number = self._this
-        return [one for one in self._ledger.decisions(model) if one.version != number or self._own(one.night)]
-
-    @cached_property
-    def fired(self) -> list[Mark]:
-        """What fired, in order of night."""
-        return self.marks(only=Status.FIRED)
-
-    def marks(self, *, only: Status | None = None) -> list[Mark]:
-        """Return every night's results in short, in order: what charts show. Read anew."""
-        return self._ledger.marks(*self._this, since=self._first, only=only)
-
-    @cached_property
-    def windows(self) -> list[WindowCounts]:
-        """Closed windows in order of night; of the last 7 with the number of rows that came after the closing."""
-        windows = [one for one in self._ledger.windows(*self._this) if self._own(one.night)]
-        return [*windows[:-LATE_NIGHTS], *(replace(one, late=self._late(one)) for one in windows[-LATE_NIGHTS:])]
-
-    @cached_property
-    def plans(self) -> list[LabelPlan]:
-        """Label plans in order of night."""
-        return [one for one in self._ledger.plans(*self._this) if self._own(one.night)]
-
-    @property
-    def decided(self) -> list[date]:
-        """Nights that are decided, in order."""
-        _, number = self._this
-        return sorted({one.night for one in self.decisions if one.nightly and one.version == number})
-
-    def results(self, nights: Collection[date]) -> list[tuple[date, CheckResult]]:
-        """Return the full results of these nights, in order of night and within a night in the policy's."""
-        unread = sorted({night for night in nights if self._own(night)} - self._results.keys())
-        if unread:
-            self._results |= {night: [] for night in unread}
-            for night, result in self._ledger.results(*self._this, nights=unread):
-                self._results[night].append(result)
-        return [(night, result) for night in sorted(set(nights)) for result in self._results.get(night, [])]
-
-    def last_results(self, checks: Iterable[str], *, before: date) -> dict[str, CheckResult]:
-        """Return the last result of each of these checks on a night before this one, by name."""
-        nights = [night for night in self.decided if night < before][-1:]
-        found = {result.check: result for _, result in self.results(nights)}
-        if set(checks) - found.keys() and nights:  # one that did not run that night, since the policy has changed
-            last = {mark.check: mark.night for mark in self.marks() if mark.night < before}
-            found |= {
-                result.check: result
-                for night, result in self.results({last[name] for name in set(checks) & last.keys() - found.keys()})
-                if last[result.check] == night and result.check not in found
-            }
-        return found
-
-    def results_of(self, check: str) -> list[tuple[date, CheckResult]]:
-        """Return every night's result of one check, read anew."""
-        return [pair for pair in self._ledger.results(*self._this, check=check) if self._own(pair[0])]
-
-    def closed_plans(self) -> list[LabelPlan]:
-        return [one for one in self.plans if one.closed_at is not None]
-
-    def labels(self, plans: Iterable[LabelPlan]) -> list[NightLabels]:
-        """Return the answered draws of each plan that measure; read once for a plan that is closed."""
-        return [self._labels_of(plan) for plan in plans]
-
-    def cells(self, night: date, *, upto: str | None) -> list[Cell]:
-        """Return the night as the database counts it, as the log was at this position; counted once."""
-        if self._cells is None or self._cells[:2] != (night, upto):
-            start, end = self._bounds(night)
-            self._cells = night, upto, self._log.cells(self._version, start, end, upto=upto)
-        return self._cells[2]
-
-    # Recording: of the night that was claimed
-
-    def hold(self, claim: Claim | None) -> None:
-        """Write under this claim from now on; None: nothing may be written any more."""
-        self._claim = claim
-
-    @property
-    def _held(self) -> Claim:
-        if self._claim is None:
-            raise StoreError(f"{self._this[0]} version {self._this[1]}: a night is written by whoever claimed it")
-        return self._claim
-
-    def close_window(self, night: date, *, closed_at: datetime) -> WindowCounts:
-        """Count the night as it is now and close it; return the window as it was when it was first closed."""
-        for known in self.windows:
-            if known.night == night:
-                return known
-        position, (start, end) = self._log.position(self._version.model), self._bounds(night)
-        window = count_window(self._version, night, self.cells(night, upto=position))
-        window, windows = replace(window, position=position), self.windows
-        if not self._ledger.record_window(window, start=start, end=end, closed_at=closed_at, claim=self._held):
-            del self.windows  # another process closed it
-            return next(one for one in self.windows if one.night == night)
-        windows.append(window)
-        windows.sort(key=lambda one: one.night)
-        if len(windows) > LATE_NIGHTS:  # whose late rows are no longer counted
-            windows[-LATE_NIGHTS - 1] = replace(windows[-LATE_NIGHTS - 1], late=0)
-        return window
-
-    def record_night(
-        self, window: WindowCounts, results: Sequence[CheckResult], decision: Decision, alerts: Sequence[Alert]
-    ) -> None:
-        """Store results, decision, alerts, and that they took into account all labels that are news, at once."""
-        known = self.decisions, self.fired, self.plans
-        applied = {plan.id for plan in news_of(self.closed_plans())}
-        night = (window, results, decision, alerts)
-        if not self._ledger.record_night(*night, claim=self._held, applied=sorted(applied)):
-            del self.decisions, self.fired, self.plans  # another process decided it
-            self._results.pop(window.night, None)
-            return
-        decisions, fired, plans = known
-        decisions.append(decision)
-        marks = [Mark(window.night, one.check, one.status, one.statistic, one.threshold) for one in results]
-        fired += [mark for mark in marks if mark.status is Status.FIRED]
-        self._results[window.night] = list(results)
-        self.plans = [replace(one, applied_by=decision.key) if one.id in applied else one for one in plans]
-
-    def forget_decisions(self) -> None:
-        """Read the decisions anew when next asked for: others request, claim and finish retrainings meanwhile."""
-        self.__dict__.pop("decisions", None)
-
-    def see_others(self) -> None:
-        """Read the decisions anew, and if another monitor has decided a night, all that it may have written too."""
-        before = self.decided
-        self.forget_decisions()
-        for name in ("fired", "plans", "windows") if self.decided != before else ():
-            self.__dict__.pop(name, None)
-
-    def record_plan(
-        self, plan: LabelPlan, design: PlanDesign, draws: Sequence[Draw] = (), pins: Sequence[Prediction] = ()
-    ) -> bool:
-        """Store a plan and pin what it drew; False if it was there."""
-        new = self._ledger.record_plan(plan, design, draws, pins, claim=self._held)
-        self.__dict__.pop("plans", None)
-        return new
-
-    def close_plan(self, plan: LabelPlan, *, closed_at: datetime) -> None:
-        self._ledger.close_plan(plan.id, closed_at=closed_at)
-        self.plans = [replace(one, closed_at=closed_at) if one.id == plan.id else one for one in self.plans]
-
-    def _late(self, window: WindowCounts) -> int:
-        """Count the rows that came after the closing; before positions were kept, those that were not counted then."""
-        start, end = self._bounds(window.night)
-        if window.position is not None:
-            return self._log.count(self._version, start, end, after=window.position)
-        return max(0, self._log.count(self._version, start, end) - window.total - window.foreign)
-
-    def _own(self, night: date) -> bool:
-        return night >= self._first
-
-    def _is_replaced(self, plan: LabelPlan) -> bool:
-        """Whether labels that came with the log measure its night: they were there before the plan was closed."""
-        given = [one for one in self.plans if one.given and one.night == plan.night]
-        return any(plan.closed_at is None or one.made_at <= plan.closed_at for one in given)
-
-    def _labels_of(self, plan: LabelPlan) -> NightLabels:
-        if plan.id in self._labels:
-            return self._labels[plan.id]
-        design = self._ledger.design(plan.id)
-        labelled = self._ledger.labelled_draws(plan.id) if plan.asked and not self._is_replaced(plan) else []
-        answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
-        given = tuple(_counted(plan, tally, index) for index, tally in enumerate(design.given))
-        found = NightLabels(
-            plan.night,
-            design.predictions,
-            design.mean_guess,
-            answered + given,
-            design.stratum_shares,
-            design.parts,
-            design.uniform_share,
-        )
-        if plan.closed_at is not None:
-            self._labels[plan.id] = found
-        return found
-
-
 def begin(epoch: Epoch, *, why: str) -> Epoch:
-    """Record that the version serves from now on, and end the epoch before. The one place where epochs begin."""
-    epoch.ledger.begin_epoch(ServingPeriod(epoch.model, epoch.version.version, epoch.as_of, why))
-    return replace(epoch, began_at=epoch.as_of)
+    """Record that the version serves from now on, and end the epoch before. The one place where epochs begin.
+
+    Open retraining requests of other versions end with their epoch.
+    """
+    number = epoch.version.version
+    epoch.ledger.begin_epoch(ServingPeriod(epoch.model, number, epoch.as_of, why))
+    withdraw_requests(epoch.ledger, epoch.model, number)
+    return replace(epoch, began_at=epoch.as_of, champion=number)
 
 
-def news_of(closed: Iterable[LabelPlan]) -> list[LabelPlan]:
-    """Return the closed plans that no decided night has applied: the others are in the checks' state already."""
-    return [one for one in closed if one.applied_by is None]
-
-
-def last_nights(closed: Iterable[LabelPlan], nights: int) -> list[LabelPlan]:
-    """Return the plans of the last nights for which any label was asked or given."""
-    plans = list(closed)
-    kept = sorted({one.night for one in plans if one.asks})[-nights:]
-    return [one for one in plans if one.night in kept]
+def withdraw_requests(ledger: Ledger, model: str, serving: int) -> list[str]:
+    """Close the open retraining requests of versions that no longer serve: nobody needs what they ask for."""
+    return ledger.withdraw_requests(model, besides=serving, outcome=f"withdrawn: version {serving} serves now")
 
 
 def _last_alarm(decisions: Iterable[Decision], version: int, night: date) -> Decision | None:
@@ -293,8 +104,3 @@ def _last_alarm(decisions: Iterable[Decision], version: int, night: date) -> Dec
         one for one in decisions if one.version == version and one.action is Action.MORE_LABELS and one.night <= night
     ]
     return max(alarms, key=lambda one: one.night, default=None)
-
-
-def _counted(plan: LabelPlan, tally: Tally, index: int) -> LabelledDraw:
-    draw = Draw(f"{plan.id}/{index}", plan.id, plan.model, "", MEASURE, "0", tally.probability, 0.0)
-    return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)

@@ -11,6 +11,7 @@ LeewayError
 ├── RegistryError     model versions and their aliases
 ├── WorkspaceError    the folder, its git and its DVC repository
 ├── AlertError        a channel that did not take a message
+├── OverdueError      a night that nobody looked at in time
 └── RefusedError      the gate said no, or nothing of what was given could be taken
 """
 
@@ -76,6 +77,12 @@ class WorkspaceError(LeewayError):
 
 class AlertError(LeewayError):
     """An alert could not be delivered."""
+
+
+class OverdueError(LeewayError):
+    """A night that is over was not looked at in time, or nothing is watched."""
+
+    exit_code = 1
 
 
 class RefusedError(LeewayError):

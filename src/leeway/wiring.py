@@ -15,7 +15,7 @@ from typing import Any
 from leeway.domain.records import Decision, ModelVersion, Release, Verdict
 from leeway.domain.stores import Ledger
 from leeway.epoch import Epoch
-from leeway.jobs import epochs, nightly, releasing, retraining
+from leeway.jobs import epochs, nightly, releasing, retraining, telling
 from leeway.jobs.failures import Failures
 from leeway.release import judge, release, retrain
 from leeway.settings import Settings, read_settings
@@ -44,7 +44,7 @@ class Workspace(Places):
         return nightly.draw_pages(self, at)
 
     def deliver_alerts(self, *, now: datetime) -> list[str]:
-        return nightly.tell_people(self, now)
+        return telling.tell_people(self, now)
 
     def claim(self, request: str | None, champion: ModelVersion, *, now: datetime) -> Decision | None:
         self._champion = self.fleet.epoch(champion, now)

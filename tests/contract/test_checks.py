@@ -10,7 +10,7 @@ import pytest
 
 from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
-from leeway.checks.registry import CHECKS, Evidence, details_of
+from leeway.checks.registry import CHECKS, Evidence, details_of, meaning_of
 from leeway.checks.windows import count_window
 from leeway.domain.records import (
     Cell,
@@ -167,6 +167,22 @@ def test_details_that_are_not_there_or_cannot_be_read_break_nothing(name, detail
     read = details_of(CheckResult(name, Status.QUIET, "", details=details), kind)
     assert read is None or read == kind()
     assert details_of(None, kind) is None
+
+
+@every_check
+def test_what_its_result_means_is_said_in_numbers_without_a_statistic(name):
+    result = run(name, two_months())
+    stored = replace(result, details=json.loads(json.dumps(result.details, allow_nan=False)))
+    meaning = meaning_of(CHECKS.build(name), stored)
+    assert any(letter.isdigit() for letter in meaning)
+    assert not any(word in meaning for word in ("e-value", "threshold", "nan"))
+
+
+@every_check
+@pytest.mark.parametrize("details", [{}, {"of another version": 1}, {"shares": "many", "leading": "recall owl"}])
+def test_what_a_result_without_readable_details_means_is_its_reason(name, details):
+    result = CheckResult(name, Status.FIRED, "7 of 8 are odd", details=details)
+    assert "7 of 8 are odd" in meaning_of(CHECKS.build(name), result)
 
 
 @every_check

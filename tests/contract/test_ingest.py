@@ -2,13 +2,15 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from broken_images import write_broken
 from leeway.checks.policy import Policy
-from leeway.domain.records import Label, LabelPlan, ModelVersion, Prediction
+from leeway.domain.records import Label, LabelPlan, ModelVersion, Prediction, Recorded, ServingPeriod, Status
 from leeway.epoch import Epoch
 from leeway.errors import ConflictError, DataError, ParamsError
 from leeway.jobs.claims import claim_night, claimed
@@ -16,11 +18,12 @@ from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import decide, look
 from leeway.labels.answers import take_given_answers
 from leeway.monitor.enrol import enrol, read_reference
-from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks
+from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks, unknown_name
 from leeway.predictions.ingest import Ingested, _with_version, ingest
 from leeway.stores.images import FolderImageStore
 from leeway.stores.opening import Stores
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
+from tiny_bundle import square
 
 NOW = START + timedelta(days=30)
 WITH_CHANCE = (*COLUMNS, "draw_probability")
@@ -118,12 +121,48 @@ def test_a_bad_row_is_told_with_its_line_and_kept_out(pets: Stores, tmp_path: Pa
     assert told.recorded.new == 9
 
 
-def test_foreign_classes_and_times_in_the_future_are_recorded_and_told(pets: Stores, tmp_path: Path) -> None:
+def test_foreign_classes_are_recorded_and_told(pets: Stores, tmp_path: Path) -> None:
     rows = answers(10)
     rows[0] = {**rows[0], "predicted_class": "horse"}
-    rows[1] = {**rows[1], "occurred_at": (NOW + timedelta(days=5)).isoformat()}
     told = take(pets, write_log(tmp_path / "log.csv", rows))
-    assert (told.foreign, told.ahead, told.recorded.new) == ({"horse": 1}, 1, 10)
+    assert (told.foreign, told.recorded.new) == ({"horse": 1}, 10)
+
+
+def test_a_row_of_1970_or_of_tomorrow_is_refused_with_its_line_and_makes_no_night(pets: Stores, tmp_path: Path) -> None:
+    """Case 6. Clocks may differ by an hour, and logs are backfilled for ten years."""
+    times = [
+        "1970-01-01T00:00:12Z",
+        (NOW - timedelta(days=3660)).isoformat(),
+        (NOW - timedelta(days=3650)).isoformat(),
+        (NOW + timedelta(minutes=59)).isoformat(),
+        (NOW + timedelta(minutes=61)).isoformat(),
+        "9999-12-31T23:59:59Z",
+    ]
+    rows = [{**row, "occurred_at": time} for row, time in zip(answers(6), times, strict=True)]
+    told = take(pets, write_log(tmp_path / "log.csv", rows))
+    assert [row.line for row in told.bad] == [2, 3, 6, 7]
+    assert ["is implausible" in row.problem for row in told.bad] == [True, True, False, False]
+    assert ["in the future" in row.problem for row in told.bad] == [False, False, True, True]
+    assert sorted(told.nights) == [(1, (NOW - timedelta(days=3650)).date()), (1, NOW.date())]
+    first = pets.log.first_at(pets.ledger.versions("pets")[0])
+    assert first == NOW - timedelta(days=3650)
+    with pytest.raises(DataError, match="line 2: time 1970-01-01 is implausible"):
+        take(pets, write_log(tmp_path / "strict.csv", rows), strict=True)
+
+
+def test_an_image_column_that_names_no_image_is_refused_and_never_waits(pets: Stores, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    broken = [path.name for path in write_broken(folder)]
+    os.mkfifo(folder / "pipe.png")
+    (folder / "album.png").mkdir()
+    (folder / "red.png").write_bytes(square("red"))
+    names = ["pipe.png", "album.png", "/dev/zero", "/etc/passwd", "empty.png", "zeros.png", "text.png", "red.png"]
+    rows = [{**row, "image": name} for row, name in zip(answers(len(names)), names, strict=True)]
+    told = take(pets, write_log(folder / "log.csv", rows, columns=(*COLUMNS, "image")))
+    assert ([row.line for row in told.bad], told.recorded.new) == ([2, 3, 4, 5, 6, 7, 8], 1)
+    rows = [{**row, "image": name} for row, name in zip(answers(len(broken), name="b"), broken, strict=True)]
+    told = take(pets, write_log(folder / "more.csv", rows, columns=(*COLUMNS, "image")))
+    assert {broken[row.line - 2] for row in told.bad} >= {"empty.png", "page.jpg", "vector.png", "archive.png"}
 
 
 def test_the_log_of_another_model_is_refused_with_both_class_lists(pets: Stores, tmp_path: Path) -> None:
@@ -145,6 +184,26 @@ def test_a_missing_confidence_is_none(pets: Stores, tmp_path: Path) -> None:
     assert window.without_confidence == 2
 
 
+def test_a_log_of_a_model_that_is_released_here_names_its_versions(pets: Stores, tmp_path: Path) -> None:
+    [watched] = pets.ledger.versions("pets")
+    for number in (1, 7):
+        trained = replace(watched, model="own", version=number, bundle_digest=f"bundle {number}")
+        pets.ledger.record_model(trained)
+    pets.ledger.begin_epoch(ServingPeriod("own", 1, START, "released"))
+    names = ["7", "v7", "V 7", "version 7", "Version-7", "1", "exp-b", "17", ""]
+    rows = [{**row, "model_version": name} for row, name in zip(answers(9), names, strict=True)]
+    path = write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "model_version"))
+    for expected in (Recorded(new=9), Recorded(known=9)):
+        told = ingest(pets.log, pets.ledger, "own", path, columns={}, now=NOW)
+        assert told.recorded == expected
+    numbers = [one.version for one in pets.ledger.versions("own")]
+    assert numbers == [1, 7, 1_000_001, 1_000_002], "beyond every version that will ever be registered"
+    named = [one for one in pets.ledger.versions("own") if one.named_by_log]
+    assert {unknown_name(one) for one in named} == {"exp-b", "17"}
+    found = pets.log.rows_by_version("own", numbers, START, NOW)
+    assert found == {7: 5, 1: 2, 1_000_001: 1, 1_000_002: 1}, "a row without a name is of the version that serves"
+
+
 def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: Stores, tmp_path: Path) -> None:
     rows = [{**row, "model_version": "2026-03"} for row in answers(5)]
     take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "model_version")))
@@ -156,7 +215,7 @@ def test_another_model_version_begins_an_epoch_with_the_same_reference(pets: Sto
 
 def test_an_image_is_found_from_where_the_log_lies(pets: Stores, tmp_path: Path) -> None:
     (tmp_path / "shots").mkdir()
-    (tmp_path / "shots" / "1.png").touch()
+    (tmp_path / "shots" / "1.png").write_bytes(square("red"))
     images = ["shots/1.png", str(tmp_path / "shots" / "1.png"), "ab" * 32, ""]
     rows = [{**row, "image": image} for row, image in zip(answers(4), images, strict=True)]
     take(pets, write_log(tmp_path / "log.csv", rows, columns=(*COLUMNS, "image")))
@@ -166,7 +225,7 @@ def test_an_image_is_found_from_where_the_log_lies(pets: Stores, tmp_path: Path)
 
 def log_with_images(folder: Path, *images: str) -> Path:
     folder.mkdir()
-    (folder / "1.png").touch()
+    (folder / "1.png").write_bytes(square("red"))
     (folder / "leak.png").symlink_to("../id_rsa")
     (folder.parent / "id_rsa").write_text("secret")
     rows = [{**row, "image": image} for row, image in zip(answers(len(images)), images, strict=True)]
@@ -198,7 +257,7 @@ def test_problems_of_the_file_and_of_its_images_are_listed_in_the_order_of_lines
 def test_a_link_to_a_name_that_is_not_text_is_refused(pets: Stores, tmp_path: Path) -> None:
     path = log_with_images(tmp_path / "logs", "1.png", "odd.png")
     odd = path.parent / os.fsdecode(b"\xff.png")
-    odd.touch()
+    odd.write_bytes(square("red"))
     (path.parent / "odd.png").symlink_to(odd)
     told = take(pets, path)
     assert [(row.line, "not UTF-8" in row.problem) for row in told.bad] == [(3, True)]
@@ -341,7 +400,8 @@ def test_labels_without_a_draw_probability_measure_nothing(pets: Stores, tmp_pat
     decide_all(morning(pets, 0))
     assert pets.log.given_counts() == {"pets": 199}
     [found] = [one for _, one in pets.ledger.results("pets", 1) if one.check == "accuracy"]
-    assert found.reason.startswith("no label has come in")
+    assert found.status is Status.NO_VERDICT
+    assert "draw probability" in found.reason
 
 
 def test_another_label_for_the_same_prediction_from_a_file_is_refused_and_listed(pets: Stores, tmp_path: Path) -> None:
@@ -358,7 +418,7 @@ def test_labels_that_differ_are_kept_and_counted_and_the_earliest_counts(pets: S
     early, late = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 4, 2, tzinfo=UTC)
     pets.ledger.pin(pets.log.by_ids("pets", [name]))
     pets.ledger.record_labels([Label("pets", name, "dog", "bob", late), Label("pets", name, "ship", "ada", early)])
-    assert pets.ledger.disagreements("pets") == 1
+    assert len(pets.ledger.conflicts("pets")) == 1
     assert [label.label for label, _ in pets.ledger.labels("pets")] == ["ship"]
 
 
@@ -378,7 +438,7 @@ def test_a_log_that_moved_and_came_again_with_labels_is_the_same_log(pets: Store
         (tmp_path / folder / "img").mkdir(parents=True)
         rows = answers(10, labelled=labelled)
         for place, row in enumerate(rows):
-            (tmp_path / folder / "img" / f"{place}.jpg").touch()
+            (tmp_path / folder / "img" / f"{place}.jpg").write_bytes(square("red"))
             row["image"] = f"img/{place}.jpg"
         write_log(tmp_path / folder / "night.csv", rows, columns=(*COLUMNS, "image"))
     take(pets, tmp_path / "in" / "night.csv")

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from leeway.domain.records import Label
 from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
 from leeway.stores.opening import Stores, open_stores
-from production import begun, draws_of, epoch_of, label_all, live_morning, send
+from production import POLICY, begun, draws_of, epoch_of, label_all, live_morning, morning, send
 
 TILTED = (0.7, 0.15, 0.15)
+A_DAY = POLICY.model_copy(update={"labels": POLICY.labels.model_copy(update={"answer_days": 1})})
 
 
 class InterruptedMorning(BaseException):  # no error that a job could keep and go on
@@ -60,12 +62,15 @@ def history(stores: Stores) -> tuple[Any, ...]:
 
 
 def prepared(path: Path) -> Stores:
-    """Five mornings, with labels and a drift, and the sixth about to begin."""
+    """Five mornings, with labels, of which one night's come late, and a drift; and the sixth about to begin."""
     stores = begun(open_stores(f"sqlite:///{path}", secret="of the tests"))
     for number in range(1, 6):
         send(stores, number, mix=TILTED if number == 5 else (1 / 3,) * 3)
-        live_morning(stores, number)
-        label_all(stores, number, wrong=8 if number == 5 else 0)
+        live_morning(stores, number, policy=A_DAY)
+        if number != 2:
+            label_all(stores, number, wrong=8 if number == 5 else 0)
+    late = stores.ledger.missed("colours")
+    stores.ledger.record_labels([Label("colours", one, "red", "tester", morning(5)) for one in late])
     send(stores, 6, mix=TILTED)
     return stores
 
@@ -73,8 +78,9 @@ def prepared(path: Path) -> Stores:
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
 def test_a_morning_that_dies_at_any_statement_and_runs_again_ends_the_same(tmp_path: Path, after: bool) -> None:
     whole = prepared(tmp_path / "whole.db")
-    live_morning(whole, 6)
+    live_morning(whole, 6, policy=A_DAY)
     expected = history(whole)
+    assert len([one for one in whole.ledger.plans("colours", 1) if one.late_of]) == 1
     whole.close()
     died = 0
     prepared(tmp_path / "prepared.db").close()
@@ -83,11 +89,11 @@ def test_a_morning_that_dies_at_any_statement_and_runs_again_ends_the_same(tmp_p
         shutil.copyfile(tmp_path / "prepared.db", path)
         stores = open_stores(f"sqlite:///{path}")
         try:
-            live_morning(Dying(stores, died + 1, after=after), 6)
+            live_morning(Dying(stores, died + 1, after=after), 6, policy=A_DAY)
         except InterruptedMorning:
             died += 1
             failures = Failures()
-            look(epoch_of(stores, 6), failures)
+            look(epoch_of(stores, 6, policy=A_DAY), failures)
             assert failures.errors == []
             assert history(stores) == expected, f"died at call {died}"
             stores.close()

@@ -339,7 +339,7 @@ def test_the_same_name_written_otherwise_is_the_class(read_csv: Callable[[str], 
 FINDINGS = {
     "p1,cta,": "'cta' is not a class; did you mean 'cat'?",
     "p1,CAT,": "'CAT' is not a class; did you mean 'cat'?",
-    "p1,zebra,": f"'zebra' is not a class; allowed: {', '.join(map(repr, CLASSES))}",
+    "p1,?,": f"'?' is not a class; allowed: {', '.join(map(repr, CLASSES))}",
     "p9,cat,": "not known here",
     ",cat,": "no prediction_id; copy it from the exported labels.csv",
     "p1,cat": "2 fields, 3 in the first line; quote a field that holds ','",
@@ -352,6 +352,18 @@ def test_a_bad_line_is_a_finding_and_the_rest_goes_in(read_csv: Callable[[str], 
     answers = read_csv(f'prediction_id,label,labeler\np2,"two\nlines",bob\n{line}\np3,cat,\n')
     assert said(answers) == [("p2", "two\nlines", "bob"), ("p3", "cat", "ann")]
     assert answers.findings == (LabelProblem("line 4", FINDINGS[line]),)
+
+
+def test_a_class_that_the_model_does_not_have_is_taken_and_told(read_csv: Callable[[str], AnswerFile]) -> None:
+    answers = read_csv("prediction_id,label\np1,wasp\np2, wasp \np3,cat\n")
+    assert said(answers) == [("p1", "wasp", "ann"), ("p2", "wasp", "ann"), ("p3", "cat", "ann")]
+    assert (answers.findings, answers.outside) == ((), {("pets", "wasp"): 2})
+
+
+@pytest.mark.parametrize("typed", ["nan", "NaN", "None", "N/A", " null "])
+def test_a_word_for_nothing_is_no_answer(read_csv: Callable[[str], AnswerFile], typed: str) -> None:
+    answers = read_csv(f"prediction_id,label\np1,{typed}\np2,cat\n")
+    assert (said(answers), answers.findings, answers.unanswered) == ([("p2", "cat", "ann")], (), 1)
 
 
 def test_of_two_answers_of_one_person_none_is_taken(read_csv: Callable[[str], AnswerFile]) -> None:
@@ -399,7 +411,8 @@ def test_what_no_database_takes_is_left_out_of_a_name(read_json: Callable[[objec
 
 BAD_TASKS: list[tuple[dict[str, Any], str]] = [
     (studio_task("p1", annotation("cat", "7"), number=5), "2 classes chosen ('cat', '7'); choose one"),
-    (studio_task("p1", annotation("dog"), number=5), "'dog' is not a class; allowed: "),
+    (studio_task("p1", annotation("Cat"), number=5), "'Cat' is not a class; did you mean 'cat'?"),
+    (studio_task("p1", annotation("dog\0"), number=5), "'dog\\x00' is not a class; allowed: "),
     (studio_task("p9", annotation("cat"), number=5), "not known here"),
     ({"id": 5, "data": {}, "annotations": [annotation("cat")]}, "no prediction_id"),
     (studio_task("p1", annotation(result=[{"value": {"rectanglelabels": ["cat"]}}]), number=5), "holds no choice"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from leeway.checks.policy import Policy
+from leeway.data.classes import ClassParams
 from leeway.domain.records import (
     DRAWN,
     MEASURE,
@@ -78,6 +79,12 @@ def models_of(stores: Any, **more: str | None) -> Models:
     return Models(stores.ledger, lambda name: epoch(stores, name), **more)
 
 
+def import_with(stores: Stores, rule: ClassParams, path: Path) -> tuple[RecordedLabels, AnswerFile]:
+    """Imports a file into a workspace whose params.yaml has this rule."""
+    models = Models(stores.ledger, lambda name: replace(epoch(stores, name), class_rule=rule))
+    return import_labels(path, models, labeler="ann", now=NOW)
+
+
 @pytest.fixture
 def imported(stores: Stores, tmp_path: Path) -> Import:
     """Imports a file of these rows, each with the columns of the first one."""
@@ -116,11 +123,11 @@ def test_one_file_may_hold_several_models_each_row_judged_by_the_classes_of_its_
 ) -> None:
     for model in CLASSES:
         asked(stores, model, ["p1", "p2"])
-    rows = [row("p1", "cat", "pets"), row("p1", "boot", "shoes"), row("p2", "cat", "shoes"), row("p2", "", "pets")]
+    rows = [row("p1", "cat", "pets"), row("p1", "boot", "shoes"), row("p2", "boots", "shoes"), row("p2", "", "pets")]
     recorded, read = imported(*rows)
     assert recorded == RecordedLabels(new=2)
     assert (labels_of(stores, "pets"), labels_of(stores, "shoes")) == ({"p1": ("cat", DRAWN)}, {"p1": ("boot", DRAWN)})
-    assert problems(read) == {"line 4": "'cat' is not a class; allowed: 'boot', 'sandal'"}
+    assert problems(read) == {"line 4": "'boots' is not a class; did you mean 'boot'?"}
     assert read.unanswered == 1
 
 
@@ -284,27 +291,38 @@ def test_what_is_labelled_is_pinned_and_stays_volunteered_unless_a_plan_of_its_m
     assert stores.ledger.drawn("shoes", ["p1", "p2"]) == {"p1"}
 
 
+def test_a_name_that_data_classes_has_is_taken_however_near_it_is_to_a_class(stores: Stores, tmp_path: Path) -> None:
+    asked(stores, "pets", ["p1", "p2", "p3"])
+    path = written(
+        tmp_path / "a.csv", [row("p1", "cats", "pets"), row("p2", "puppy", "pets"), row("p3", "Cat", "pets")]
+    )
+    rule = ClassParams(add=("cats",), rename={"puppy": "dog"})
+    recorded, read = import_with(stores, rule, path)
+    assert (recorded.new, read.outside) == (2, {})
+    assert problems(read) == {"line 4": "'Cat' is not a class; did you mean 'cat'?"}
+    assert labels_of(stores, "pets") == {"p1": ("cats", DRAWN), "p2": ("puppy", DRAWN)}  # as they were given
+
+
 def test_a_second_import_is_known_and_a_correction_counts_and_says_so(stores: Stores, imported: Import) -> None:
     asked(stores, "pets", ["p1", "p2", "p3", "p4"])
     rows = [row("p1", "cat", "pets"), row("p2", "cat", "pets"), row("p3", "", "pets")]
     assert import_text(*imported(*rows)) == "2 new labels, 0 known, 1 unanswered, 0 refused"
     assert import_text(*imported(*rows)) == "0 new labels, 2 known, 1 unanswered, 0 refused"
     rows[0]["label"], rows[2]["label"] = "dog", "dog"
-    recorded, read = imported(*rows, row("p4", "eel", "pets"), now=NOW + timedelta(hours=1))
+    recorded, read = imported(*rows, row("p4", "Cat", "pets"), now=NOW + timedelta(hours=1))
     assert recorded == RecordedLabels(new=2, known=1, corrected=1)
     assert import_text(recorded, read) == (
-        "2 new labels (1 correct an earlier one by the same person, which stays on record), 1 known, 0 unanswered, "
-        "1 refused"
+        "2 new labels, of them 1 corrected (the earlier label stays on record), 1 known, 0 unanswered, 1 refused"
     )
     assert labels_of(stores, "pets")["p1"] == ("dog", DRAWN)
-    assert stores.ledger.disagreements("pets") == 0  # one person changed their mind
+    assert len(stores.ledger.conflicts("pets")) == 0  # one person changed their mind
 
 
 def test_of_two_people_the_first_one_counts_and_they_disagree(stores: Stores, imported: Import) -> None:
     asked(stores, "pets", ["p1"])
     imported(row("p1", "cat", labeler="ann"))
     imported(row("p1", "dog", labeler="bob"), now=NOW + timedelta(hours=1))
-    assert (labels_of(stores, "pets"), stores.ledger.disagreements("pets")) == ({"p1": ("cat", DRAWN)}, 1)
+    assert (labels_of(stores, "pets"), len(stores.ledger.conflicts("pets"))) == ({"p1": ("cat", DRAWN)}, 1)
 
 
 # Out and back
@@ -316,18 +334,25 @@ def test_what_waits_goes_out_with_its_image_and_its_answers_come_back(stores: St
     here, gone = str((tmp_path / "red.png").resolve()), str(tmp_path / "gone.png")
     asked(stores, "pets", ["p1", "=p2", "p3"], images=[here, digest, gone])
     asked(stores, "shoes", ["p1"], images=[digest])
-    for model, count in (("pets", 3), ("shoes", 1)):
+    for model, count, left_out in (("pets", 2, ["p3"]), ("shoes", 1, [])):
         folder, epoch_ = tmp_path / model, epoch(stores, model, tmp_path / "images")
-        assert export_labels(epoch_, folder, show_answer=False) == count
+        made = export_labels(epoch_, folder, show_answer=False)
+        assert (made.tasks, [one.prediction_id for one in made.left_out]) == (count, left_out)
     with (tmp_path / "pets" / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
-        pets = list(csv.DictReader(file))
-    assert [(one["model"], one["prediction_id"]) for one in pets] == [("pets", "p1"), ("pets", "'=p2"), ("pets", "p3")]
+        pets = sorted(csv.DictReader(file), key=lambda one: one["prediction_id"].lstrip("'="))
+    assert [(one["model"], one["prediction_id"]) for one in pets] == [("pets", "p1"), ("pets", "'=p2")]
     images = [one["image"] and (tmp_path / "pets" / one["image"]).read_bytes() for one in pets]
-    assert images == [square("red"), square("blue"), ""]
+    assert images == [square("red"), square("blue")]
     with (tmp_path / "shoes" / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
         both = [{**one, "label": CLASSES[one["model"]][1]} for one in [*pets, *csv.DictReader(file)]]
     recorded, read = import_labels(written(tmp_path / "a.csv", both), models_of(stores), labeler="ann", now=NOW)
-    assert (recorded, read.findings) == (RecordedLabels(new=4), ())
+    assert (recorded, read.findings) == (RecordedLabels(new=3), ())
     assert labels_of(stores, "shoes") == {"p1": ("sandal", DRAWN)}
+    with pytest.raises(RefusedError, match="nothing can be exported: 1 of 1 images cannot be read"):
+        export_labels(epoch(stores, "pets", tmp_path / "images"), tmp_path / "more", show_answer=False)
+    Path(gone).write_bytes(square("green"))
+    again = export_labels(epoch(stores, "pets", tmp_path / "images"), tmp_path / "more", show_answer=False)
+    assert (again.tasks, again.left_out) == (1, ())
+    import_labels(written(tmp_path / "b.csv", [row("p3", "cat")]), models_of(stores), labeler="ann", now=NOW)
     with pytest.raises(RefusedError, match="nobody is asked to label anything of 'pets'"):
-        export_labels(epoch(stores, "pets"), tmp_path / "more", show_answer=False)
+        export_labels(epoch(stores, "pets"), tmp_path / "most", show_answer=False)

@@ -29,7 +29,7 @@ from battery import (
     somebody_else,
     window,
 )
-from leeway.domain.records import Claim, Decision, DecisionState
+from leeway.domain.records import Action, Claim, Decision, DecisionState
 from leeway.domain.stores import Ledger
 from leeway.errors import HeldError, StoreError
 from leeway.stores.ledger_tables import decisions
@@ -201,6 +201,23 @@ def test_a_claim_whose_lease_is_over_may_be_claimed_again(stores: TwoStores) -> 
     assert stores.ledger.claim_decision(decision().key, now=CLOSED + 27 * HOUR, lease_hours=3)
 
 
+def test_open_requests_of_other_versions_are_withdrawn_and_what_runs_is_left_alone(stores: TwoStores) -> None:
+    own = replace(LATER, key="pets/2/x", version=2)
+    birds, running = decision(model="birds"), decision()
+    alarm = replace(LATER, key="alarm", action=Action.MORE_LABELS)
+    for one in (running, LATER, own, birds, alarm):
+        stores.ledger.record_decision(one)
+    assert stores.ledger.claim_decision(running.key, now=CLOSED)
+    assert stores.ledger.withdraw_requests("pets", besides=2, outcome="version 2 serves") == [LATER.key]
+    assert stores.ledger.withdraw_requests("pets", besides=2, outcome="again") == []
+    found = {one.key: (str(one.state), one.outcome) for one in stores.ledger.decisions("pets")}
+    assert found[LATER.key] == ("withdrawn", "version 2 serves")
+    assert [found[key][0] for key in (running.key, own.key, "alarm")] == ["running", "open", "open"]
+    assert stores.ledger.decisions("birds")[0].state is DecisionState.OPEN
+    stores.ledger.finish_decision(running.key, failed=False, outcome="version 3")
+    assert not stores.ledger.claim_decision(LATER.key, now=CLOSED)
+
+
 def test_a_running_decision_is_given_up_once_its_lease_is_over(stores: TwoStores) -> None:
     stores.ledger.record_decision(decision())
     assert stores.ledger.claim_decision(decision().key, now=CLOSED)
@@ -214,7 +231,7 @@ def test_a_running_decision_is_given_up_once_its_lease_is_over(stores: TwoStores
 
 
 def test_a_decision_of_no_night_is_recorded_once(stores: TwoStores) -> None:
-    made = replace(decision(), class_weights={"cat": 1.5})
+    made = replace(decision(), class_weights={"cat": 1.5}, cause="drift")
     assert stores.ledger.record_decision(made)
     assert not stores.ledger.record_decision(replace(made, reason="another"))
     assert stores.ledger.decisions("pets") == [made]

@@ -220,6 +220,7 @@ def test_keeps_every_release_in_order(stores: TwoStores) -> None:
         Release("pets", 1, None, "promoted", "first", CLOSED),
         Release("pets", 2, 1, "refused", "worse", START),
         Release("pets", 2, 1, "refused", "worse", START),
+        Release("pets", 3, 1, "refused", "cannot tell", START, wanted=20, wanted_since=START.date()),
     ]
     for release in made:
         stores.ledger.record_release(release)

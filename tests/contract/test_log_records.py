@@ -205,6 +205,29 @@ def test_says_when_a_version_first_predicted(stores: TwoStores) -> None:
     assert stores.log.first_at(VERSION) == START
 
 
+def test_says_when_a_version_predicted_next_and_last_around_a_moment(stores: TwoStores) -> None:
+    assert stores.log.last_at(VERSION) is None
+    for day in (0, 3, 9):
+        recorded(stores.log, f"day {day}", occurred_at=START + day * DAY)
+    recorded(stores.log, "other", occurred_at=START + 5 * DAY, version=2)
+    assert stores.log.first_at(VERSION, since=START) == START
+    assert stores.log.first_at(VERSION, since=START + timedelta(seconds=1)) == START + 3 * DAY
+    assert stores.log.first_at(VERSION, since=START + 10 * DAY) is None
+    assert stores.log.last_at(VERSION) == START + 9 * DAY
+    assert stores.log.last_at(VERSION, before=START + 9 * DAY) == START + 3 * DAY
+    assert stores.log.last_at(VERSION, before=START) is None
+
+
+def test_counts_the_rows_of_each_version_that_is_asked_for(stores: TwoStores) -> None:
+    recorded(stores.log, "a", "b", occurred_at=START)
+    recorded(stores.log, "c", occurred_at=END - timedelta(seconds=1), version=2)
+    recorded(stores.log, "d", occurred_at=END, version=2)
+    recorded(stores.log, "e", version=3)
+    recorded(stores.log, "f", model="birds")
+    assert stores.log.rows_by_version("pets", [1, 2, 7], START, END) == {1: 2, 2: 1}
+    assert stores.log.rows_by_version("pets", [], START, END) == {}
+
+
 # Truth that comes with the log
 
 

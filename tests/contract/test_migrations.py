@@ -85,7 +85,7 @@ def test_it_says_once_what_it_does(database_url: str, caplog: pytest.LogCaptureF
         for _ in range(2):
             open_stores(database_url).close()
     [line] = [record.getMessage() for record in caplog.records if record.name == "leeway.stores"]
-    assert "bringing 3,030 predictions from schema 0002 to 0003, once, in one transaction" in line
+    assert f"bringing 3,030 predictions from schema 0002 to {SCHEMA_REVISION}, once, in one transaction" in line
 
 
 def test_a_reader_migrates_nothing_and_names_the_command_that_does(database_url: str) -> None:
@@ -94,6 +94,25 @@ def test_a_reader_migrates_nothing_and_names_the_command_that_does(database_url:
         open_stores(database_url, reading=True)
     with connected(database_url) as connection:
         assert connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) == "0002"
+
+
+def test_alerts_that_were_sent_stay_sent_and_the_others_wait_for_every_channel(migrated: Stores) -> None:
+    unsent = [row["key"] for row in table("alerts") if row["sent_at"] is None]
+    assert 0 < len(unsent) < len(table("alerts"))
+    assert sorted(one.key for one in migrated.ledger.pending_alerts()) == sorted(unsent)
+    assert migrated.ledger.deliveries() == []
+
+
+def test_a_migration_that_rebuilds_no_large_table_counts_no_predictions_and_asks_for_no_room(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(database_url) as connection:
+        upgrade(connection, "0003")
+    with caplog.at_level(logging.INFO, "leeway.stores"):
+        open_stores(database_url).close()
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records if record.name == "leeway.stores"] == [
+        f"bringing it from schema 0003 to {SCHEMA_REVISION}"
+    ]
 
 
 # The log
@@ -242,7 +261,7 @@ def test_what_the_first_schema_held_is_read_by_the_present_one(database_url: str
         window = count_window(version, start.date(), stores.log.cells(version, start, start + timedelta(days=1)))
         assert window.counts == ((0, 1, 0), (0, 0, 0))
         stores.ledger.record_labels([Label("pets", "p1", "cat", "bob", start)])
-        assert stores.ledger.disagreements("pets") == 1
+        assert len(stores.ledger.conflicts("pets")) == 1
 
 
 def test_a_migration_keeps_foreign_keys_in_force(database_url: str) -> None:

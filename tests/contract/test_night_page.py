@@ -170,6 +170,14 @@ def test_the_headline_says_model_version_night_decision_and_what_each_check_foun
     assert "● quiet label free never fires, clears nothing Promised" in told
 
 
+def test_the_page_begins_with_what_the_night_means(tmp_path: Path) -> None:
+    means = "cat is 31% of the <answers>, usually 12%"
+    html = drawn(tmp_path, page(headline=means))
+    told = words(html)
+    assert "Cat is 31% of the &lt;answers&gt;, usually 12% ✎ more labels are asked for drift: moved" in told
+    assert 'class="headline"' not in drawn(tmp_path, nothing_known())
+
+
 def test_only_a_quiet_check_that_can_fire_is_green(tmp_path: Path) -> None:
     html = drawn(tmp_path, page())
     colours = dict(re.findall(r"\.status\.([a-z. -]+) \{ (?:color|border-style): ([^;]+)", html))

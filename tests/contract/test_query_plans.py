@@ -25,6 +25,7 @@ BOUNDED = re.compile(r"\bid\b|occurred_at|rowid=|seq = ANY")  # what an index is
 ARGUMENTS: dict[str, Any] = {
     "model": "pets",
     "version": 1,
+    "versions": [1, 2],
     "start": START,
     "end": END,
     "since": START,
@@ -39,16 +40,29 @@ ARGUMENTS: dict[str, Any] = {
     "k": 10,
     "stream": "plan",
     "upto": "12000",
+    "rows_upto": "11000",
     "after": "12000",
     "plan_id": "pets-plan-3",
     "key": "pets/1/2025-03-01",
     "nights": [NIGHT],
     "check": "accuracy",
     "purpose": "measure",
+    "as_closed": True,
     "only": None,
+    "keys": ["pets/1/2025-03-01/alarm"],
+    "channel": "json",
+    "holder": "ada",
+    "until": CLOSED,
+    "instead_of": ["bob"],
+    "error": "",
 }
-ALLOWED = {"first_at": "min() of the index's next column: both databases read its first entry"}
-NIGHTLY = ("cells", "first_of_cells", "first_of_stream", "number_in", "first_at")  # from the index alone
+ALLOWED = {  # where no moment bounds them
+    "first_at": "min() of the index's next column: both databases read its first entry",
+    "last_at": "max() of the same",
+}
+NIGHTLY = (  # from the index alone
+    *("cells", "first_of_cells", "first_of_stream", "number_in", "first_at", "last_at", "rows_by_version"),
+)
 INDEX = "predictions_of_night"
 
 
@@ -124,7 +138,8 @@ def queries_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
 def arguments_of(make: Callable[..., Any]) -> dict[str, Any]:
     asked = inspect.signature(make).parameters
     of_log = "version" in asked and "model" not in asked
-    special = {"version": VERSION} if of_log else {"since": NIGHT} if make is ledger_queries.marks_of else {}
+    by_night = make in (ledger_queries.marks_of, ledger_queries.late_draws)
+    special = {"version": VERSION} if of_log else {"since": NIGHT} if by_night else {}
     return {name: (ARGUMENTS | special)[name] for name in asked}
 
 

@@ -30,15 +30,17 @@ from tiny_bundle import COLOURS, write_tiny_bundle
 
 READERS = {
     "status": [],
+    "heartbeat": ["--as-of", "2026-03-11T03:00:00"],
     "backtest": ["--policy", "monitoring/policy.yaml", "--model", "pets"],
-    "power": ["--predictions-per-night", "50", "--labels-per-night", "5", "--classes", "2"],
+    "power": ["--model", "pets", "--labels-per-night", "5"],
     "labels export": ["tasks", "--model", "pets"],
+    "labels conflicts": ["--model", "pets"],
     "data audit": [],
     "data sql": ["SELECT count(*) FROM images"],
     "data label-errors": [],
 }
 WRITERS = {
-    "init", "watch init", "ingest", "predict", "monitor", "retrain", "release", "promote", "rollback",
+    "init", "watch init", "ingest", "predict", "monitor", "reopen", "retrain", "release", "promote", "rollback",
     "labels import", "data relabel",
 }  # fmt: skip
 OWN = ("reports/", "tasks/", ".leeway/cache/", ".leeway/bundles/")  # reports and copies that a reader may make

@@ -173,9 +173,8 @@ def test_refuses_a_schema_that_a_newer_leeway_wrote(database_url: str, reading: 
     with somebody_else(database_url) as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
         connection.commit()
-    with pytest.raises(
-        StoreError, match="has schema 9999; this Leeway knows 0001, 0002, 0003: it was written by a newer Leeway"
-    ):
+    known = rf"has schema 9999; this Leeway knows 0001, .*{SCHEMA_REVISION}: it was written by a newer Leeway"
+    with pytest.raises(StoreError, match=known):
         open_stores(database_url, reading=reading)
 
 

@@ -51,6 +51,7 @@ class Machine(RuleBasedStateMachine):
         self.plans: dict[str, tuple[str, list[str], bool]] = {}  # model, drawn, open
         self.pins: dict[tuple[str, str], Prediction] = {}
         self.labels: list[Label] = []
+        self.upto: dict[str, int] = {}  # labels that were in when a plan closed
         self.windows: dict[tuple[str, int], str] = {}  # the position of the first closing
         self.periods: dict[str, list[ServingPeriod]] = {model: [] for model in self.models}
 
@@ -143,6 +144,7 @@ class Machine(RuleBasedStateMachine):
         if self.plans:
             name = data.draw(st.sampled_from(sorted(self.plans)))
             self.ledger.close_plan(name, closed_at=self.now)
+            self.upto.setdefault(name, len(self.labels))
             self.plans[name] = (*self.plans[name][:2], False)
 
     # Labels
@@ -173,13 +175,13 @@ class Machine(RuleBasedStateMachine):
         told = self.ledger.record_labels(labels)
         assert (told.new, told.known) == (new, len(labels) - new)
 
-    def said(self, model: str, name: str) -> dict[str, list[Label]]:
-        own = [one for one in self.labels if (one.model, one.prediction_id) == (model, name)]
+    def said(self, model: str, name: str, upto: int | None = None) -> dict[str, list[Label]]:
+        own = [one for one in self.labels[:upto] if (one.model, one.prediction_id) == (model, name)]
         return {who: [one for one in own if one.labeler == who] for who in PEOPLE if any(o.labeler == who for o in own)}
 
-    def truth(self, model: str, name: str) -> Label | None:
+    def truth(self, model: str, name: str, upto: int | None = None) -> Label | None:
         """The last of the person who came first."""
-        people = self.said(model, name)
+        people = self.said(model, name, upto)
         first = min(people, key=lambda who: (min(one.labelled_at for one in people[who]), who), default="")
         return last_of(people.get(first, []))
 
@@ -227,7 +229,7 @@ class Machine(RuleBasedStateMachine):
             assert {one.id for _, one in self.ledger.label_queue(model)} == asked - set(labelled)
             lasts = [{last_of(own) for own in self.said(model, name).values()} for name in NAMES]
             apart = sum(len({one.label for one in last if one}) > 1 for last in lasts)
-            assert self.ledger.disagreements(model) == apart
+            assert len(self.ledger.conflicts(model)) == apart
             assert self.ledger.serving_periods(model) == self.periods[model]
             closed = {
                 night: one.position for one in self.ledger.windows(model, 1) for night in [(one.night - NIGHT).days]
@@ -239,6 +241,27 @@ class Machine(RuleBasedStateMachine):
         for name, (model, drawn, _) in self.plans.items():
             expected = [truth.label for one in drawn if (truth := self.truth(model, one))]
             assert [one.label for one in self.ledger.labelled_draws(name)] == expected
+
+    @invariant()
+    def a_closed_plan_measures_what_was_said_by_then_and_the_rest_is_late(self) -> None:
+        late = []
+        for name, (model, drawn, _) in self.plans.items():
+            upto = self.upto.get(name)
+            then = [self.truth(model, one, upto) for one in drawn]
+            measured = [one.label for one in self.ledger.labelled_draws(name, as_closed=True)]
+            assert measured == [one.label for one in then if one]
+            late += [
+                (name, one) for one, before in zip(drawn, then, strict=True) if not before and self.truth(model, one)
+            ]
+        found = [one for model in self.models for one in self.ledger.late_draws(model, 1, since=NIGHT)]
+        assert sorted((one.plan_id, one.prediction_id) for one in found) == sorted(late)
+        missed = {
+            (model, one)
+            for name, (model, drawn, _) in self.plans.items()
+            for one in drawn
+            if name in self.upto and not self.truth(model, one)
+        }
+        assert {(model, one) for model in self.models for one in self.ledger.missed(model)} == missed
 
 
 def last_of(own: list[Label]) -> Label | None:

@@ -51,7 +51,7 @@ def clone(folder: Path) -> Path:
 
 def live(code: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(code / "src"), "COLUMNS": "200"}
-    command = [sys.executable, "flows/demo.py", "--seed", "1", *arguments]
+    command = [sys.executable, "flows/demo.py", "--seed", "2", *arguments]
     return subprocess.run(command, cwd=code, env=env, capture_output=True, text=True, timeout=570)
 
 

@@ -114,7 +114,7 @@ def test_a_check_in_one_file_is_set_by_the_policy_run_stored_and_shown(pets: Pat
     }
     again = monitored(pets, "2026-03-03T02:00:00")
     assert (again["decided_now"], again["checks"]) == (False, night["checks"])
-    assert "crowd fired" in leeway(pets, "status")
+    assert "crowd: 300 predictions, 250 at most" in leeway(pets, "status")
     *_, page = [Path(path).read_text() for path in night["pages"] if "evidently" not in path]
     assert re.search(r"▲ fired</span></td><td class=\"name\">crowd</td><td>300 predictions, 250 at most", page)
     path = page.partition("<h3>crowd</h3>")[2].partition("</figure>")[0]
@@ -133,4 +133,4 @@ def test_when_the_file_is_gone_its_section_is_refused_and_its_results_can_still_
     assert "pets.yaml: crowd: unknown key" in error
     assert "Known here: accuracy, " in error
     (pets / "monitoring" / "watched" / "pets.yaml").write_text("{}\n")
-    assert "traffic fired, night of 2026-03-03" in leeway(pets, "status", checks="none")
+    assert "no prediction since 2 March" in leeway(pets, "status", checks="none")

@@ -76,6 +76,7 @@ def test_status_shows_champion_results_decisions_and_queue_on_one_screen(workspa
     assert leeway(workspace, "monitor", "--as-of", f"{morning(4):%Y-%m-%dT%H:%M:%S}")[0] == 0
     code, out, _ = leeway(workspace, "status")
     assert code == 0
+    assert out.startswith("! colours version 1: ")
     assert "version 1, serving since 2026-03-01" in out
     assert "fired      prediction_drift" in out
     assert "more labels" in out

@@ -93,6 +93,10 @@ def with_a_damaged_row(folder: Path) -> None:
         connection.execute("UPDATE models SET reference = '{'")
 
 
+def with_a_file_that_is_no_database(folder: Path) -> None:
+    (folder / ".leeway" / "leeway.db").write_text("no database\n" * 200)
+
+
 def without_bundle(folder: Path) -> None:
     shutil.rmtree(folder / "models" / "bundle")
 
@@ -132,6 +136,12 @@ CASES = [
     Case(0, "leeway monitor --model pets --as-of 2026-03-11"),
     Case(2, "leeway monitor --model nobody"),
     Case(2, "leeway monitor --as-of yesterday"),
+    Case(2, "leeway monitor --as-of 2999-01-01"),
+    Case(0, "leeway reopen --from 2026-03-05 --model pets --yes"),
+    Case(0, "leeway reopen --from 2999-01-01 --model pets"),
+    Case(1, "leeway reopen --from 2026-03-05 --model pets"),
+    Case(2, "leeway reopen --from 2026-03-05 --model nobody"),
+    Case(2, "leeway reopen --model pets"),
     Case(0, "leeway retrain"),
     Case(1, "leeway retrain", with_another_bundle),
     Case(1, "leeway retrain", with_a_retraining_at_work),
@@ -139,6 +149,12 @@ CASES = [
     Case(0, "leeway status"),
     Case(2, "leeway status --all"),
     Case(2, "leeway status", with_a_damaged_row),
+    Case(0, "leeway heartbeat --as-of 2026-03-10T11:00:00"),
+    Case(1, "leeway heartbeat"),
+    Case(1, "leeway heartbeat --as-of 2026-03-10T11:00:00 --grace-hours 6"),
+    Case(1, "leeway heartbeat", with_a_damaged_row),
+    Case(2, "leeway heartbeat", with_a_file_that_is_no_database),
+    Case(2, "leeway heartbeat --grace-hours soon"),
     Case(0, "leeway watch init birds --reference reference.csv"),
     Case(2, "leeway watch init birds --reference log.csv"),
     Case(2, "leeway watch init birds --reference partly_bad.csv"),
@@ -170,6 +186,8 @@ CASES = [
     Case(1, "leeway labels import refused.csv --model pets"),
     Case(1, "leeway labels import refused.csv answers.csv --model pets"),
     Case(2, "leeway labels import none.csv --model pets"),
+    Case(0, "leeway labels conflicts"),
+    Case(2, "leeway labels conflicts --model nobody"),
     Case(0, "leeway power --predictions-per-night 100 --classes 2"),
     Case(2, "leeway power --policy none.yaml"),
     Case(0, "leeway backtest --policy monitoring/policy.yaml --model pets"),

@@ -1,12 +1,13 @@
 """The flows as they are run: by hand with a temporary server, on schedules with a real one."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 import urllib.request
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 
 from battery import decision
 from leeway.domain.records import Action, Decision, LabelPlan
+from leeway.jobs.telling import TOLD
 from leeway.stores.opening import open_stores
 from processes import BIN, FLOWS, environment, running
 from production import begun, morning, send
+from receivers import receiving
 
 AS_OF = morning(4) + timedelta(hours=1)
 FLOW = f"""
@@ -67,7 +70,7 @@ def test_the_flow_and_the_command_conclude_the_same(workspace: Path) -> None:
     assert concluded(workspace) == by_flow
     assert [one.action for one in by_flow[0]] == [Action.NOTHING] * 3 + [Action.MORE_LABELS]
     assert "! fired prediction_drift" in " ".join(command.stdout.split())
-    assert "colours version 1: alarm" in command.stdout
+    assert "colours version 1, alarm" in command.stdout
     assert sorted((workspace / "reports" / "nights").iterdir()) == sorted(pages)
 
 
@@ -77,13 +80,49 @@ def test_in_the_flow_too_neither_a_broken_model_nor_a_page_stops_a_decision(work
     (workspace / "monitoring" / "watched" / "birds.yaml").write_text("acuracy: {}\n")
     (workspace / "reports").mkdir(exist_ok=True)
     (workspace / "reports" / "nights").write_text("no folder")
-    flow = run([sys.executable, "-c", FLOW], workspace, LEEWAY_ALERT_URLS="pigeon://loft")
+    with receiving() as (address, told):
+        flow = run([sys.executable, "-c", FLOW], workspace, LEEWAY_ALERT_URLS=f"pigeon://loft json://{address}")
     assert flow.returncode == 1
-    assert "ParamsError" in flow.stderr.splitlines()[-1]
-    assert "acuracy" in flow.stderr.splitlines()[-1]
+    ended, note = flow.stderr.splitlines()[-2:]
+    assert "ParamsError" in ended
+    assert "acuracy" in ended
+    assert note == TOLD
     decisions, _, plans = concluded(workspace)
     assert [one.action for one in decisions] == [Action.NOTHING] * 3 + [Action.MORE_LABELS]
     assert [one.asked > 0 for one in plans] == [True] * 4
+    titles = [one["title"] for one in told]
+    assert "leeway: the monitor could not look at birds" in titles
+    assert not [title for title in titles if "flow" in title], "the job told it; the flow's hook does not repeat it"
+
+
+def test_a_flow_that_fails_before_its_job_begins_tells_people_by_its_hook(workspace: Path) -> None:
+    call = FLOW.replace(f"datetime.fromisoformat({AS_OF.isoformat()!r})", "'yesterday'")
+    with receiving() as (address, told):
+        flow = run([sys.executable, "-c", call], workspace, LEEWAY_ALERT_URLS=f"json://{address}")
+    assert flow.returncode == 1
+    [alert] = told
+    assert alert["title"] == "leeway: the monitoring flow did not finish"
+    assert "as_of" in alert["message"]
+    assert "`leeway monitor`" in alert["message"]
+
+
+def test_a_flow_run_that_crashed_is_told_as_the_process_that_serves_it_calls_the_hook(workspace: Path) -> None:
+    code = f"""
+import sys; sys.path.insert(0, {str(FLOWS)!r})
+from monitoring import monitoring
+from training import training
+from prefect.states import Crashed
+for flow in (monitoring, training):
+    [hook] = flow.on_crashed_hooks
+    hook(flow=flow, flow_run=None, state=Crashed(message="exited with status code: -9"))
+"""
+    with receiving() as (address, told):
+        done = run([sys.executable, "-c", code], workspace, LEEWAY_ALERT_URLS=f"json://{address}")
+    assert done.returncode == 0, done.stderr
+    assert [one["title"] for one in told] == [
+        f"leeway: the {flow} flow did not finish" for flow in ("monitoring", "training")
+    ]
+    assert all("exited with status code: -9" in one["message"] for one in told)
 
 
 def test_schedules_are_refused_without_a_server_and_the_message_says_how_to_start_one(workspace: Path) -> None:
@@ -106,24 +145,50 @@ def test_served_flows_get_scheduled_runs_and_take_each_request_once(
             time.sleep(1)
             runs = [one for one in _flow_runs(prefect_server) if one["auto_scheduled"]]
         assert {one["expected_start_time"][11:16] for one in runs} <= {"02:00", "04:00"}
-        asked = [_ask(workspace, prefect_server) for _ in range(2)]
-        assert asked[0] == asked[1]
+        first, again = _ask(workspace, prefect_server, times=2)
+        assert first == again
         own = [one for one in _flow_runs(prefect_server) if one["idempotency_key"] == decision().key]
         assert len(own) == 1
         assert own[0]["parameters"]["request"] == decision().key
 
 
-def _ask(workspace: Path, address: str) -> str:
-    """What the trigger says, asked by a process of its own as the monitoring flow is one."""
-    code = """
+def test_a_request_whose_run_was_cancelled_before_it_claimed_gets_another_run(
+    workspace: Path, prefect_server: str
+) -> None:
+    """Prefect never frees a key: the request would be lost for ever."""
+    flow = _post(prefect_server, "flows/", {"name": "training"})
+    _post(prefect_server, "deployments/", {"name": "training", "flow_id": flow["id"]})
+    first, again = _ask(workspace, prefect_server, times=2, night="2026-04-01")
+    assert first == again
+    key = decision(date(2026, 4, 1)).key
+    [run] = _runs_of(prefect_server, key)
+    cancelled = {"state": {"type": "CANCELLED", "name": "Cancelled"}, "force": True}
+    _post(prefect_server, f"flow_runs/{run['id']}/set_state", cancelled)
+    another, same = _ask(workspace, prefect_server, times=2, night="2026-04-01")
+    assert another == same != first
+    [second] = _runs_of(prefect_server, f"{key}#2")
+    assert second["parameters"]["request"] == key
+    assert second["state_type"] == "SCHEDULED"
+
+
+def _runs_of(address: str, key: str) -> list[dict[str, Any]]:
+    return [one for one in _flow_runs(address) if one["idempotency_key"] == key]
+
+
+def _ask(workspace: Path, address: str, *, times: int, night: str = "") -> list[str]:
+    """What the trigger says each time, asked by a process of its own as the monitoring flow is one."""
+    code = f"""
+from datetime import date
 from leeway.adapters.prefect.trigger import open_trigger
 from battery import decision
-print(open_trigger().request(decision()))
+asked, trigger = decision({f"date.fromisoformat('{night}')" if night else ""}), open_trigger()
+for _ in range({times}):
+    print(trigger.request(asked))
 """
-    tests = str(Path(__file__).parents[1])
-    done = run([sys.executable, "-c", code], workspace, PREFECT_API_URL=address, PYTHONPATH=tests)
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    done = run([sys.executable, "-c", code], workspace, PREFECT_API_URL=address, PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.splitlines()
 
 
 def _post(address: str, path: str, content: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """Answers of several watched models, handed back as people type it."""
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from prediction_logs import Row, answers, reference, write_log
 
 Leeway = Callable[..., tuple[int, str, str]]
+NIGHT = "  night of 2026-03-01, version 1: 20 of 20 answered: counted by the next `leeway monitor`"
 
 
 def told(leeway: Leeway, folder: Path, *arguments: str) -> str:
@@ -42,8 +44,14 @@ def save(zoo: Path, name: str, rows: Sequence[Row]) -> None:
 def test_the_answers_of_two_models_come_back_in_one_file(leeway: Leeway, zoo: Path) -> None:
     pets, wild = tasks(leeway, zoo, "pets"), tasks(leeway, zoo, "wild")
     save(zoo, "both.csv", [*pets, *wild])
-    said = told(leeway, zoo, "labels", "import", "both.csv")
-    assert said == f"both.csv: {len(pets) + len(wild)} new labels, 0 known, 0 unanswered, 0 refused\n"
+    said = told(leeway, zoo, "labels", "import", "both.csv").splitlines()
+    assert said == [
+        f"both.csv: {len(pets) + len(wild)} new labels, 0 known, 0 unanswered, 0 refused",
+        "pets:",
+        NIGHT,
+        "wild:",
+        NIGHT,
+    ]
     code, said, _ = leeway(zoo, "labels", "import", "both.csv", "--model", "pets")
     assert (code, said.splitlines()[0]) == (
         0,
@@ -59,16 +67,38 @@ def test_a_correction_is_told_and_so_is_a_second_opinion(leeway: Leeway, zoo: Pa
     pets[0]["label"] = "dog"
     save(zoo, "a.csv", pets)
     corrected = told(leeway, zoo, "labels", "import", "a.csv", "--labeler", "ann")
-    assert corrected == (
-        "a.csv: 1 new labels (1 correct an earlier one by the same person, which stays on record), "
-        f"{len(pets) - 1} known, 0 unanswered, 0 refused\n"
+    assert corrected.splitlines()[0] == (
+        "a.csv: 1 new labels, of them 1 corrected (the earlier label stays on record), "
+        f"{len(pets) - 1} known, 0 unanswered, 0 refused"
     )
     pets[1]["label"] = "ship"
     save(zoo, "b.csv", pets)
     other = told(leeway, zoo, "labels", "import", "b.csv", "--labeler", "bob").splitlines()
-    assert other == [
+    assert other[:-1] == [
         f"b.csv: {len(pets)} new labels, 0 known, 0 unanswered, 0 refused",
+        "pets:",
+        NIGHT,
         "pets: people disagree about 1 of its predictions; whoever labelled first counts",
+    ]
+    who = r"ann says 'cat' \(\S+ \S+ UTC\), bob says 'ship' \(\S+ \S+ UTC\)"
+    assert re.fullmatch(rf"  {pets[1]['prediction_id']}: {who}", other[-1])
+    listed = told(leeway, zoo, "labels", "conflicts").splitlines()
+    assert listed == [*other[-2:], "wild: people agree about all that several of them labelled"]
+    assert told(leeway, zoo, "labels", "conflicts", "--model", "pets").splitlines() == other[-2:]
+
+
+def test_a_correction_of_what_was_measured_says_that_the_conclusion_stays(leeway: Leeway, zoo: Path) -> None:
+    pets = tasks(leeway, zoo, "pets")
+    save(zoo, "a.csv", pets)
+    told(leeway, zoo, "labels", "import", "a.csv", "--labeler", "ann")
+    write_log(zoo / "log.csv", answers(300, first=1))
+    told(leeway, zoo, "ingest", "log.csv", "--model", "pets")
+    told(leeway, zoo, "monitor", "--model", "pets", "--as-of", "2026-03-03T02:00:00")
+    save(zoo, "a.csv", [{**row, "label": "dog"} for row in pets[:2]])
+    said = told(leeway, zoo, "labels", "import", "a.csv", "--labeler", "ann").splitlines()
+    assert "2 of them were measured with their earlier label: what was concluded stays" in said[0]
+    assert said[2:] == [
+        "  night of 2026-03-01, version 1: 20 of 20 answered, closed on 2026-03-03: counted as it was then"
     ]
 
 
@@ -81,7 +111,7 @@ def test_a_third_file_that_cannot_be_read_leaves_the_first_two_in_and_says_so(le
     assert "none.csv: cannot be read" in error
     assert [" 0 new labels" in line for line in said.splitlines()] == [False, False]
     again = told(leeway, zoo, "labels", "import", "pets.csv", "wild.csv").splitlines()
-    assert [" 0 new labels" in line for line in again] == [True, True]
+    assert [" 0 new labels" in line for line in again if ".csv: " in line] == [True, True]
 
 
 def test_a_file_of_a_release_before_takes_the_model_on_the_command_line_or_is_refused(
@@ -98,3 +128,14 @@ def test_a_file_of_a_release_before_takes_the_model_on_the_command_line_or_is_re
     told(leeway, zoo, "labels", "import", "old.csv", "--model", "pets")
     code, _, error = leeway(zoo, "labels", "import", "old.csv", "--model", "fish")
     assert (code, "no model 'fish' is watched here" in error) == (2, True)
+
+
+def test_labels_of_a_class_that_the_model_does_not_have_are_kept_and_told(leeway: Leeway, zoo: Path) -> None:
+    pets = tasks(leeway, zoo, "pets")
+    save(zoo, "pets.csv", [{**row, "label": "wasp" if place < 4 else "cat"} for place, row in enumerate(pets)])
+    said = told(leeway, zoo, "labels", "import", "pets.csv").splitlines()
+    assert said[0].startswith(f"pets.csv: {len(pets)} new labels, 0 known, 0 unanswered, 0 refused")
+    [line] = [one for one in said if "outside the model's class list" in one]
+    assert line.startswith("pets: 4 labels")
+    assert line.endswith("'wasp' (4)")
+    assert "data.classes.add" not in "".join(said)  # nothing trains this model

@@ -206,13 +206,15 @@ def _labels(night: Night, year: int, window: WindowCounts) -> NightLabels:
         )
         for place, kind in enumerate(drawn.tolist())
     )
+    slices = [f"slice {one}" for one in np.unique(night.production.slice) if one >= 0]
+    names = [*(f"class {k}" for k in range(night.production.classes)), *slices]
     parts = {
         f"class class {name[6:]}" if name.startswith("class ") else name: (
             part.items,
             float(np.broadcast_to(part.drawn, 2)[year]),
             float(np.broadcast_to(part.mean_control, 2)[year]),
         )
-        for name, part in night.parts.items()
+        for name, part in ((name, night.part(name)) for name in names)
     }
     items = int(design.sizes.sum())
     return NightLabels(window.night, items, float(design.mean_control[year]), draws, {"0": 1.0}, parts, 0.2)

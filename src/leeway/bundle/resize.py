@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from leeway.errors import DataError
 
@@ -66,6 +66,8 @@ def _in_channels(image: Image.Image, channels: int) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode == "P":  # a palette may hold transparency, which Pillow wants to see kept first
         image = image.convert("RGBA")
+    if image.mode == "LAB":  # Pillow goes from there to RGB only
+        image = image.convert("RGB")
     return image.convert("L" if channels == 1 else "RGB")
 
 
@@ -79,11 +81,13 @@ def decode(content: bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise DataError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are decoded")
         image.load()
+        return ImageOps.exif_transpose(image)  # EXIF that is garbage raises here, not before
     except DataError:
         raise
+    except UnidentifiedImageError as error:  # its own words name an address in memory
+        raise DataError("cannot be decoded: it is of no image format that is known here") from error
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error
         raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
-    return ImageOps.exif_transpose(image)
 
 
 def _plain_jpeg(content: bytes) -> Image.Image | None:

@@ -1,4 +1,4 @@
-"""Checks of the accuracy of served predictions: under its floor, down from last month, and as the model sees it."""
+"""Checks of the accuracy of served predictions: under its floor, and down from last month."""
 
 import math
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from leeway.checks.estimates import accuracy_estimate, draws_of, interval
-from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
-from leeway.checks.yardstick import bin_truth, histogram
+from leeway.checks.estimates import accuracy_estimate, draws_of, interval, outside_text, plain_counts
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
+from leeway.domain.text import day_text, range_text, share_text
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
-from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
 
 MONTH = 28  # nights
 LOOKS_PER_YEAR = 13
+MISLEADS = 0.02  # a plain share of the labels that is further than this from the estimate is not a sample's
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class AccuracyDetails:
     floor: float
     labels_tonight: int = 0
     accuracy: Estimate | None = None  # over the recent nights
+    labels: int = 0  # of the recent nights, as they lie there
+    wrong: int = 0  # of these
+    since: str = ""  # the first of the recent nights that has labels, ISO
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,6 @@ class MonthlyDropDetails:
 
     before: Estimate
     after: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class LabelFreeDetails:
-    """Accuracy that the confidences promise, and that of the reference."""
-
-    calibrated: float | None = None
-    thresholded: float | None = None
-    reference: float | None = None
 
 
 @CHECKS.add
@@ -79,39 +73,59 @@ class Accuracy(ParamsModel):
         """Statistic: the e-value M, against 365/alpha; effect: accuracy over `recent`; n: its labels.
 
         State: log M of the four bets, the error limit they bet on, nights and labels so far. It starts anew after 365
-        nights, as the yearly budget does, and when the floor is changed.
+        nights, as the yearly budget does, and when the floor is changed: `anew` says so.
         """
         floor = self.effective_floor(evidence.model_reference)
-        state = _resumed(previous, error_limit=1 - floor)
+        state = _resumed(previous, evidence.window.night, error_limit=1 - floor)
+        anew = state.get("anew", "")
         tonight = sum(night.labels for night in evidence.closed)
-        impossible = self.impossible_floor(evidence.model_reference)
-        if impossible:
-            return no_verdict(self.name, impossible, n=tonight)
+        if impossible := self.impossible_floor(evidence.model_reference):
+            return no_verdict(self.name, impossible, n=tonight, state=previous.state if previous else {})
         if not state["labels"] and not tonight:
-            return no_verdict(self.name, "no label has come in yet since this check started", n=0)
+            told = evidence.unmeasured or "no label has come in yet since this check started"
+            return no_verdict(self.name, _with(told, anew), n=0, state=state if anew else {})
         try:
             product = sum(night_product(night, error_limit=1 - floor) for night in evidence.closed)
             estimate = accuracy_estimate(evidence.recent)
         except ValueError as unusable:
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=tonight, state=state)
-        wealth = edetector.update(np.array(state["log_wealth"]), np.asarray(product, dtype=float))
+        wealth = edetector.update(np.array(state.get("log_wealth", edetector.START)), np.asarray(product, dtype=float))
         e_value, threshold = edetector.e_value(wealth), edetector.threshold(alpha) if alpha > 0 else math.inf
         return CheckResult(
             check=self.name,
             status=Status.FIRED if e_value >= threshold else Status.QUIET,
-            reason=_sentence(evidence, estimate, floor=floor, e_value=e_value, threshold=threshold),
+            reason=_with(_sentence(evidence, estimate, floor=floor, e_value=e_value, threshold=threshold), anew),
             statistic=e_value,
             threshold=threshold if alpha > 0 else None,
             effect=None if estimate is None else estimate.value,
             n=sum(night.labels for night in evidence.recent),
-            details=asdict(AccuracyDetails(floor, tonight, estimate)),
+            details=asdict(AccuracyDetails(floor, tonight, estimate, *plain_counts(evidence.recent))),
             state={
                 "log_wealth": [float(one) for one in wealth],
                 "error_limit": 1 - floor,
                 "nights": state["nights"] + 1,
                 "labels": state["labels"] + tonight,
+                **({"anew": anew} if anew else {}),
             },
         )
+
+    def meaning(self, result: CheckResult) -> str:
+        """`45% right (33% to 58%) since 2 March, 33 of 60 labels wrong; the floor is 90%`."""
+        details = details_of(result, AccuracyDetails)
+        if details is not None and not details.labels and result.status is Status.FIRED:
+            floor = share_text(details.floor)
+            return f"it was shown to be right less often than the floor of {floor}, and no label has come in since"
+        if details is None or not details.labels:
+            return ""
+        since, right = day_text(date.fromisoformat(details.since)), details.accuracy
+        wrong = f"{details.wrong:,} of {details.labels:,} labels wrong"
+        floor = f"the floor is {share_text(details.floor)}"
+        if right is None:
+            return f"{wrong} since {since}, too few labels for a number; {floor}"
+        biased = abs(1 - details.wrong / details.labels - right.value) > MISLEADS
+        drawn = " (drawn more often where it may err)" if biased else ""
+        between = range_text(right.low, right.high)
+        return f"{share_text(right.value)} right ({between}) since {since}, {wrong}{drawn}; {floor}"
 
     def effective_floor(self, reference: ReferenceCounts) -> float:
         """The floor, or `allowed_drop` under the reference accuracy (its lower 95 % limit), whichever is higher."""
@@ -175,40 +189,6 @@ class MonthlyDrop(ParamsModel):
         )
 
 
-@CHECKS.add
-class LabelFree(ParamsModel):
-    """What the confidences promise about accuracy, with what that takes for granted (STATISTICS.md, check 8)."""
-
-    name: ClassVar[str] = "label_free"
-    order: ClassVar[int] = 70
-    needs_labels: ClassVar[bool] = False
-    on_page: ClassVar[Place] = Place.NEVER_FIRES
-    details: ClassVar[type[Any]] = LabelFreeDetails
-
-    budget_share: ClassVar[float] = 0.0
-    then: ClassVar[Then] = "alert"
-
-    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
-        """Effect: calibrated accuracy (CBPE); details: it, and ATC; n: predictions. Shown; it never fires or clears."""
-        reference, window = evidence.model_reference, evidence.window
-        known, now = histogram(reference), np.array(window.histogram, dtype=np.int64)
-        if not now.sum() or len(now) != len(known) or not known.sum():
-            return no_verdict(self.name, f"{int(now.sum())} predictions have a confidence", n=0)
-        if not reference.with_confidence or not reference.total:
-            return no_verdict(self.name, f"{reference.total} reference labels beside confidences", n=window.total)
-        promised = calibrated_accuracy(now, isotonic_guesses(*bin_truth(reference)))
-        over = thresholded_accuracy(now, known, accuracy=reference.accuracy)
-        return CheckResult(
-            self.name,
-            Status.QUIET,
-            f"confidences promise {promised:.1%} (calibrated) or {over:.1%} (ATC), if an answer of some confidence is "
-            "as often right as it was on the reference; nothing is cleared by it",
-            effect=promised,
-            n=int(now.sum()),
-            details=asdict(LabelFreeDetails(promised, over, reference.accuracy)),
-        )
-
-
 def compares_months(nights: int) -> bool:
     """Whether two months are compared on this night of the epoch, counted from 1."""
     return nights % MONTH == 0 and nights >= 2 * MONTH
@@ -235,20 +215,28 @@ def _split(nights: Any, middle: date) -> tuple[list[NightLabels], list[NightLabe
     return [one for one in nights if first < one.night <= middle], [one for one in nights if one.night > middle]
 
 
-def _resumed(previous: CheckResult | None, *, error_limit: float) -> Mapping[str, Any]:
+def _resumed(previous: CheckResult | None, night: date, *, error_limit: float) -> Mapping[str, Any]:
     state = previous.state if previous else {}
-    if not state or state["nights"] >= edetector.NIGHTS_PER_YEAR or not math.isclose(state["error_limit"], error_limit):
-        return {"log_wealth": edetector.START, "nights": 0, "labels": 0}
-    return state
+    fresh = {"error_limit": error_limit, "nights": 0, "labels": 0}  # M is 0, whose log JSON does not have
+    if not previous or not state or state["nights"] >= edetector.NIGHTS_PER_YEAR:
+        return fresh
+    if math.isclose(state["error_limit"], error_limit):
+        return state
+    e_value = "" if previous.statistic is None else f", e-value {previous.statistic:,.3g}"
+    before = f"{1 - state['error_limit']:.1%} until then ({state['labels']} labels{e_value})"
+    told = f"the evidence began anew on {night}, when the floor became {1 - error_limit:.1%}; it was {before}"
+    return fresh | {"anew": told}
+
+
+def _with(told: str, *more: str) -> str:
+    return "; ".join(filter(None, (told, *more)))
 
 
 def _sentence(evidence: Evidence, estimate: Estimate | None, *, floor: float, e_value: float, threshold: float) -> str:
     labels = sum(one.labels for one in evidence.recent)
     nights = len({one.night for one in evidence.recent if one.draws})
     seen = f"accuracy {interval(estimate)}" if estimate else f"no estimate of the accuracy below {FEWEST} labels:"
-    verdict = "over its" if e_value >= threshold else "under its"
-    tonight = "" if any(one.draws for one in evidence.closed) else "; no new labels tonight"
-    return (
-        f"{seen} from {labels} labels over {nights} nights, floor {floor:.1%}: "
-        f"e-value {e_value:,.3g} {verdict} threshold {threshold:,.0f}{tonight}"
-    )
+    tonight = "" if any(one.draws for one in evidence.closed) else "no new labels tonight"
+    against = f"e-value {e_value:,.3g} {'over' if e_value >= threshold else 'under'} its threshold {threshold:,.0f}"
+    told = f"{seen} from {labels} labels over {nights} nights, floor {floor:.1%}: {against}"
+    return _with(told, tonight, outside_text(evidence.recent, evidence.window.classes), evidence.unmeasured)

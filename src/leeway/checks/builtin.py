@@ -5,7 +5,7 @@ import pkgutil
 
 from leeway import checks
 
-READERS = {"builtin", "decide", "policy"}  # they need the checks to be registered, and hold none
+READERS = {"builtin", "decide", "policy", "waits"}  # they need the checks to be registered, and hold none
 
 for module in pkgutil.iter_modules(checks.__path__):
     if module.name not in READERS:

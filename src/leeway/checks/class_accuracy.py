@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -10,10 +11,20 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
-from leeway.checks.estimates import ClassEstimates, Draws, class_estimates, draws_of, interval, slice_estimates
-from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
+from leeway.checks.estimates import (
+    ClassEstimates,
+    Draws,
+    class_estimates,
+    draws_of,
+    interval,
+    labels_outside,
+    slice_estimates,
+)
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
+from leeway.domain.text import cut, range_text, share_text
+from leeway.errors import first_few
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.allocation import limited
@@ -68,12 +79,14 @@ class ClassAccuracy(ParamsModel):
         """Statistic: mean M against 365/alpha; effect: the lowest recall; n: labels of the recent nights.
 
         State: log M of the four bets of each detector, nights so far, and the floors they bet on. It starts anew after
-        365 nights, and when a floor is changed.
+        365 nights, and when a floor is changed: `anew` says so.
         """
         classes = evidence.window.classes
         labels = sum(one.labels for one in evidence.recent)
         slices = sorted({name[6:] for night in evidence.closed for name in night.parts if name.startswith("slice ")})
-        state = _resumed(previous, self._limits(evidence.model_reference), slices, self._slice_limit(evidence))
+        limits, night = self._limits(evidence.model_reference), evidence.window.night
+        state = _resumed(previous, limits, slices, self._slice_limit(evidence), night=night)
+        anew = f"; {state['anew']}" if state["anew"] else ""
         try:
             wealth = _updated(state, evidence.closed)
             per_class = class_estimates(evidence.recent, classes)
@@ -82,18 +95,18 @@ class ClassAccuracy(ParamsModel):
             kept = dict(previous.state) if previous else {}
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=labels, state=kept)
         if not state["labels"] and not any(one.draws for one in evidence.closed):
-            return no_verdict(self.name, f"{labels} labels since this check started", n=labels)
+            kept = {**state, "log_wealth": {}} if anew else {}  # every detector stands at its start
+            return no_verdict(self.name, f"{labels} labels since this check started{anew}", n=labels, state=kept)
         log_m = mean_evidence(wealth)
         threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
         fired = log_m >= math.log(threshold)
         evident = {name: float(edetector.log_mixture(np.array(one))) for name, one in wealth.items()}
         leading = max(sorted(evident), key=lambda name: evident[name]) if evident else ""
         known = {name: one.recall.value for name, one in per_class.items() if one.recall}
-        unknown = sum(one.count for night in evidence.recent for one in night.draws if one.label not in per_class)
         details = ClassAccuracyDetails(
             per_class=per_class,
             per_slice=per_slice,
-            labels_outside_classes=unknown,
+            labels_outside_classes=labels_outside(evidence.recent, classes).total(),
             leading=leading,
             suspects=_suspects(evident),
             floors={name: 1 - limit for name, limit in state["limits"].items()},
@@ -101,7 +114,8 @@ class ClassAccuracy(ParamsModel):
         return CheckResult(
             self.name,
             Status.FIRED if fired else Status.QUIET,
-            _sentence(per_class, per_slice, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"]),
+            _sentence(per_class, per_slice, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"])
+            + anew,
             statistic=math.exp(min(log_m, 700.0)),
             threshold=threshold if alpha > 0 else None,
             effect=min(known.values()) if known else None,
@@ -112,8 +126,27 @@ class ClassAccuracy(ParamsModel):
                 "limits": state["limits"],
                 "nights": state["nights"] + 1,
                 "labels": state["labels"] + sum(one.labels for one in evidence.closed),
+                **({"anew": state["anew"]} if anew else {}),
             },
         )
+
+    def meaning(self, result: CheckResult) -> str:
+        """`of what is cat, 55% is recognised (40% to 70%); the floor is 80%`, of the class or slice that leads."""
+        details = details_of(result, ClassAccuracyDetails)
+        way, _, name = details.leading.partition(" ") if details else ("", "", "")
+        if details is None or not name:
+            return ""
+        estimate = details.per_slice.get(name) if way == "slice" else getattr(details.per_class.get(name), way, None)
+        floor = details.floors.get(details.leading)
+        if estimate is None or floor is None:
+            return ""
+        shown = cut(name, 40)
+        what = {
+            "recall": f"of what is {shown}, {share_text(estimate.value)} is recognised",
+            "precision": f"of what it calls {shown}, {share_text(estimate.value)} is {shown}",
+            "slice": f"of {shown}, {share_text(estimate.value)} is answered rightly",
+        }[way]
+        return f"{what} ({range_text(estimate.low, estimate.high)}); the floor is {share_text(floor)}"
 
     def _limits(self, reference: ReferenceCounts) -> dict[str, float]:
         """Error limit of each detector of a class."""
@@ -196,18 +229,31 @@ def _product(night: NightLabels, draws: Draws, detector: str, *, error_limit: fl
 
 
 def _resumed(
-    previous: CheckResult | None, limits: dict[str, float], slices: Sequence[str], slice_limit: float
+    previous: CheckResult | None, limits: dict[str, float], slices: Sequence[str], slice_limit: float, *, night: date
 ) -> dict[str, Any]:
     """State before tonight, with a detector for every class and every slice that has been seen."""
     state = previous.state if previous and previous.state else {}
     kept: Mapping[str, float] = state.get("limits", {})
-    same = all(math.isclose(kept.get(name, -1.0), limit) for name, limit in limits.items())
-    if not state or not same or state["nights"] >= edetector.NIGHTS_PER_YEAR:
-        state, kept = {"log_wealth": {}, "nights": 0, "labels": 0}, {}
+    moved = [name for name, limit in limits.items() if not math.isclose(kept.get(name, -1.0), limit)]
+    if not state or moved or state["nights"] >= edetector.NIGHTS_PER_YEAR:
+        is_new = not state or state["nights"] >= edetector.NIGHTS_PER_YEAR
+        anew = "" if is_new else _moved_text(moved, kept, limits, night=night, labels=state["labels"])
+        state, kept = {"log_wealth": {}, "nights": 0, "labels": 0, "anew": anew}, {}
     all_limits = limits | {name: limit for name, limit in kept.items() if name.startswith("slice ")}
     all_limits |= {f"slice {name}": kept.get(f"slice {name}", slice_limit) for name in slices}
     wealth = {name: np.array(state["log_wealth"].get(name, edetector.START)) for name in all_limits}
-    return {"log_wealth": wealth, "limits": all_limits, "nights": state["nights"], "labels": state["labels"]}
+    counts = {name: state[name] for name in ("nights", "labels")}
+    return {"log_wealth": wealth, "limits": all_limits, **counts, "anew": state.get("anew", "")}
+
+
+def _moved_text(
+    moved: Sequence[str], kept: Mapping[str, float], limits: Mapping[str, float], *, night: date, labels: int
+) -> str:
+    floors = [
+        f"{name} {1 - limits[name]:.0%}" + (f" (was {1 - kept[name]:.0%})" if name in kept else "") for name in moved
+    ]
+    listed = first_few(floors, 3)
+    return f"the evidence of {labels} labels began anew on {night}, when these floors were changed: {listed}"
 
 
 def _suspects(evident: Mapping[str, float]) -> dict[str, float]:

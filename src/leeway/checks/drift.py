@@ -9,10 +9,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
+from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import band_counts, class_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
+from leeway.domain.text import cut, share_text
 from leeway.paramsfile import Count, ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
@@ -54,6 +55,7 @@ class DriftDetails:
     reference_predictions: int = 0
     shares: Mapping[str, PredictedShare] = field(default_factory=dict)
     log_e_values: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)  # of which a change counts every night anew
 
 
 @CHECKS.add
@@ -95,7 +97,7 @@ class PredictionDrift(ParamsModel):
     then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"
     budget_share: Annotated[Share, setting("part of the yearly false-alarm probability", "0: shown, never fires")] = 0.4
 
-    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
+    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:
         """Statistic: M against 365/alpha (or X2); effect: total variation; n: tonight's predictions. No state."""
         window = evidence.window
         standing = self._standing(evidence)
@@ -119,13 +121,39 @@ class PredictionDrift(ParamsModel):
         return CheckResult(
             check=self.name,
             status=Status.FIRED if fired else Status.QUIET,
-            reason=self._sentence(found, log_m=log_m, threshold=threshold, nightly=nightly, against=standing.name),
+            reason=self._sentence(found, log_m=log_m, threshold=threshold, nightly=nightly, against=standing.name)
+            + self._changed(previous),
             statistic=found.statistic if by_chi_square else math.exp(min(log_m, LARGEST)),
             threshold=None if by_chi_square or alpha <= 0 else threshold,
             effect=found.tv,
             n=window.total,
-            details=asdict(_details(found, standing, evidence, nightly=nightly, log_e_values=e_values)),
+            details=asdict(_details(found, standing, evidence, nightly=nightly, log_e_values=e_values))
+            | {"settings": self._settings()},
         )
+
+    def _settings(self) -> dict[str, float]:
+        names = ("tolerance", "reference_nights", "min_predictions")
+        return {name: getattr(self, name) for name in names}
+
+    def _changed(self, previous: CheckResult | None) -> str:
+        """Which settings differ from those of the night before, by which every night of the epoch is counted anew."""
+        before = details_of(previous, DriftDetails)
+        known, now = before.settings if before else {}, self._settings()
+        moved = [
+            f"{name} is {now[name]:g}, was {known[name]:g}" for name in now if now[name] != known.get(name, now[name])
+        ]
+        return f"; from tonight on all nights are counted anew with other settings: {', '.join(moved)}" if moved else ""
+
+    def meaning(self, result: CheckResult) -> str:
+        """`cat is 31% of the answers, usually 12%`, of the class that moved most."""
+        details = details_of(result, DriftDetails)
+        if details is None or not details.shares:
+            return ""
+        name, moved = max(details.shares.items(), key=lambda pair: _moved(pair[1]))
+        share = f"{cut(name, 40)} is {share_text(moved.current)} of the answers, usually {share_text(moved.reference)}"
+        if _moved(moved)[0] > self.tolerance:
+            return share
+        return f"the mix of answers and of how sure they are is not the usual one ({share})"
 
     def _standing(self, evidence: Evidence) -> "_Standing | str":
         """The reference, or why there is none."""
@@ -162,6 +190,12 @@ class PredictionDrift(ParamsModel):
             return f"{moved} (tolerance {self.tv_floor:.0%}), p {p} (alarm under {nightly:.1e})"
         verdict = "over" if log_m >= math.log(threshold) else "under"
         return f"{moved}, p {p}; e-value {math.exp(min(log_m, LARGEST)):,.3g} {verdict} its threshold {threshold:,.0f}"
+
+
+def _moved(share: PredictedShare) -> tuple[float, float]:
+    """How far the share has moved; of two that moved alike the one that grew comes last."""
+    change = share.current - share.reference
+    return round(abs(change), 9), change
 
 
 def _nights_after(standing: _Standing, evidence: Evidence, check: PredictionDrift) -> list[WindowCounts]:

@@ -1,5 +1,6 @@
 """Estimates for people: accuracy, recall and precision of served predictions, from the labels of some nights."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from leeway.stats.drift import chi_square
 from leeway.stats.estimation import FEWEST, Estimate, post_stratified_error, prediction_powered_error, weighted_share
 
 Floats = NDArray[np.float64]
+NAMED = 5  # truths outside the class list in a sentence
 MIX_LABELS, MIX_MOVED, MIX_P = 50, 0.10, 0.01
 
 
@@ -92,7 +94,7 @@ def _uniform_error(nights: Sequence[NightLabels], draws: Draws, *, level: float)
         guesses=draws.guesses,
         mean_guess=sum(one.mean_guess * one.labels for one in nights) / len(draws),
         guess_variance=float(draws.guesses.var()),
-        predictions=sum(one.predictions for one in nights),
+        predictions=sum({one.night: one.predictions for one in nights}.values()),  # a night may have late labels, too
         level=level,
     )
 
@@ -151,6 +153,31 @@ def class_weights(nights: Sequence[NightLabels], reference: ReferenceCounts) -> 
         return {}
     shares = (mix / mix.sum() * effective + 0.5) / (effective + 0.5 * len(mix))
     return {name: round(float(one), 3) for name, one in zip(reference.classes, 1 / (shares * len(mix)), strict=True)}
+
+
+def labels_outside(nights: Sequence[NightLabels], classes: Sequence[str]) -> Counter[str]:
+    """Return the truths that are no class of the model, each with its number of labels."""
+    found: Counter[str] = Counter()
+    for one in (draw for night in nights for draw in night.draws if draw.label not in classes):
+        found[one.label] += one.count
+    return found
+
+
+def outside_text(nights: Sequence[NightLabels], classes: Sequence[str]) -> str:
+    """Say how many of these labels name no class of the model, and which; empty if none does."""
+    counts = labels_outside(nights, classes)
+    if not counts:
+        return ""
+    named = ", ".join(f"{name!r} ({count:,})" for name, count in counts.most_common(NAMED))
+    more = f" and {len(counts) - NAMED} more names" if len(counts) > NAMED else ""
+    return f"{counts.total():,} of the labels name no class of the model and count as its errors: {named}{more}"
+
+
+def plain_counts(nights: Sequence[NightLabels]) -> tuple[int, int, str]:
+    """(labels, wrong ones, first night that has any, ISO or empty), as they lie there: counted, not weighted."""
+    wrong = sum(draw.count for night in nights for draw in night.draws if draw.wrong)
+    since = min((night.night.isoformat() for night in nights if night.draws), default="")
+    return sum(night.labels for night in nights), wrong, since
 
 
 def interval(estimate: Estimate) -> str:

@@ -42,6 +42,13 @@ class LabelPlanning(ParamsModel):
         ),
     ] = 150
     burst_nights: Annotated[Count, setting("nights over which the burst is spread, and waited for")] = 2
+    answer_days: Annotated[
+        Count,
+        setting(
+            "days for which people may answer what a night asked; it counts once all is answered, or then",
+            "7 where somebody labels every week; fewer decide sooner on what is answered",
+        ),
+    ] = 10
 
     def wanted(self, predictions: int) -> int:
         """Labels asked for of a night with so many predictions."""
@@ -83,7 +90,15 @@ class Promotion(ParamsModel):
     harm_points: Annotated[float, setting("points a class may lose", ge=0, le=100)] = 5.0
     gate_share: Annotated[
         float, setting("share of groups labelled for the gate only", "larger where few groups are served", ge=0, lt=1)
-    ] = 0.01
+    ] = 0.1
+    gate_per_night: Annotated[
+        int,
+        setting(
+            "gate labels asked for every night, on top of labels.per_night and the burst",
+            "more: the next version is judged sooner; 0: after an alarm only",
+            ge=0,
+        ),
+    ] = 3
     min_accuracy: Annotated[Share, setting("floor of a first model, 0 to 1")] = 0.90
     min_class_recall: Annotated[
         Share, setting("floor of each class of a first model, and of one that the champion does not know, 0 to 1")

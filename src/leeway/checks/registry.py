@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from functools import cache
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from numpy.random import Generator
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +29,11 @@ class Evidence:
     recent: Sequence[NightLabels] = ()  # labels of the last nights, those of `closed` included: for the estimates shown
     months: Sequence[NightLabels] = ()  # closed labels of the last 56 nights
     ahead: int = 0  # predictions whose time has not come yet
+    beside: Mapping[int, int] = field(default_factory=dict)  # tonight's predictions of the model's other versions
+    champion: int | None = None  # version that should answer, of a model that is released here
+    unknown_name: str = ""  # of this version in a prediction log, where nobody had recorded it before
+    hours: str = ""  # how the night was cut after a change of the time zone
+    unmeasured: str = ""  # which labels measure nothing, and why
 
 
 class Place(Enum):
@@ -58,6 +63,19 @@ class Check(Protocol):
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:
         """`previous` is its last result for this version; `alpha` its false-alarm probability in a year."""
+
+
+class Explains(Protocol):
+    """A check that says in plain words what a result of its means. Without it, a result's reason stands there."""
+
+    def meaning(self, result: CheckResult) -> str:
+        """What it means for people, numbers included and statistics left out; empty where the reason says it."""
+
+
+def meaning_of(check: Check | None, result: CheckResult) -> str:
+    """Return what the result means for people, in the words of its check; of another check its name and its reason."""
+    said = cast(Explains, check).meaning(result) if hasattr(check, "meaning") else ""
+    return said or f"{result.check.replace('_', ' ')}: {result.reason}"
 
 
 ATTRIBUTES = ("name", "order", "needs_labels", "on_page", "details")

@@ -1,6 +1,6 @@
 """Check of the delivery itself: are the predictions there, and are they what they should be?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -24,11 +24,16 @@ class TrafficDetails:
     ahead: int = 0  # whose time has not come yet
     late: int = 0  # that came after their night was closed
     slices: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int] = field(default_factory=dict)  # of the model's other versions, by version
+    champion: int | None = None  # version that should answer, where that is known
+    hours: str = ""  # how the night was cut after a change of the time zone
+    kinds: Sequence[str] = ()  # of the findings: each kind is told when it begins
 
 
 @CHECKS.add
 class Traffic(ParamsModel):
-    """Facts, not statistics: no traffic, too little of it, foreign classes, missing confidences, times in the future.
+    """Facts, not statistics: no traffic, too little of it, another version's answers, a version that nobody recorded,
+    foreign classes, missing confidences, times in the future.
 
     A night without predictions is a finding of its own: what is missing cannot drift.
     """
@@ -46,23 +51,26 @@ class Traffic(ParamsModel):
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
 
+    def meaning(self, result: CheckResult) -> str:
+        """Its reason: facts, without a statistic."""
+        return result.reason
+
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Effect: tonight's predictions over the median of the last 28 nights that had any; n: predictions."""
         window = evidence.window
         received = window.total + window.foreign
         before = [one.total + one.foreign for one in evidence.earlier[-USUAL_NIGHTS:]]
         usual = float(np.median([one for one in before if one])) if any(before) else None
-        findings = []
-        if not received:
-            findings.append("no prediction came in: nothing is known about this night")
-        elif usual and received < self.min_share * usual:
-            findings.append(f"{received:,} predictions, under {self.min_share:.0%} of the usual {usual:,.0f}")
+        findings = {"silent": _silence(evidence), "few": _shortage(evidence, usual, min_share=self.min_share)}
+        findings |= {"version": _others(evidence), "name": _name(evidence)}
         if window.foreign:
-            findings.append(f"{window.foreign:,} predictions name a class outside the model's list and are not counted")
+            told = f"{window.foreign:,} predictions name a class outside the model's list and are not counted"
+            findings["foreign"] = told
         if window.without_confidence and evidence.model_reference.with_confidence:
-            findings.append(f"{window.without_confidence:,} predictions have no confidence, or NaN")
+            findings["confidence"] = f"{window.without_confidence:,} predictions have no confidence, or NaN"
         if evidence.ahead:
-            findings.append(f"{evidence.ahead:,} predictions carry a time in the future")
+            findings["ahead"] = f"{evidence.ahead:,} predictions carry a time in the future"
+        findings = {kind: told for kind, told in findings.items() if told}
         details = TrafficDetails(
             usual=usual,
             foreign=window.foreign,
@@ -70,13 +78,74 @@ class Traffic(ParamsModel):
             ahead=evidence.ahead,
             late=sum(one.late for one in evidence.earlier),
             slices=dict(window.slices),
+            beside={str(version): rows for version, rows in sorted(evidence.beside.items())},
+            champion=evidence.champion,
+            hours=evidence.hours,
+            kinds=list(findings),
         )
         usual_told = "" if usual is None else f", usually {usual:,.0f}"
+        quiet = f"{received:,} predictions{usual_told}; all name a known class"
+        remarks = [_beside_the_champion(evidence), _late(details.late), evidence.hours]
         return CheckResult(
             self.name,
             Status.FIRED if findings else Status.QUIET,
-            "; ".join(findings) or f"{received:,} predictions{usual_told}; all name a known class",
+            "; ".join(filter(None, [*(findings.values() or [quiet]), *remarks])),
             effect=received / usual if usual else None,
             n=received,
             details=asdict(details),
         )
+
+
+def _received(evidence: Evidence) -> int:
+    return evidence.window.total + evidence.window.foreign
+
+
+def _serves(evidence: Evidence) -> bool:
+    return evidence.champion == evidence.window.version
+
+
+def _silence(evidence: Evidence) -> str:
+    window = evidence.window
+    if _received(evidence):
+        return ""
+    if _serves(evidence) and not any(one.total + one.foreign for one in evidence.earlier):
+        first = (*evidence.earlier, window)[0].night
+        return (
+            f"no prediction has come in since version {window.version} began to serve, from {first} on: nothing is "
+            "known about it; was the service switched over to it?"
+        )
+    return "no prediction came in: nothing is known about this night"
+
+
+def _shortage(evidence: Evidence, usual: float | None, *, min_share: float) -> str:
+    """Too little traffic of the model: where another version took over the rest, nothing is missing."""
+    received, beside = _received(evidence), sum(evidence.beside.values())
+    if not received or not usual or received + beside >= min_share * usual:
+        return ""
+    return f"{received:,} predictions, under {min_share:.0%} of the usual {usual:,.0f}"
+
+
+def _others(evidence: Evidence) -> str:
+    """Answers of versions that are not the champion, told of it; not of its first night, on which it took over."""
+    if not (_serves(evidence) and evidence.earlier and evidence.beside):
+        return ""
+    listed = " and ".join(f"{rows:,} of version {version}" for version, rows in sorted(evidence.beside.items()))
+    return f"answers of another version than the champion, {evidence.window.version}: {listed}; does a service keep it?"
+
+
+def _name(evidence: Evidence) -> str:
+    if not evidence.unknown_name or evidence.earlier:
+        return ""
+    return (
+        f"the log names a version that was never recorded, '{evidence.unknown_name}': from now on it is watched as "
+        f"version {evidence.window.version}, against the reference of the version before"
+    )
+
+
+def _late(rows: int) -> str:
+    told = f"{rows:,} predictions of the nights before came after these were decided: no check sees them"
+    return told if rows else ""
+
+
+def _beside_the_champion(evidence: Evidence) -> str:
+    return "" if evidence.champion is None or _serves(evidence) else f"version {evidence.champion} is the champion"

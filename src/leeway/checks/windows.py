@@ -21,28 +21,6 @@ def night_of(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
 
 
-def due_nights(
-    first_prediction_at: datetime | None,
-    last_closed: date | None,
-    *,
-    as_of: datetime,
-    zone: ZoneInfo,
-    grace_hours: float = 1.0,
-) -> list[date]:
-    """Nights to close, oldest first: each that ended at least `grace_hours` before `as_of` and is not closed yet.
-
-    The grace lets rows that are under way arrive. Without a prediction there is nothing to close.
-    """
-    if first_prediction_at is None:
-        return []
-    night = night_of(first_prediction_at, zone) if last_closed is None else last_closed + timedelta(days=1)
-    due = []
-    while night_bounds(night, zone)[1] + timedelta(hours=grace_hours) <= as_of:
-        due.append(night)
-        night += timedelta(days=1)
-    return due
-
-
 def drift_reference(
     earlier: Iterable[WindowCounts], fired: Collection[date], *, nights: int, min_predictions: int
 ) -> tuple[WindowCounts, ...]:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leeway.cli import data as cli_data
+from leeway.cli import heartbeat as cli_heartbeat
 from leeway.cli import labels as cli_labels
+from leeway.cli import power as cli_power
+from leeway.cli import reopen as cli_reopen
 from leeway.cli import watch as cli_watch
 from leeway.errors import LeewayError, RefusedError
 
@@ -38,8 +41,10 @@ app.add_typer(cli_data.data_app, name="data")
 app.add_typer(cli_watch.watch_app, name="watch")
 app.add_typer(cli_labels.labels_app, name="labels")
 app.command()(cli_watch.ingest)
-app.command()(cli_watch.power)
+app.command()(cli_power.power)
 app.command()(cli_watch.backtest)
+app.command()(cli_heartbeat.heartbeat)
+app.command()(cli_reopen.reopen)
 
 
 def main() -> None:
@@ -65,16 +70,19 @@ def main() -> None:
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> None:
     """Make a workspace: params, pipeline, policy and flows, with a git and a DVC repository of its own."""
+    from leeway.checks.policy import load_policy
     from leeway.jobs.init import init_workspace
+    from leeway.simulate.situation import unknown
 
     for name in init_workspace(folder):
         print(f"  {name}")
+    cli_power.print_outlook(unknown(policy := load_policy(folder / "monitoring" / "policy.yaml")), policy)
     print(f"Next: cd {folder}, say in params.yaml where your images are, then `dvc repro` and `leeway release`.")
 
 
 @app.command()
 def status() -> None:
-    """Show every watched model, the worst first: last night's results, open decisions, label queue."""
+    """Say of every watched model what is wrong, since when, and what to do next, the worst first; then the champion."""
     from leeway.jobs.epochs import find_champion
     from leeway.monitor.fleet import trains
     from leeway.monitor.overview import champion_overview, fleet_overview, without_champion
@@ -82,9 +90,9 @@ def status() -> None:
 
     with open_workspace(reading=True) as workspace:
         now = datetime.now(UTC)
-        parts = [fleet_overview(workspace.fleet, now)]
+        champion = find_champion(workspace, now) if trains(workspace.settings) else None
+        parts = [fleet_overview(workspace.fleet, now, champion=champion)]
         if trains(workspace.settings):
-            champion = find_champion(workspace, now)
             parts.append(champion_overview(champion) if champion else without_champion(workspace.model))
     print("\n\n".join(part for part in parts if part))
 
@@ -99,17 +107,26 @@ def monitor(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="One model; default: all that are watched here.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Allow a time that is yet to come.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the screen.")] = False,
 ) -> None:
     """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
     from leeway.cli.screens import as_object, pages_text, screen
+    from leeway.jobs.moment import acting_at
     from leeway.jobs.nightly import nightly
     from leeway.workspace import open_workspace
 
     logging.getLogger("leeway.monitor").setLevel(logging.WARNING)  # the screen says it
+    clock = datetime.now(UTC)
+    now = acting_at(as_of, clock=clock, simulate=simulate)
     with redirect_stdout(sys.stderr) if as_json else nullcontext(), open_workspace() as workspace:
-        now = _moment(as_of)
-        done = nightly(workspace, now, model=model, show=lambda morning: None if as_json else print(screen(morning)))
+        done = nightly(
+            workspace,
+            now,
+            model=model,
+            confirmed=as_of is not None and now <= clock,
+            show=lambda morning: None if as_json else print(screen(morning)),
+        )
         for pages in filter(None, done.pages.values()):
             print(pages_text(pages))
         for request in done.requests if done.requests and workspace.trigger is None else []:
@@ -219,8 +236,3 @@ def _stop_if_refused(made: "Release") -> None:
     """Raises RefusedError, with the gate's reasons, for a version that was refused."""
     if made.outcome == "refused":
         raise RefusedError(f"{made.model} version {made.version} was refused: {made.reason}")
-
-
-def _moment(given: datetime | None) -> datetime:
-    moment = given or datetime.now(UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,9 +1,5 @@
-"""Commands for models that are watched, wherever they were trained: enrol, ingest, label, foresee, replay."""
+"""Commands for models that are watched, wherever they were trained: enrol, ingest, label, replay."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leeway.cli.files import SHOWN, Model, named_model, print_some, stop_if_refused, take_in_turn
+from leeway.cli.power import print_outlook
+from leeway.cli.progress import progress_bar
+from leeway.domain.text import counted
 from leeway.errors import ParamsError
 
 if TYPE_CHECKING:
     from leeway.predictions.ingest import Ingested
-    from leeway.simulate.power import Delay
 
 watch_app = typer.Typer(help="Begin to watch a model.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,13 +38,16 @@ def watch_init(
 ) -> None:
     """Watch a model that is known from files: its reference says what it answers, and how often it is right."""
     from leeway.checks.accuracy import Accuracy
+    from leeway.domain.class_names import quoted
     from leeway.jobs.init import init_watching
-    from leeway.monitor.enrol import enrol, read_reference
+    from leeway.jobs.situation import read_here
+    from leeway.monitor.enrol import enrol, read_reference_file
     from leeway.monitor.fleet import watched_policy, write_watched_policy
     from leeway.settings import Settings, read_settings
     from leeway.workspace import open_workspace
 
-    found = read_reference(reference, columns=_columns(columns), production=not test_set)
+    read = read_reference_file(reference, columns=_columns(columns), production=not test_set)
+    found = read.counts
     folder = Settings().workspace.resolve()
     if not (folder / "params.yaml").exists():
         init_watching(folder)
@@ -57,9 +58,15 @@ def watch_init(
     path = write_watched_policy(settings, name, wanted)
     print(f"{name} version {made.version} is watched: accuracy {found.accuracy:.1%} of {found.total:,} labelled items")
     if made.version > 1:
-        print(f"version {made.version - 1} ends where its predictions begin: a new epoch, with evidence of its own")
+        print(f"a new epoch, with evidence of its own; version {made.version - 1} is watched on wherever it answers")
+    if found.total < read.rows:
+        such = f", of which {read.emptied:,} say so in a word such as nan" if read.emptied else ""
+        print(f"{read.rows - found.total:,} of {read.rows:,} rows have no label{such}: accuracy is of the others")
     print(f"classes    {_some(found.classes)}")
+    for names in read.alike:
+        print(f"  {quoted(names)} are alike; the model answers with both, so they are two classes")
     print(f"policy     {path} (accuracy.floor {wanted.check(Accuracy).floor:g})")
+    print_outlook(*read_here(name, None, datetime.now(UTC)))
     print(f"Next: leeway ingest FILE... --model {name}, then leeway monitor --model {name}")
 
 
@@ -72,70 +79,32 @@ def ingest(
     """Record prediction logs of a watched model; a second time adds nothing, a bad row is told with its line."""
     from leeway.jobs.epochs import reconcile_once
     from leeway.labels.answers import take_given_answers
+    from leeway.predictions.ingest import Ingested
     from leeway.predictions.ingest import ingest as take
+    from leeway.predictions.summary import sum_up, summary_lines
     from leeway.workspace import open_workspace
 
     named, now = _columns(columns), datetime.now(UTC)
+    taken: list[Ingested] = []
 
     def take_file(path: Path) -> bool:
-        with _progress(f"{path.name}") as advance:
-            told = take(
-                workspace.log, workspace.ledger, model, path, columns=named, now=now, strict=strict, progress=advance
-            )
+        into = (workspace.log, workspace.ledger, model)
+        with progress_bar(f"{path.name}") as advance:
+            told = take(*into, path, columns=named, now=now, zone=zone, strict=strict, progress=advance)
         _tell(told)
+        taken.append(told)
         return not told.refused
 
     with open_workspace() as workspace:
         reconcile_once(workspace, now)
+        zone, before = workspace.fleet.policy_of(model).zone, workspace.log.position(model)
         refused = take_in_turn(files, take_file)
+        found = sum_up(workspace.log, workspace.ledger, model, taken, before=before, zone=zone)
+        print("".join(f"{line}\n" for line in summary_lines(found)), end="")
         answered = take_given_answers(workspace.log, workspace.ledger, model)
         if answered.new:
             print(f"{answered.new:,} of the labels answer what people were asked: nobody needs to label these any more")
         stop_if_refused(refused)
-
-
-def power(
-    predictions_per_night: Annotated[int, typer.Option(min=1, help="What production sends.")] = 2000,
-    labels_per_night: Annotated[int | None, typer.Option(min=1, help="Default: the policy's.")] = None,
-    classes: Annotated[int, typer.Option(min=2)] = 10,
-    accuracy: Annotated[float | None, typer.Option(min=0.01, max=0.999, help="While nothing is wrong.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Default: the workspace's, else the shipped one.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Say what this policy will see: delays of drops and drifts, false alarms, labels; from simulated years."""
-    from leeway.checks.policy import Policy, load_policy
-    from leeway.simulate.power import STEPS, foresee
-
-    own = Path("monitoring") / "policy.yaml"
-    wanted = load_policy(policy or own) if policy or own.exists() else Policy()
-    with _progress("simulating nights", total=STEPS) as advance:
-        found = foresee(
-            wanted,
-            predictions=predictions_per_night,
-            labels=labels_per_night,
-            classes=classes,
-            accuracy=accuracy,
-            seed=seed,
-            progress=advance,
-        )
-    if as_json:
-        print(json.dumps(asdict(found), indent=1))
-        return
-    print(
-        f"{predictions_per_night:,} predictions a night, {classes} classes, accuracy {found.accuracy:.1%}, "
-        f"floor {found.floor:.1%}; nights until the alarm, median and 90 %:"
-    )
-    for one, twice in zip(found.drops, found.drops_with_twice_the_labels, strict=True):
-        more = f"   twice the labels: {_nights(twice)}" if not one.note else ""
-        print(f"  {one.what:42} {_nights(one):12} {one.note}{more}")
-    for one in found.drifts:
-        print(f"  {one.what:42} {_nights(one)}")
-    print(f"labels         {found.labels_per_night} a night, {found.labels_per_month:.0f} a month")
-    print(
-        f"false alarms   {found.years_with_false_alarm} of {found.quiet_years} simulated years without change; "
-        f"promised: at most {found.promised:.1%} of years"
-    )
 
 
 def backtest(
@@ -165,6 +134,7 @@ def _tell(told: "Ingested") -> None:
         f"{told.path}: {found.new:,} new, {found.known:,} known, {len(told.bad) + len(found.changed):,} refused; "
         f"{found.labels:,} new labels" + (" (every row is labelled: a census)" if told.census else "")
     )
+    _tell_labels(told)
     print_some([f"line {row.line}: {row.problem}" for row in told.bad])
     print_some(
         [f"{one}: is recorded with other content, which stays; give a new prediction a new id" for one in found.changed]
@@ -175,8 +145,17 @@ def _tell(told: "Ingested") -> None:
         print(f"  {told.foreign.total():,} answers are outside the model's class list, no cell of any test: {named}")
     if told.elsewhere:
         print(f"  most of its ids are known of '{told.elsewhere}': is it the log of that model? Both keep theirs")
-    if told.ahead:
-        print(f"  {told.ahead:,} carry a time in the future")
+
+
+def _tell_labels(told: "Ingested") -> None:
+    """What the file's labels measure, and what is no class of the model."""
+    if told.spoiled:
+        print("  no census, though every other row is labelled: those refused may be those that are wrong, so that the")
+        print("  labels of this file train and do not measure; mend the refused rows and ingest the file again")
+    if told.outside:
+        named = ", ".join(f"{name!r} ({count:,})" for name, count in told.outside.most_common(SHOWN))
+        total = counted(told.outside.total(), "label")
+        print(f"  {total} outside the model's class list, counting as its errors: {named}")
 
 
 def _columns(told: list[str] | None) -> dict[str, str]:
@@ -190,27 +169,5 @@ def _columns(told: list[str] | None) -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _progress(title: str, *, total: int | None = None) -> Iterator[Any]:
-    """A bar on a terminal; nothing where the output is kept in a file."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    counted = TextColumn("{task.description} {task.completed:,.0f}")
-    columns = (SpinnerColumn(), counted, *([BarColumn()] if total else []), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda rows=1: bar.advance(task, rows)
-
-
 def _some(names: Any) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-
-
-def _nights(delay: "Delay") -> str:
-    if delay.note:
-        return "-"
-    if delay.median is None:
-        return f"{delay.seen:.0%} seen within 180 nights"
-    return f"{delay.median:.0f} / {'over 180' if delay.most is None else format(delay.most, '.0f')}"

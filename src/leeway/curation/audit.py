@@ -9,6 +9,7 @@ import numpy as np
 from leeway.data.candidates import CONFLICT_COLUMNS
 from leeway.data.manifest import Manifest
 from leeway.data.split import SPLITS
+from leeway.domain.class_names import alike, class_name, label_in, quoted
 from leeway.stats.estimation import wilson_interval
 
 FEW_TEST_IMAGES = 100  # below, a class's recall is known to +- 6 points at best, where it is 90 %
@@ -180,6 +181,9 @@ def _warnings(found: Audit) -> tuple[str, ...]:
     """Sentences, the gravest first."""
     told = [
         _missing(found.classes),
+        _empty_names(found.classes),
+        _alike_names(found.classes),
+        _forms(found.renamed),
         _leaking(found),
         _few_tested(found.classes),
         _imbalanced(found.classes),
@@ -192,6 +196,29 @@ def _warnings(found: Audit) -> tuple[str, ...]:
 def _missing(classes: Sequence[ClassBalance]) -> str:
     absent = [f"'{one.name}' in {split}" for one in classes for split in SPLITS if not one.images[split]]
     return f"without any image: {_some(absent)}; add images of them, or take the class away" if absent else ""
+
+
+def _empty_names(classes: Sequence[ClassBalance]) -> str:
+    empty = [repr(one.name) for one in classes if label_in(one.name) is None]
+    if not empty:
+        return ""
+    return f"classes whose name reads as no label in a table: {_some(empty)}; rename them (data.classes.rename)"
+
+
+def _alike_names(classes: Sequence[ClassBalance]) -> str:
+    pairs = alike(one.name for one in classes)
+    if not pairs:
+        return ""
+    return (
+        f"classes whose names are alike: {_some([quoted(names) for names in pairs])}; if they are one, merge them with "
+        "data.classes.rename in params.yaml"
+    )
+
+
+def _forms(renamed: Mapping[str, str]) -> str:
+    forms = {old: new for old, new in renamed.items() if class_name(old) != old}
+    told = [f"{old!a} counts as {new!a}" for old, new in sorted(forms.items())]
+    return f"labels in another Unicode form, or with white space around them: {_some(told)}" if told else ""
 
 
 def _leaking(found: Audit) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from leeway.curation.label_errors import LabelError
 from leeway.data.spreadsheet import write_file
+from leeway.domain.class_names import ClassNames, label_in
 from leeway.errors import DataError
-from leeway.labels.files import class_named, from_cell, unknown_class
+from leeway.labels.files import from_cell
 
 COLUMNS = ("asset", "origin", "split", "label", "suggested", "confidence", "likely", "new_label")
 LEAVE_OUT = "-"
@@ -42,19 +43,19 @@ def read_new_labels(path: Path, *, classes: Sequence[str], origins: Mapping[str,
     """
     by_name = {**origins, **{asset: asset for asset in origins.values()}}
     found: dict[str, str | None] = {}
-    problems, empty = [], 0
+    problems, empty, known = [], 0, ClassNames(classes)
     for line, cells in _rows(path):
-        said = cells["new_label"].strip()
-        if not said:
+        said = label_in(cells["new_label"], known)
+        if said is None:
             empty += 1
             continue
         name = next((cells[one] for one in ("asset", "origin") if cells.get(one, "").strip()), "")
         asset = by_name.get(from_cell(name, by_name))
-        label = None if said == LEAVE_OUT else class_named(from_cell(said, classes), classes)
+        label = None if said == LEAVE_OUT else known.known(from_cell(said, classes))
         if asset is None:
             problems.append(f"line {line}: image {name!r} is not in the dataset; give its asset or origin")
         elif label is None and said != LEAVE_OUT:
-            problems.append(f"line {line}: {unknown_class(said, classes)}")
+            problems.append(f"line {line}: {known.unknown(said)}")
         elif found.setdefault(asset, label) != label:
             problems.append(f"line {line}: another line gives this image another label; leave one")
     if problems:

@@ -12,6 +12,7 @@ from leeway.data.classes import ClassParams, classes_of
 from leeway.data.corrections import Correction
 from leeway.data.feedback import read_feedback
 from leeway.data.split import SPLITS, TRAINVAL
+from leeway.domain.class_names import class_name
 from leeway.errors import DataError
 
 ORIGINAL, FEEDBACK = "original", "feedback"  # label sources
@@ -43,6 +44,7 @@ class Candidates:
     classes: tuple[str, ...]  # (K,) sorted
     rows: pa.Table  # (N,) of CANDIDATE_SCHEMA: originals by origin, then feedback as it came
     conflicts: tuple[Line, ...]  # CONFLICT_COLUMNS
+    forms: Mapping[str, str]  # label in another Unicode form, or with outer white space: what it counts as
 
 
 def find_candidates(
@@ -55,7 +57,8 @@ def find_candidates(
     rows = _renamed(given, params)
     _refuse_foreign(rows, classes, corrections, params)
     kept, conflicts = _collapse(rows)
-    return Candidates(classes, kept, conflicts)
+    forms = {one: params.name_now(one) for one in _labels(given) if class_name(one) != one}
+    return Candidates(classes, kept, conflicts, forms)
 
 
 def _originals(listing: pa.Table, folder: str) -> pa.Table:

@@ -1,9 +1,10 @@
 """Classes change: the names that `data.classes` renames, merges, retires or adds; what was labelled keeps its name."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from leeway.domain.class_names import class_name
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
@@ -16,6 +17,16 @@ class ClassParams(ParamsModel):
     rename: Mapping[str, str] = Field(default_factory=dict)  # two old names for one new merge
     retire: tuple[str, ...] = ()  # its images are held out
     add: tuple[str, ...] = ()  # used by labelers only so far, whose images may be tested on
+
+    @field_validator("rename", mode="after")
+    @classmethod
+    def _renamed_cleanly(cls, given: Mapping[str, str]) -> Mapping[str, str]:
+        return {class_name(old): class_name(new) for old, new in given.items()}
+
+    @field_validator("retire", "add", mode="after")
+    @classmethod
+    def _named_cleanly(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(class_name, given))
 
     @model_validator(mode="after")
     def _says_one_thing_of_each_name(self) -> "ClassParams":
@@ -33,8 +44,32 @@ class ClassParams(ParamsModel):
             raise ValueError(f"add: '{torn[0]}' is {'retired' if torn[0] in self.retire else 'renamed'}, too")
         return self
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that labelers may use, though the model may not have them."""
+        return tuple(dict.fromkeys((*self.rename, *self.rename.values(), *self.add)))
+
     def name_now(self, label: str) -> str:
-        return self.rename.get(label, label)
+        """Return the class that something labelled so is of now."""
+        name = class_name(label)
+        return self.rename.get(name, name)
+
+    def trains(self, label: str, classes: Collection[str]) -> bool:
+        """Whether such a label may train what comes after a model with these classes."""
+        now = self.name_now(label)
+        return now not in self.retire and (now in self.add or now in {self.name_now(one) for one in classes})
+
+    def label_of_model(self, label: str, predicted: str, classes: Collection[str]) -> str:
+        """Return the label as a model with these classes would call it, whichever of both is the older.
+
+        Where two of its classes are one by now, the answered one: it is right. What the model does not have stays.
+        """
+        if label in classes:
+            return label
+        now = self.name_now(label)
+        if self.name_now(predicted) == now:
+            return predicted
+        return next((one for one in classes if self.name_now(one) == now), class_name(label))
 
 
 def classes_of(originals: Iterable[str], labels: Iterable[str], params: ClassParams) -> tuple[str, ...]:
@@ -43,7 +78,9 @@ def classes_of(originals: Iterable[str], labels: Iterable[str], params: ClassPar
     `originals` are the labels that the source gave, `labels` those that hold, of all images; neither renamed yet.
     Raises DataError for a name in `params` that nothing was labelled with, or if fewer than two classes are left.
     """
-    named, carried = set(originals), set(labels)
+    named, carried = set(map(class_name, originals)), set(map(class_name, labels))
+    if "" in named:
+        raise DataError("an image's label is white space; name its class (data.source in params.yaml)")
     now = {params.name_now(label) for label in named | carried}
     for key, names, known in (("rename", params.rename, named | carried), ("retire", params.retire, now)):
         foreign = sorted(set(names) - known)

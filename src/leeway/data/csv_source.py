@@ -13,6 +13,7 @@ from pydantic import Field
 from leeway.data.image_files import ImageFolder, open_file
 from leeway.data.items import Item, as_text, file_item
 from leeway.data.split import GIVEN_SPLITS
+from leeway.domain.class_names import label_in
 from leeway.errors import DataError
 from leeway.paramsfile import ParamsModel
 
@@ -72,6 +73,8 @@ class CsvSource(ParamsModel):
         path, label, split = given["path"], given["label"], given["split"]
         if path is None or label is None:
             raise DataError(f"{self.place}, line {number}: the {'label' if path else 'path'} is blank")
+        if label_in(label) is None:
+            raise DataError(f"{self.place}, line {number}: label '{label}' stands for no label; give the image a class")
         if os.path.isabs(path):  # noqa: PTH117 - a Path for each line takes its time
             raise DataError(f"{self.place}, line {number}: '{path}' is absolute; paths are relative to the list")
         if split is not None and split not in GIVEN_SPLITS:

@@ -6,6 +6,7 @@ their folder, neither by `..` nor by a link: `../../.ssh/id_rsa` must not end up
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,9 @@ from leeway.bundle.resize import decode
 from leeway.errors import DataError
 
 LARGEST_BYTES = 20_000_000  # of an image that is shown to people or that a release must pass
+BEGINNING = re.compile(  # of the formats that `leeway.bundle.resize.decode` reads
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF.{4}WEBP|GIF8[79]a|BM|II\*\0|MM\0\*|MM\*\0|II\0\*|II\+\0|MM\0\+", re.DOTALL
+)
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # without the last, opening a FIFO waits for a writer
 
@@ -47,6 +51,26 @@ class ImageFolder:
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}; paths are relative to {self._root}") from None
         raise DataError(f"{path}: not a regular file; name an image file")
+
+    def resolve_image(self, name: str) -> str:
+        """The same, of a file that begins as an image does: what decoding it would say is not looked at.
+
+        A log may name a million images: their first bytes keep keys, texts and empty files out. Whoever takes the bytes
+        to people or to a model decodes them first (`read_image`).
+        """
+        path = self.resolve_file(name)
+        try:
+            file = os.open(path, _FILE)
+            try:
+                begins = os.read(file, 16)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}; is the image readable?") from None
+        if not BEGINNING.match(begins):
+            what = "does not begin as an image" if begins else "is empty"
+            raise DataError(f"{path}: {what}; name a PNG, JPEG, WebP, BMP, GIF or TIFF file")
+        return path
 
     def _path(self, name: str) -> str:
         before, last = os.path.split(name)
@@ -89,6 +113,23 @@ def read_bytes(path: str | Path) -> bytes:
         raise DataError(f"{path}: {getattr(error, 'strerror', error)}; is the image where it was?") from None
     if len(content) > LARGEST_BYTES:
         raise DataError(f"{path}: larger than {LARGEST_BYTES:,} bytes; make the image smaller")
+    return content
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file that a person named; links are followed. Raises DataError, also above LARGEST_BYTES.
+
+    It never waits: a FIFO, a socket or a device among the files of a folder is no image.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DataError("not a regular file")
+            content = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_BYTES:
+        raise DataError(f"larger than {LARGEST_BYTES:,} bytes; make the image smaller")
     return content
 
 

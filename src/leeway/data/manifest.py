@@ -95,7 +95,7 @@ def build_manifest(shards: Path, feedback: Path, params: DataParams) -> Manifest
         findings=_findings(listing),
         conflicts=found.conflicts,
         leaks=find_leaks(table, arrivals.thumbnails, max_distance=max_distance),
-        renamed=dict(params.classes.rename),
+        renamed={**params.classes.rename, **found.forms},
     )
     _refuse_empty(manifest)
     return manifest

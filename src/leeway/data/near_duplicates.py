@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
-from scipy.fft import dctn
 
 from leeway.bundle.resize import ResizeRule
 from leeway.errors import DataError
@@ -97,6 +96,8 @@ def _centred(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArra
 
 def _hashes(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """(M, HASH_TERMS) lowest terms of the orthonormal cosine transform, without those that centring makes 0."""
+    from scipy.fft import dctn  # loads slowly: whoever looks for no duplicates needs none of it
+
     terms = sorted(np.ndindex(SIDE - 1, SIDE - 1), key=lambda term: (sum((one + 1) ** 2 for one in term), term))
     rows, columns = np.array(terms[:HASH_TERMS]).T + 1
     hashes: NDArray[np.float32] = dctn(pictures, axes=(1, 2), norm="ortho")[:, rows, columns]

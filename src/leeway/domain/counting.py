@@ -16,9 +16,25 @@ def counting_labels(labels: Iterable[Label]) -> dict[tuple[str, str], Label]:
     return chosen
 
 
-def disagreeing(labels: Iterable[Label]) -> set[tuple[str, str]]:
-    """Return the predictions that people call different things, each by their last label."""
-    return {key for key, own in last_labels(labels).items() if len({last.label for _, last in own.values()}) > 1}
+def conflicting(labels: Iterable[Label]) -> list[tuple[Label, ...]]:
+    """Return what each person said last of the predictions that people call different things, in order of id.
+
+    Of each prediction the label that counts comes first, then the others in the order in which people came.
+    """
+    found = []
+    for _, own in sorted(last_labels(labels).items()):
+        if len({last.label for _, last in own.values()}) > 1:
+            came = sorted(own.values(), key=lambda pair: (pair[0].labelled_at, pair[0].labeler))
+            found.append(tuple(last for _, last in came))
+    return found
+
+
+def ids_by_model(labels: Iterable[Label]) -> dict[str, list[str]]:
+    """Return the ids of the predictions that labels are about, by model."""
+    ids: dict[str, list[str]] = {}
+    for one in labels:
+        ids.setdefault(one.model, []).append(one.prediction_id)
+    return ids
 
 
 def last_labels(labels: Iterable[Label]) -> dict[tuple[str, str], dict[str, tuple[Label, Label]]]:

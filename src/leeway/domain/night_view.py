@@ -143,6 +143,7 @@ class NightPage:
     errors: tuple[Picture, ...]  # labelled and wrong, most confident first
     unsure: tuple[Picture, ...]  # least confident first
     unlike: tuple[Picture, ...]  # highest energy first
+    headline: str = ""  # what the night means for people
 
     def result(self, check: str) -> CheckResult | None:
         return next((one for one in self.results if one.check == check), None)

@@ -8,9 +8,20 @@ from typing import Any, Protocol
 from leeway.domain.records import Decision, Prediction
 
 
-class Notifier(Protocol):
+class Channel(Protocol):
+    """One address at which people are told."""
+
+    @property
+    def name(self) -> str:
+        """The same for the same address, wherever it stands among the others; it holds no secret."""
+
     def send(self, title: str, body: str) -> None:
         """Raises AlertError if the channel did not take it."""
+
+
+class Notifier(Protocol):
+    @property
+    def channels(self) -> Sequence[Channel]: ...
 
 
 class Tracker(Protocol):

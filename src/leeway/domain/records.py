@@ -190,11 +190,17 @@ class LabelPlan:
     given: int = 0  # kinds of answers that came with their draw probability, instead of draws
     closed_at: datetime | None = None
     applied_by: str | None = None  # the decision whose checks took its labels into account
+    late_of: str | None = None  # the plan whose draws it holds that were answered after that one closed
 
     @property
     def asks(self) -> bool:
         """Whether any label belongs to it."""
         return bool(self.asked or self.given)
+
+    @property
+    def is_nightly(self) -> bool:
+        """Whether it asked people; the others are of labels that came with the log, or came late."""
+        return not self.given and self.late_of is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +247,7 @@ class RecordedLabels:
     new: int = 0
     known: int = 0  # the same person's last label of the prediction already
     corrected: int = 0  # of the new ones: how many differ from the same person's label before
+    measured: int = 0  # of the corrected ones: of predictions that were measured, by a plan that is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +394,16 @@ class DecisionState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"  # a request that was never begun: another version serves
+
+
+class Cause(StrEnum):
+    """Why a version was trained. The gate asks for a gain only where accuracy fell."""
+
+    ACCURACY = "accuracy"  # labels show that it fell
+    DRIFT = "drift"  # answers moved, and labels could not exclude a drop
+    CALENDAR = "calendar"
+    HAND = "hand"  # a person asked for it, or released a bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,11 +421,17 @@ class Decision:
     state: DecisionState = DecisionState.DONE  # a retraining request starts open
     outcome: str = ""  # what came of it
     class_weights: Mapping[str, float] = field(default_factory=dict)  # to train with, where the class mix has moved
+    cause: str = ""  # a Cause; "" for what is no request, or of the release before
 
     @property
     def nightly(self) -> bool:
         """Whether a night's results called for it, rather than the calendar or a person."""
-        return self.key == f"{self.model}/{self.version}/{self.night}"
+        return self.key == nightly_key(self.model, self.version, self.night)
+
+
+def nightly_key(model: str, version: int, night: date) -> str:
+    """Return the key of the decision that a night's results call for."""
+    return f"{model}/{version}/{night.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +442,21 @@ class Alert:
     title: str
     body: str
     made_at: datetime
-    sent_at: datetime | None = None
+    sent_at: datetime | None = None  # when the last channel had it
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An alert on its way to one channel: success is kept for each channel by itself."""
+
+    key: str  # of the alert
+    channel: str
+    sent_at: datetime | None = None
+    error: str = ""  # of the last try
+    tries: int = 0  # that were concluded
+    tried_at: datetime | None = None
+    holder: str = ""  # who is sending it
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +469,8 @@ class Release:
     outcome: str  # promoted, refused, left for review, rolled back
     reason: str
     at: datetime
+    wanted: int = 0  # gate labels with which it is judged again; 0: it waits for none
+    wanted_since: date | None = None  # first night whose gate labels count; None: they all do
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,3 +482,5 @@ class Verdict:
     reasons: Sequence[str]
     numbers: Mapping[str, Any]
     against: int | None = None  # the champion's version; None for a first one, judged by absolute floors
+    wanted: int = 0  # where it cannot tell: gate labels with which it could
+    wanted_since: date | None = None  # first night whose gate labels count; None: they all do

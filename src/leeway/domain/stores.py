@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from leeway.domain.late_labels import LateLabels
+from leeway.domain.moments import Moments
+from leeway.domain.outbox import Outbox
 from leeway.domain.records import (
     Alert,
     Cell,
@@ -28,11 +31,12 @@ from leeway.domain.records import (
     Tally,
     WindowCounts,
 )
+from leeway.domain.reopening import Reopenings
 
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 
 
-class PredictionLog(Protocol):
+class PredictionLog(Moments, Protocol):
     """What models said, and truth that came with it: large, append-only, keyed by (model, id). Times are aware UTC.
 
     A position is a moment of one model's log, as a text that nobody but the log reads: `upto` it a night stays as it
@@ -83,9 +87,6 @@ class PredictionLog(Protocol):
     def count(self, version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None = None) -> int:
         """Count the predictions of a window, or from a moment on; with `after` those that came later than this."""
 
-    def first_at(self, version: ModelVersion) -> datetime | None:
-        """Return when the version first predicted."""
-
     def elsewhere(self, model: str, ids: Sequence[str]) -> dict[str, int]:
         """Return how many of these ids other models' logs hold, by model."""
 
@@ -93,9 +94,19 @@ class PredictionLog(Protocol):
         """Return when the first prediction from `since` on occurred whose label came with a draw probability."""
 
     def given_tallies(
-        self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
     ) -> list[Tally]:
-        """Count a window's labels that came with a draw probability, in the database."""
+        """Count a window's labels that came with a draw probability, in the database.
+
+        Those that came between two positions, of predictions that were there at `rows_upto`.
+        """
 
     def given(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
@@ -109,7 +120,7 @@ class PredictionLog(Protocol):
         """Return how many labels came with the log of each model; models without one are left out."""
 
 
-class Ledger(Protocol):
+class Ledger(LateLabels, Outbox, Reopenings, Protocol):
     """What was asked, answered, concluded, released and sent: small, transactional. Times are aware UTC.
 
     It points nowhere into the log: what was drawn or labelled by a person is pinned, with all that is needed of it.
@@ -164,6 +175,9 @@ class Ledger(Protocol):
     def windows(self, model: str, version: int) -> list[WindowCounts]:
         """Closed windows in order of night, without what came late."""
 
+    def window_bounds(self, model: str, version: int) -> dict[date, tuple[datetime, datetime]]:
+        """Return start and end of each closed window, by night."""
+
     def record_night(
         self,
         window: WindowCounts,
@@ -206,6 +220,12 @@ class Ledger(Protocol):
 
     def finish_decision(self, key: str, *, failed: bool, outcome: str) -> None: ...
 
+    def withdraw_requests(self, model: str, *, besides: int, outcome: str) -> list[str]:
+        """Open retraining requests of other versions than `besides` become withdrawn; gives their keys.
+
+        One that runs is left to its training run, which finishes it.
+        """
+
     # Label plans and labels
 
     def record_plan(
@@ -219,13 +239,14 @@ class Ledger(Protocol):
     def design(self, plan_id: str) -> PlanDesign:
         """How the plan's draws were chosen."""
 
-    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None: ...
+    def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
+        """Close it with the labels that are in by now: those measure, whatever is said later. The first one stands."""
 
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
         """Groups of the predictions that were ever drawn for this purpose."""
 
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
-        """(plan id, prediction) of open plans that no one has labelled, each prediction once."""
+        """(plan id, prediction) of open plans that no one has labelled; see `leeway.domain.queue.in_queue_order`."""
 
     def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
         """Return the models that have pinned each of these ids, in order; ids of none are left out."""
@@ -245,8 +266,11 @@ class Ledger(Protocol):
         A prediction need not be known yet.
         """
 
-    def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
-        """Answered draws of a plan, any purpose, in their order; see `leeway.domain.counting.counting_labels`."""
+    def labelled_draws(self, plan_id: str, *, as_closed: bool = False) -> list[LabelledDraw]:
+        """Answered draws of a plan, any purpose, in their order; see `leeway.domain.counting.counting_labels`.
+
+        With `as_closed` by the labels that were in when it closed (all, where the release before closed it).
+        """
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
         """The label that counts of every pinned prediction that has one, in order of when it was given."""
@@ -254,21 +278,11 @@ class Ledger(Protocol):
     def label_counts(self) -> dict[str, int]:
         """Model -> how many of its predictions people have labelled; models without one are left out."""
 
-    def disagreements(self, model: str) -> int:
-        """How many predictions people call different things: each by their last label."""
-
-    # Releases and alerts
+    # Releases
 
     def record_release(self, release: Release) -> None: ...
 
     def releases(self, model: str) -> list[Release]: ...
-
-    def queue_alert(self, alert: Alert) -> bool:
-        """False if an alert with this key is known."""
-
-    def pending_alerts(self) -> list[Alert]: ...
-
-    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None: ...
 
 
 class ImageStore(Protocol):

@@ -12,6 +12,7 @@ import numpy as np
 
 from leeway.bundle.predictor import Predictor
 from leeway.data.image_files import ImageFolder, read_image
+from leeway.domain.class_names import class_name, class_names
 from leeway.errors import DataError, in_one_line
 
 LIST = "must_pass.csv"
@@ -100,13 +101,18 @@ def _wanted(
     path, label = (row.get(column) or "" for column in COLUMNS)
     if not path or not label or None in row:
         raise DataError(f"{place}: {', '.join(map(str, row.values()))}: expected a path and a label")
+    names, label = class_names(tuple(sorted(classes))), class_name(label)
     label = renamed.get(label, label)
-    if label not in classes:
+    known = names.known(label)
+    if known is None:
+        meant = names.meant(label)
         raise DataError(
-            f"{place}: label '{label}' is not a class of the dataset; classes: {', '.join(sorted(classes))}"
+            f"{place}: label '{label}' is not a class of the dataset; "
+            + (f"did you mean '{meant}'? " if meant else "")
+            + f"classes: {', '.join(names.names)}"
         )
     try:
         content = read_image(images.resolve_file(path))
     except DataError as error:
         raise DataError(f"{place}: {error}") from error
-    return Wanted(path, label, content)
+    return Wanted(path, known, content)

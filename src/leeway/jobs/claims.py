@@ -26,7 +26,7 @@ def claimed(epoch: Epoch, night: date) -> Iterator[None]:
 
 def claim_night(epoch: Epoch, night: date) -> Claim:
     """Claim the night for this process, also from one on this machine that died; the epoch then writes under it."""
-    now, holder = datetime.now(UTC), f"{socket.gethostname()} process {os.getpid()}"
+    now, holder = datetime.now(UTC), this_process()
 
     def take(instead_of: str = "") -> Claim:
         return epoch.ledger.claim_night(
@@ -41,6 +41,11 @@ def claim_night(epoch: Epoch, night: date) -> Claim:
         claim = take(instead_of=held.holder)
     epoch.history.hold(claim)
     return claim
+
+
+def this_process() -> str:
+    """Return how this process is called where it holds something."""
+    return f"{socket.gethostname()} process {os.getpid()}"
 
 
 def is_dead(holder: str) -> bool:

@@ -11,7 +11,9 @@ from leeway.domain.records import Alert
 from leeway.epoch import Epoch, begin
 from leeway.errors import RegistryError
 from leeway.jobs.failures import Failures
+from leeway.monitor.due import due_nights
 from leeway.monitor.fleet import trains
+from leeway.monitor.night import nights_to_plan
 from leeway.workspace import Workspace
 
 MOVED = "the champion alias was moved in MLflow"
@@ -76,22 +78,28 @@ def latest(workspace: Workspace, model: str, as_of: datetime) -> Epoch:
 
 
 def watched(workspace: Workspace, as_of: datetime, failures: Failures, *, model: str | None = None) -> list[Epoch]:
-    """Return what there is to look at this morning: the champion, and every version of the models known from files.
+    """Return what there is to look at this morning: of each model the version in use, last, and before it every other
+    version that has a night to be decided, or to be planned.
 
-    With `model` that one alone. A model that cannot be looked at (its policy, its registry) stops no other one.
+    With `model` of that one alone. A model that cannot be looked at (its policy, its registry) stops no other one.
     Raises ParamsError for a name that is not watched, RegistryError where there is nothing to look at yet.
     """
     fleet, epochs = workspace.fleet, list[Epoch]()
     for name in fleet.names(model):
-        with failures.kept(name):
+        with failures.kept(name, model=name):
             if trains(workspace.settings) and name == workspace.model:
                 serving = _serving(workspace, as_of)
-                epochs += [serving] if serving else []
+                found = [*fleet.epochs_beside(serving), serving] if serving else []
             else:
-                epochs += fleet.epochs_from_files(name, as_of)
+                found = fleet.epochs_from_files(name, as_of)
+            epochs += [*filter(_is_due, found[:-1]), *found[-1:]]
     if not epochs and not failures.errors and trains(workspace.settings) and model in (None, workspace.model):
         champion(workspace, as_of)  # which says why there is nothing to look at
     return epochs
+
+
+def _is_due(epoch: Epoch) -> bool:
+    return bool(due_nights(epoch).nights or nights_to_plan(epoch))
 
 
 def _no_champion(model: str) -> RegistryError:

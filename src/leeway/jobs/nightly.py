@@ -7,17 +7,20 @@ from datetime import date, datetime
 from pathlib import Path
 
 from leeway.checks.windows import night_bounds
-from leeway.domain.records import CheckResult, Decision, ModelVersion
+from leeway.domain.records import CheckResult, Decision, ModelVersion, Release
 from leeway.epoch import Epoch
 from leeway.errors import HeldError, in_one_line
 from leeway.jobs import epochs
 from leeway.jobs.claims import claimed
 from leeway.jobs.failures import Failures
 from leeway.jobs.step import RunStep, call
+from leeway.jobs.telling import failure_told, tell_people, tell_unfinished
 from leeway.labels.answers import take_given_answers
 from leeway.monitor import night as nights
-from leeway.monitor.alerts import NoNotifier, deliver_alerts
+from leeway.monitor.due import Due, due_nights, tell_doubt, tell_late
 from leeway.monitor.pages_due import PageTools, draw_missing
+from leeway.monitor.words import headline
+from leeway.release.waiting import is_due
 from leeway.workspace import Workspace
 
 log = logging.getLogger("leeway.nightly")
@@ -30,6 +33,7 @@ class DecidedNight:
     night: date
     results: tuple[CheckResult, ...]
     decision: Decision
+    headline: str = ""  # what the night means for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Morning:
     decided_now: bool
     labels_asked: Mapping[date, int]
     held: str = ""  # who is at it, if somebody else is
+    due: Due = field(default_factory=Due)  # which nights were due, which gaps are left out, and what is in doubt
 
 
 @dataclass(slots=True)
@@ -58,37 +63,54 @@ def nightly(
     as_of: datetime,
     *,
     model: str | None = None,
+    confirmed: bool = False,
     run: RunStep = call,
     show: Callable[[Morning], object] = lambda _: None,
 ) -> Nightly:
-    """Look at every model that is watched here, or at `model` alone.
+    """Look at every model that is watched here, or at `model` alone; `confirmed`: a person said what time it is.
 
     `run` runs a step: plainly, or as a Prefect task. `show` is given each morning as soon as it is over. What fails
-    for one model stops no other one: it is kept in `failures`, to be raised once all is done. Pages come last, since
-    they decide nothing. Raises ParamsError for a model that is not watched, RegistryError where there is nothing to
-    look at yet.
+    for one model stops no other one: people are told, and it is kept in `failures`, to be raised once all is done.
+    Pages come last, since they decide nothing. Raises ParamsError for a model that is not watched, RegistryError where
+    there is nothing to look at yet.
     """
+    with failure_told(workspace, as_of, model=model):
+        return _nightly(workspace, as_of, model=model, confirmed=confirmed, run=run, show=show)
+
+
+def _nightly(
+    workspace: Workspace,
+    as_of: datetime,
+    *,
+    model: str | None,
+    confirmed: bool,
+    run: RunStep,
+    show: Callable[[Morning], object],
+) -> Nightly:
     done = Nightly()
     watched = epochs.watched(workspace, as_of, done.failures, model=model)
     for epoch in watched:
-        looked = look(epoch, done.failures, run=run)
+        looked = look(epoch, done.failures, confirmed=confirmed, run=run)
         if looked is not None:
             done.mornings.append(looked)
             with done.failures.kept("showing it"):
                 show(looked)
-            if looked.decided_now and not looked.version.watched_only:
+            if looked.decided_now and not looked.version.watched_only and not epoch.is_beside:
                 with done.failures.kept("comparing the champion with MLflow"):
                     run(epochs.reconcile, workspace, as_of)
+                with done.failures.kept("judging the challenger that waits for labels"):
+                    run(judge_waiting, workspace, as_of)
     with done.failures.kept("alerts"):
         run(tell_people, workspace, as_of)
     with done.failures.kept("retraining requests"):
         done.requests = run(nights.request_retraining, workspace.ledger, workspace.model, workspace.trigger)
+    tell_unfinished(workspace, done.failures, as_of)
     for epoch in watched:
         done.pages[epoch.model, epoch.version.version] = run(draw_pages, workspace, epoch)
     return done
 
 
-def look(epoch: Epoch, failures: Failures, *, run: RunStep = call) -> Morning | None:
+def look(epoch: Epoch, failures: Failures, *, confirmed: bool = False, run: RunStep = call) -> Morning | None:
     """Close, check and decide every night that is due, and plan labels: also of a night before one that fails.
 
     Each night is claimed first; one that somebody else is at is left to them. None where something failed before a
@@ -97,26 +119,32 @@ def look(epoch: Epoch, failures: Failures, *, run: RunStep = call) -> Morning | 
     decided: list[DecidedNight] = []
     last: list[DecidedNight] = []
     labels: dict[date, int] = {}
-    before, name, held = len(failures.errors), f"{epoch.model} version {epoch.version.version}", ""
+    before, name, held, due = len(failures.errors), f"{epoch.model} version {epoch.version.version}", "", Due()
     try:
-        with failures.kept(name, besides=HeldError):
+        with failures.kept(name, besides=HeldError, model=epoch.model):
             nights.give_up_on_the_dead(epoch)
-            for night in nights.nights_due(epoch):
+            nights.tend_requests(epoch)
+            due = due_nights(epoch, confirmed=confirmed)
+            tell_doubt(epoch, due)
+            for night in due.nights:
                 with claimed(epoch, night):
                     if not nights.is_decided(epoch, night):
                         decided.append(decide(epoch, night, run=run))
+            tell_late(epoch, [one.night for one in decided])
             last = decided or _last(epoch)
-        with failures.kept(f"{name}, its labels", besides=HeldError):
+        with failures.kept(f"{name}, its labels", besides=HeldError, model=epoch.model):
             for night in nights.nights_to_plan(epoch):
                 with claimed(epoch, night):
                     labels[night] = run(nights.plan_labels, epoch, night).asked
+            if not decided:
+                nights.close_ended(epoch)
             run(take_given_answers, epoch.log, epoch.ledger, epoch.model)
     except HeldError as error:
         held = str(error)
         log.warning("%s", held)
     if not decided and len(failures.errors) > before:
         return None
-    return Morning(epoch.version, tuple(decided or last), bool(decided), labels, held)
+    return Morning(epoch.version, tuple(decided or last), bool(decided), labels, held, due)
 
 
 def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
@@ -125,20 +153,18 @@ def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
     window = run(nights.close_window, epoch, night)
     results = run(nights.run_checks, epoch, window)
     decision = run(nights.conclude, epoch, window, results)
-    return DecidedNight(night, tuple(results), decision)
+    return DecidedNight(night, tuple(results), decision, headline(decision, results, epoch.policy))
 
 
-def tell_people(workspace: Workspace, as_of: datetime) -> list[str]:
-    """Send what waits in the outbox; return what went wrong.
+def judge_waiting(workspace: Workspace, as_of: datetime) -> Release | None:
+    """Judge the challenger again that was refused for want of gate labels, once they are in; None if none is due."""
+    champion = epochs.find_champion(workspace, as_of)
+    due = is_due(champion) if champion is not None else None
+    if due is None:
+        return None
+    from leeway.jobs.releasing import judge_again  # loads ONNX Runtime, which no other morning needs
 
-    Addresses that no notifier can be made of leave the alerts in the outbox, too.
-    """
-    try:
-        notifier = workspace.notifier
-    except Exception as error:
-        log.warning("alerts: %s", in_one_line(error))
-        notifier = NoNotifier(error)
-    return deliver_alerts(workspace.ledger, notifier, now=as_of)
+    return judge_again(workspace, due.version, as_of)
 
 
 def draw_pages(workspace: Workspace, epoch: Epoch) -> list[Path]:
@@ -163,4 +189,4 @@ def _last(epoch: Epoch) -> list[DecidedNight]:
     this = (epoch.version.version, decided[-1])
     decision = next(one for one in epoch.history.decisions if one.nightly and (one.version, one.night) == this)
     results = tuple(result for _, result in epoch.history.results([decided[-1]]))
-    return [DecidedNight(decided[-1], results, decision)]
+    return [DecidedNight(decided[-1], results, decision, headline(decision, results, epoch.policy))]

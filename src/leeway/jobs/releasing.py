@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from leeway.data.manifest import read_manifest
-from leeway.domain.records import Release
+from leeway.domain.records import Cause, Release
 from leeway.epoch import Epoch
 from leeway.jobs import epochs
-from leeway.jobs.nightly import tell_people
+from leeway.jobs.telling import tell_people
 from leeway.release.judge import Grounds, judge
 from leeway.release.release import release, rollback
 from leeway.workspace import Workspace
@@ -14,8 +14,13 @@ from leeway.workspace import Workspace
 
 def release_bundle(workspace: Workspace, now: datetime, *, reason: str) -> Release:
     """Register the bundle of the last `dvc repro`, judge it, and promote it, refuse it or leave it for review."""
-    candidate = workspace.fleet.epoch(workspace.versions.register(workspace.bundle, reason=reason), now)
-    return _judge_and_release(workspace, candidate)
+    version = workspace.versions.register(workspace.bundle, reason=reason, cause=Cause.HAND)
+    return _judge_and_release(workspace, workspace.fleet.epoch(version, now))
+
+
+def judge_again(workspace: Workspace, version: int, now: datetime) -> Release:
+    """Judge a version again that waited for labels of the gate, and do with it what `release_bundle` would."""
+    return _judge_and_release(workspace, workspace.fleet.epoch(workspace.versions.find(version), now))
 
 
 def approve(workspace: Workspace, version: int, now: datetime, *, approved_by: str) -> Release:

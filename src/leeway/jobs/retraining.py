@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from leeway.domain.records import Decision, ModelVersion, Release
+from leeway.domain.records import Cause, Decision, ModelVersion, Release
 from leeway.epoch import Epoch
 from leeway.jobs import epochs
-from leeway.jobs.nightly import tell_people
+from leeway.jobs.failures import Failures
 from leeway.jobs.releasing import grounds
 from leeway.jobs.step import RunStep, call
+from leeway.jobs.telling import TOLD, tell_people
 from leeway.release import retrain
 from leeway.release.judge import judge
 from leeway.release.release import release
@@ -55,7 +56,7 @@ def claim(workspace: Workspace, champion: Epoch, request: str | None) -> Decisio
     if request is None:
         if not retrain.is_worth_it(champion, folder=workspace.feedback):
             return None
-        request = retrain.request(champion, asked_by=CALENDAR).key
+        request = retrain.request(champion, asked_by=CALENDAR, cause=Cause.CALENDAR).key
     return retrain.claim(champion, request)
 
 
@@ -65,8 +66,13 @@ def at_work(workspace: Workspace, champion: Epoch, decision: Decision) -> Iterat
     try:
         with retrain.failure_reported(champion, decision):
             yield
+    except Exception as error:
+        if "release" in champion.policy.alerts.about:
+            error.add_note(TOLD)
+        raise
     finally:
-        tell_people(workspace, champion.as_of)
+        with Failures().kept("alerts"):  # which stay in the outbox; the retraining's own error is what is raised
+            tell_people(workspace, champion.as_of)
 
 
 def reproduce(workspace: Workspace) -> None:
@@ -75,5 +81,6 @@ def reproduce(workspace: Workspace) -> None:
 
 
 def register(workspace: Workspace, decision: Decision) -> ModelVersion:
-    """Register what it made, with the decision's reason."""
-    return workspace.versions.register(workspace.bundle, reason=decision.reason)
+    """Register what it made, with the decision's reason and cause."""
+    cause = decision.cause or Cause.ACCURACY  # a request of the release before: the stricter rule
+    return workspace.versions.register(workspace.bundle, reason=decision.reason, cause=cause)

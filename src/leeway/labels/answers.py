@@ -1,56 +1,83 @@
 """Answers: which labels are in, which of them measure, and which train the next version."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from leeway.checks.policy import Policy
+from leeway.checks.waits import Burst
 from leeway.checks.windows import night_of
 from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
 from leeway.domain.records import DRAWN, GATE, Decision, Label, LabelledDraw, LabelPlan, Prediction, RecordedLabels
 from leeway.domain.stores import ImageStore, Ledger, PredictionLog
 from leeway.epoch import Epoch
+from leeway.labels.coverage import covers, rows_of
+from leeway.labels.images import LeftOut, read_images
 from leeway.labels.plan import given_plan, is_gate_group
 
 MOST_GIVEN = 100_000  # labels that came with the log and are trained on: more of them are a uniform sample
-LABELLING_HOURS = 20  # an open plan closes this long after it was made: the working day of those who label
 
 
 # Closing
 
 
 def close_labels(epoch: Epoch) -> list[LabelPlan]:
-    """Close the plans whose draws are all answered, or whose time is over; return those that closed now."""
+    """Close the plans whose draws are all answered, or whose time is over; return those that closed now.
+
+    What a plan measures are the labels that are in then. What is answered later is measured by a late plan.
+    """
     closed = []
     for plan in epoch.history.plans:
         if plan.closed_at is not None:
             continue
         complete = len(epoch.ledger.labelled_draws(plan.id)) == plan.asked
-        if complete or epoch.as_of - plan.made_at >= timedelta(hours=LABELLING_HOURS):
+        if complete or epoch.as_of >= closes_at(plan, epoch.policy):
             epoch.history.close_plan(plan, closed_at=epoch.as_of)
             closed.append(plan)
     return closed
 
 
-def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
-    """Make plans of labels that came with a draw probability, for nights up to `until`, each night once.
+def burst_of(epoch: Epoch, alarm: Decision) -> Burst:
+    """Return how far people have come with the plans of the alarm's nights, and when the last of them closes."""
+    plans = [one for one in epoch.history.plans if one.night >= alarm.night and one.is_nightly]
+    nights = sorted({one.night for one in plans})[: epoch.policy.labels.burst_nights]
+    asked = [one for one in plans if one.night in nights]
+    answered = sum(len(epoch.ledger.labelled_draws(one.id)) for one in asked)
+    closes = max((one.closed_at or closes_at(one, epoch.policy) for one in asked), default=epoch.as_of)
+    return Burst(len(nights), sum(one.asked for one in asked), answered, closes)
 
-    A night is measured once: its draws that are not closed yet count no more then (`epoch.History.labels`); where
-    people's answers were taken, and for a night whose plan was made before, such labels train and measure nothing.
+
+def closes_at(plan: LabelPlan, policy: Policy) -> datetime:
+    """Return when an open plan closes, answered or not."""
+    return plan.made_at + timedelta(days=policy.labels.answer_days)
+
+
+def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
+    """Make plans of labels that came with a draw probability, for nights up to `until`, each label once.
+
+    A night is measured by one source: its draws that are not closed yet count no more then
+    (`history.History.labels`), and where people's answers were taken, such labels train and measure nothing. Labels of
+    a night that came with the log before are a late plan's (`labels.late.take_late_truth`).
+    Labels that claim to be a census and leave rows of the night out measure nothing (`labels.coverage.covers`).
     """
     known, taken = {plan.night for plan in epoch.history.plans if plan.given or _is_answered(epoch, plan)}, []
+    positions = {one.night: one.position for one in epoch.history.windows}
     since, _ = epoch.bounds(epoch.first_night)
     while (first := epoch.log.first_given(epoch.version, since)) is not None:
-        night = night_of(first, epoch.policy.zone)
+        night = epoch.night_of(first)
         if night > until:
             break
         start, since = epoch.bounds(night)
         if night in known:
             continue
         position = epoch.log.position(epoch.model)
-        tallies = epoch.log.given_tallies(epoch.version, start, since, upto=position)
-        plan, design = given_plan(epoch, night, epoch.history.cells(night, upto=position), tallies)
+        rows = positions.get(night) or position  # what came after the night was counted is late, and no part of it
+        tallies = epoch.log.given_tallies(epoch.version, start, since, upto=position, rows_upto=rows)
+        if not tallies or not covers(tallies, rows_of(epoch, night, upto=rows)):
+            continue
+        plan, design = given_plan(epoch, night, epoch.history.cells(night, upto=rows), tallies)
         if epoch.history.record_plan(plan, replace(design, position=position)):
             taken.append(plan)
     return taken
@@ -64,13 +91,14 @@ def _is_answered(epoch: Epoch, plan: LabelPlan) -> bool:
 def take_given_answers(log: PredictionLog, ledger: Ledger, model: str) -> RecordedLabels:
     """Copy what came with the log for predictions that people are asked about: nobody needs to answer them any more.
 
-    Where the image of one lies now is learnt, too. Done after every ingest, and by the nightly job again, since no
-    transaction spans both stores.
+    Of those that people were asked about and did not answer in time, too: that measures, late. Where the image of one
+    lies now is learnt. Done after every ingest, and by the nightly job again, since no transaction spans both stores.
     """
     waiting = {one.id: one for _, one in ledger.label_queue(model)}
     moved = [one for one in log.by_ids(model, waiting) if one.image != waiting[one.id].image]
     ledger.pin(moved)
-    return ledger.record_labels([replace(one, kind=DRAWN) for one in log.given_by_ids(model, waiting)])
+    given = log.given_by_ids(model, {*waiting, *ledger.missed(model)})
+    return ledger.record_labels([replace(one, kind=DRAWN) for one in given])
 
 
 # Training on them
@@ -80,13 +108,15 @@ def training_labels(epoch: Epoch, *, since: date | None) -> list[tuple[Label, Pr
     """Return the labels that may train, those that people gave before those that came with the log.
 
     With `since`: of this version's nights from then on. Never those of the gate's groups, and none that names a class
-    the version does not have.
+    the version does not have, unless `data.classes` renames it to one or adds it (`Epoch.class_rule`).
     """
     share, version = epoch.policy.promotion.gate_share, epoch.version
+    names = version.reference.classes
+    may_train = cache(lambda label: epoch.class_rule.trains(label, names))
     labels = {
         prediction.id: (label, prediction)
         for label, prediction in (*_given_labels(epoch, since), *epoch.ledger.labels(version.model))
-        if label.label in version.reference.classes
+        if may_train(label.label)
         and not is_gate_group(prediction.group, gate_share=share)
         and (
             since is None
@@ -119,30 +149,46 @@ def gate_labels(epoch: Epoch, *, since: date | None) -> list[LabelledDraw]:
     return list({one.group: one for one in reversed(answered)}.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What became of labelled images that are to train."""
+
+    shard: Path | None  # None: there was nothing new to write
+    new: int = 0  # labels that no shard had yet, those left out included
+    left_out: tuple[LeftOut, ...] = ()  # whose image is not to be had
+
+
 def add_feedback(
     labels: Sequence[tuple[Label, Prediction]], images: ImageStore, *, folder: Path, name: str
-) -> Path | None:
-    """Write one more shard into `folder` with the labelled images that no shard there has yet; None without any.
+) -> Feedback:
+    """Write one more shard into `folder` with the labelled images that no shard there has yet, if there are any.
 
-    A shard of this name that is there already, from a run that was cut short, is returned unchanged.
+    A label whose image is gone, empty or no image is left out and listed; the others are written. A shard of this name
+    that is there already, from a run that was cut short, stays unchanged.
     """
     path = folder / f"{name}.parquet"
     if path.exists():
-        return path
+        return Feedback(path)
+    given = {prediction.id: label for label, prediction in labels}
+    new = sorted(not_stored(labels, folder), key=lambda one: one.id)
+    read, left_out = read_images(new, images)
+    if read:
+        write_feedback_shard(path, [_feedback(content, given[one.id], one) for one, content in read])
+    return Feedback(path if read else None, len(new), tuple(left_out))
+
+
+def not_stored(labels: Sequence[tuple[Label, Prediction]], folder: Path) -> list[Prediction]:
+    """Return the labelled predictions that no shard in `folder` holds yet."""
     stored = {row["origin"] for row in read_feedback(folder)}
-    new = [
-        FeedbackImage(
-            content=images.read(prediction.image),
-            label=label.label,
-            origin=prediction.id,
-            labeler=label.labeler,
-            group=prediction.group,
-            slice=prediction.slice,
-        )
-        for label, prediction in sorted(labels, key=lambda pair: pair[1].id)
-        if prediction.id not in stored
-    ]
-    if not new:
-        return None
-    write_feedback_shard(path, new)
-    return path
+    return [one for _, one in labels if one.id not in stored]
+
+
+def _feedback(content: bytes, label: Label, prediction: Prediction) -> FeedbackImage:
+    return FeedbackImage(
+        content=content,
+        label=label.label,
+        origin=prediction.id,
+        labeler=label.labeler,
+        group=prediction.group,
+        slice=prediction.slice,
+    )

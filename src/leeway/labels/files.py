@@ -5,11 +5,9 @@ apostrophe a spreadsheet swallowed is found too.
 """
 
 import csv
-import difflib
 import hashlib
 import io
 import re
-import unicodedata
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,24 +188,3 @@ def _read_csv(text: str, path: Path) -> Iterator[Statement]:
             yield replace(said, model=cells.get("model", ""), from_spreadsheet=True)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error
-
-
-def unknown_class(label: str, classes: Sequence[str]) -> str:
-    folded = {_plain(name).casefold(): name for name in classes}
-    near = difflib.get_close_matches(_plain(label).casefold(), folded, n=1)
-    if near:
-        return f"{label!r} is not a class; did you mean {folded[near[0]]!r}?"
-    more = ", ..." if len(classes) > SHOWN else ""
-    return f"{label!r} is not a class; allowed: {', '.join(map(repr, classes[:SHOWN]))}{more}"
-
-
-def class_named(label: str, classes: Sequence[str]) -> str | None:
-    """The class of this name; an umlaut in two characters, a space too many or another line end do not matter."""
-    if label in classes:
-        return label
-    same = [name for name in classes if _plain(name) == _plain(label)]
-    return same[0] if len(same) == 1 else None
-
-
-def _plain(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).split())

@@ -1,13 +1,16 @@
 """Judges what a file of answers says: which statements can be taken, and why the others cannot."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from leeway.domain.class_names import class_names, label_in
 from leeway.domain.records import Prediction
-from leeway.labels.files import class_named, from_cell, unknown_class
-from leeway.labels.label_studio import Statement
+from leeway.labels.files import readings
+from leeway.labels.label_studio import NO_TEXT, Statement
 
+LONGEST = 200  # characters of a name that no class has
 LAST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -29,7 +32,8 @@ class Subject:
 
     model: str
     prediction_id: str  # as it was written, where it is not known
-    classes: Sequence[str] = ()  # of the model
+    classes: tuple[str, ...] = ()  # of the model
+    accepted: tuple[str, ...] = ()  # names beside them that `data.classes` adds or renames
     problem: str = ""
     unpinned: Prediction | None = None  # what the log says of it, where the ledger has not pinned it
 
@@ -49,6 +53,8 @@ class AnswerFile:
     answers: tuple[LabelAnswer, ...]
     findings: tuple[LabelProblem, ...]
     unanswered: int  # predictions in the file for which nobody in it gives a label
+    # (model, name) of labels that were taken and name no class of the model
+    outside: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def judge(statements: Sequence[Statement], subjects: Sequence[Subject], *, labeler: str) -> AnswerFile:
@@ -62,7 +68,7 @@ def judge(statements: Sequence[Statement], subjects: Sequence[Subject], *, label
         who, problem = one.labeler or labeler, one.problem or _problem(one, subject)
         if problem:
             findings.append(LabelProblem(one.place, problem))
-        elif (label := _class_of(one, subject.classes)) is not None:
+        elif (label := _class_of(one, subject)) is not None:
             answer = LabelAnswer(subject.model, subject.prediction_id, label, who, one.labelled_at, one.place)
             given.setdefault((answer.model, answer.prediction_id, who), []).append(answer)
     kept = []
@@ -75,9 +81,14 @@ def judge(statements: Sequence[Statement], subjects: Sequence[Subject], *, label
         findings.append(
             LabelProblem(other.place, f"prediction {first.prediction_id!r}: {said}; none is taken: leave one")
         )
-    asked = [(one, (about.model, about.prediction_id)) for one, about in zip(statements, subjects, strict=True)]
-    tried = {key for one, key in asked if one.labels or one.problem}
-    return AnswerFile(tuple(kept), tuple(findings), len({key for one, key in asked if one.prediction_id} - tried))
+    pairs = [(one, about) for one, about in zip(statements, subjects, strict=True) if one.prediction_id]
+    asked = {(about.model, about.prediction_id) for _, about in pairs}
+    tried = {
+        (about.model, about.prediction_id) for one, about in pairs if one.problem or _class_of(one, about) is not None
+    }
+    named = {about.model: {*about.classes, *about.accepted} for about in subjects if about.classes}
+    outside = Counter((one.model, one.label) for one in kept if one.label not in named[one.model])
+    return AnswerFile(tuple(kept), tuple(findings), len(asked - tried), outside)
 
 
 def _problem(one: Statement, subject: Subject) -> str:
@@ -90,11 +101,24 @@ def _problem(one: Statement, subject: Subject) -> str:
         return subject.problem
     if len(one.labels) > 1:
         return f"{len(one.labels)} classes chosen ({', '.join(map(repr, one.labels))}); choose one"
-    return "" if _class_of(one, subject.classes) is not None else unknown_class(one.labels[0], subject.classes)
+    label = _class_of(one, subject)
+    return "" if label is None or _is_taken(label, subject) else class_names(subject.classes).unknown(label)
 
 
-def _class_of(one: Statement, classes: Sequence[str]) -> str | None:
-    """The class that was chosen; None if none was, or another."""
-    if not one.labels:
-        return None
-    return class_named(from_cell(one.labels[0], classes) if one.from_spreadsheet else one.labels[0], classes)
+def _class_of(one: Statement, subject: Subject) -> str | None:
+    """The name that was chosen, as the class list or `data.classes` has it; None if none was."""
+    names = class_names((*subject.classes, *subject.accepted))
+    for text in one.labels[:1]:
+        meant = readings(text) if one.from_spreadsheet else (text,)
+        label = label_in(next((name for name in meant if name in names), meant[0]), names)
+        return None if label is None else names.known(label) or label
+    return None
+
+
+def _is_taken(label: str, subject: Subject) -> bool:
+    """A class, a name that `data.classes` has, or one of its own: none that only slips from these, and a word."""
+    names = class_names((*subject.classes, *subject.accepted))
+    if label in names:
+        return True
+    is_word = len(label) <= LONGEST and not NO_TEXT.search(label) and any(map(str.isalnum, label))
+    return is_word and names.meant(label) is None

@@ -52,11 +52,12 @@ def is_gate_group(group: str, *, gate_share: float) -> bool:
     return uniform_number(f"gate/{group}") < gate_share
 
 
-def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan:
+def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion, waited_for: int = 0) -> LabelPlan:
     """Draw what people are asked to label of `night`: `per_night` draws, and after an alarm its part of the burst.
 
-    Half of the burst is drawn by the plan, half uniformly among the gate's groups. Returns an empty plan for a night
-    that came labelled. Idempotent: an existing plan is returned unchanged.
+    Half of the burst is drawn by the plan, half uniformly among the gate's groups, where `gate_per_night` are drawn
+    every night and at least `waited_for`, by a challenger. Returns an empty plan for a night that came labelled.
+    Idempotent: an existing plan is returned unchanged.
     """
     version, policy = epoch.version, epoch.policy
     plan_id = f"{version.model}/{version.version}/{night.isoformat()}"
@@ -67,7 +68,9 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion) -> LabelPlan
     position = window.position if window else None
     cells = epoch.history.cells(night, upto=position)
     total = sum(one.count for one in cells)
-    measure, gate = (0, 0) if f"{plan_id}/given" in known else _draws_wanted(epoch, night, total)
+    came_labelled = f"{plan_id}/given" in known
+    measure, gate = (0, 0) if came_labelled else _draws_wanted(epoch, night, total)
+    gate = gate if came_labelled else max(gate, waited_for)
     rng = chance(f"plan/{plan_id}")
     design = design_of(cells, version.reference, policy, suspicion)
     picks = _picks(cells, design, draws=measure, rng=rng)
@@ -159,12 +162,15 @@ def parts_of(cells: Sequence[Cell], design: Allocation) -> dict[str, tuple[int, 
     return found
 
 
-def draw_counts(policy: Policy, predictions: int, *, place: int | None) -> tuple[int, int]:
-    """(draws that measure, draws for the gate) of a night: the burst comes on top, spread evenly over its nights.
+def draw_counts(policy: Policy, predictions: int, *, place: int | None, beside: int = 0) -> tuple[int, int]:
+    """(draws that measure, the burst's for the gate) of a night: the burst comes on top, spread over its nights.
 
-    `place`: which plan it is since the alarm, from 0; None without one.
+    `place`: which plan it is since the alarm, from 0; None without one. `beside`: predictions of the model's other
+    versions that night, which share its labels in proportion, each at least one.
     """
     labels, wanted = policy.labels, policy.labels.wanted(predictions)
+    if beside and predictions and isinstance(labels.per_night, int):
+        wanted = min(wanted, max(1, round(wanted * predictions / (predictions + beside))))
     if place is None or place >= labels.burst_nights:
         return wanted, 0
     tonight = labels.burst_on_alarm // labels.burst_nights + (place < labels.burst_on_alarm % labels.burst_nights)
@@ -174,11 +180,12 @@ def draw_counts(policy: Policy, predictions: int, *, place: int | None) -> tuple
 def _draws_wanted(epoch: Epoch, night: date, predictions: int) -> tuple[int, int]:
     """Return (draws that measure, draws for the gate) of this night, an open alarm's burst included."""
     alarm = epoch.alarm(night)
-    since_alarm = [one for one in epoch.history.plans if alarm and one.night >= alarm.night and not one.given]
-    measure, gate = draw_counts(epoch.policy, predictions, place=len(since_alarm) if alarm else None)
-    if epoch.version.watched_only:  # nothing is trained or released: all that people answer measures
+    since_alarm = [one for one in epoch.history.plans if alarm and one.night >= alarm.night and one.is_nightly]
+    place, beside = len(since_alarm) if alarm else None, sum(epoch.beside(night).values())
+    measure, gate = draw_counts(epoch.policy, predictions, place=place, beside=beside)
+    if epoch.version.watched_only or epoch.is_beside:  # nothing is released after it: all that people answer measures
         return measure + gate, 0
-    return measure, gate
+    return measure, gate + epoch.policy.promotion.gate_per_night
 
 
 def _guesses(cells: Sequence[Cell], reference: ReferenceCounts) -> tuple[NDArray[np.float64], NDArray[np.int64] | None]:

@@ -43,10 +43,11 @@ def _known(epoch: Epoch, statements: Sequence[Statement]) -> list[Subject]:
     unpinned = {text for cell in cells for text in takewhile(lambda text: text not in pinned, cell)}
     logged = {one.id: one for one in epoch.log.by_ids(epoch.model, unpinned)} if unpinned else {}
     found = [next((text for text in cell if text in pinned or text in logged), None) for cell in cells]
+    classes, accepted = tuple(epoch.version.reference.classes), epoch.class_rule.names
     return [
         _unknown(one, epoch.model)
         if known is None
-        else Subject(epoch.model, known, epoch.version.reference.classes, unpinned=logged.get(known))
+        else Subject(epoch.model, known, classes, accepted, unpinned=logged.get(known))
         for one, known in zip(statements, found, strict=True)
     ]
 

@@ -1,14 +1,15 @@
-"""Alerts: what people are told of a night, and how it reaches them."""
+"""Alerts: what people are told of a night."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import attrgetter
 
 from leeway.checks.policy import Policy
-from leeway.domain.ports import Notifier
-from leeway.domain.records import Action, Alert, CheckResult, Decision, Status
-from leeway.domain.stores import Ledger
-from leeway.errors import in_one_line
+from leeway.domain.records import Action, Alert, CheckResult, Decision, ModelVersion, Status
+from leeway.domain.text import cut, sentence
+from leeway.monitor import words
 
 OCCASIONS = {
     Action.MORE_LABELS: "alarm",
@@ -16,7 +17,17 @@ OCCASIONS = {
     Action.STAND_DOWN: "stand_down",
     Action.ALERT: "alert",
 }
-log = logging.getLogger("leeway.alerts")
+LONGEST_TITLE = 120  # characters of what it means, in a title
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What people are told of a night, in parts."""
+
+    occasion: str
+    meaning: str
+    next_step: str
+    statistics: str
 
 
 def alerts_of(
@@ -24,61 +35,61 @@ def alerts_of(
     results: Sequence[CheckResult],
     before: Sequence[tuple[date, CheckResult]],
     policy: Policy,
+    *,
+    version: ModelVersion,
+    champion: int | None = None,
 ) -> list[Alert]:
-    """Return the alerts of a decided night; `before`: results of the night that was decided before it."""
-    told: Mapping[str, str] = {
-        OCCASIONS.get(decision.action, ""): decision.reason,
-        "no_verdict": "; ".join(f"{one.check}: {one.reason}" for one in results if one.status is Status.NO_VERDICT),
-    }
+    """Return the alerts of a decided night; `before`: results of the night that was decided before it.
+
+    Each begins with what it means; then come what happens next, what people should do, and the statistics.
+    """
+    made = []
+    if decision.action in OCCASIONS:
+        meaning = words.headline(decision, results, policy)
+        next_step = words.next_step(decision, policy, version, champion=champion)
+        why = sentence(decision.reason, capital=False)
+        made.append(Told(OCCASIONS[decision.action], meaning, next_step, why))
     news = _findings(results, before, policy)
     if news:
-        told = {**told, "alert": "; ".join([news, told["alert"]] if "alert" in told else [news])}
-    return [
-        Alert(
-            key=f"{decision.key}/{occasion}",
-            title=f"leeway: {decision.model} version {decision.version}: {occasion.replace('_', ' ')}",
-            body=f"Night of {decision.night}: {text}",
-            made_at=decision.made_at,
-        )
-        for occasion, text in told.items()
-        if text and occasion in policy.alerts.about
-    ]
+        advice = words.advice_on([one.check for one in news])
+        made.append(Told("alert", words.meanings(news, policy), advice, words.reasons(news)))
+    silent = [one for one in results if one.status is Status.NO_VERDICT]
+    if silent:
+        unknown = f"nothing is known from {', '.join(one.check for one in silent)}"
+        made.append(Told("no_verdict", unknown, "", words.reasons(silent)))
+    wanted = [one for one in made if one.occasion in policy.alerts.about]
+    return [_alert(list(told), decision) for _, told in groupby(wanted, key=attrgetter("occasion"))]
 
 
-def _findings(results: Sequence[CheckResult], before: Sequence[tuple[date, CheckResult]], policy: Policy) -> str:
-    """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins."""
-    standing = {one.check for _, one in before if one.status is Status.FIRED}
-    return "; ".join(
-        f"{one.check}: {one.reason}"
-        for one in results
-        if one.status is Status.FIRED and one.check not in standing and policy.checks[one.check].then == "alert"
+def _alert(told: Sequence[Told], decision: Decision) -> Alert:
+    """Of one occasion: what was decided, and a finding beside it."""
+    about = f"leeway: {decision.model} version {decision.version}, {told[0].occasion.replace('_', ' ')}"
+    meaning = sentence("; ".join(one.meaning for one in told))
+    statistics = f"Night of {decision.night}: {' '.join(one.statistics for one in told)}"
+    return Alert(
+        key=f"{decision.key}/{told[0].occasion}",
+        title=f"{cut(meaning.removesuffix('.'), LONGEST_TITLE)} ({about})",
+        body=" ".join(filter(None, [meaning, *(one.next_step for one in told), statistics])),
+        made_at=decision.made_at,
     )
 
 
-class NoNotifier:
-    """`leeway.domain.ports.Notifier` where none could be made: refuses every alert, and says why."""
+def _findings(
+    results: Sequence[CheckResult], before: Sequence[tuple[date, CheckResult]], policy: Policy
+) -> list[CheckResult]:
+    """Checks that only alert and that fired tonight, and not the night before: each finding is told when it begins.
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def send(self, title: str, body: str) -> None:  # noqa: ARG002
-        raise self._error
-
-
-def deliver_alerts(ledger: Ledger, notifier: Notifier, *, now: datetime) -> list[str]:
-    """Sends what waits in the outbox; returns what went wrong.
-
-    Whatever a channel raises stays with the alert in the outbox: the others are sent, and this one is tried again.
+    A check with several kinds of findings, as `traffic`, is told again when another kind begins.
     """
-    failures = []
-    for alert in ledger.pending_alerts():
-        try:
-            notifier.send(alert.title, alert.body)
-        except Exception as error:
-            problem = in_one_line(error)
-            ledger.mark_alert(alert.key, sent_at=None, error=problem)
-            failures.append(problem)
-            log.warning("%s: not sent: %s; it stays in the outbox", alert.key, problem)
-        else:
-            ledger.mark_alert(alert.key, sent_at=now)
-    return failures
+    standing = {one.check: _kinds(one) for _, one in before if one.status is Status.FIRED}
+    return [
+        one
+        for one in results
+        if one.status is Status.FIRED and policy.checks[one.check].then == "alert"
+        if one.check not in standing or (standing[one.check] and _kinds(one) - standing[one.check])
+    ]
+
+
+def _kinds(result: CheckResult) -> set[str]:
+    """Kinds of findings; empty where the check has but one, or the release before stored it."""
+    return set(result.details.get("kinds", ()))

@@ -1,7 +1,8 @@
 """Enrols a model that is known from files only: its reference, and whether its floors can be kept at all."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,34 @@ import pyarrow.compute as pc
 from leeway.bundle.reference import count_answers
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
+from leeway.domain.class_names import alike, quoted
 from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
 from leeway.domain.stores import Ledger
 from leeway.errors import DataError, ParamsError
 from leeway.predictions.formats.files import read_predictions
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFile:
+    """What a reference says, and what people should know of its labels."""
+
+    counts: ReferenceCounts
+    rows: int
+    emptied: int  # labels such as `nan`, which stand for none
+    alike: tuple[tuple[str, ...], ...]  # classes that the model answers whose names are alike
+
+
 def read_reference(path: Path, *, columns: Mapping[str, str], production: bool = True) -> ReferenceCounts:
+    """Return the counts of a reference, as `read_reference_file` reads it."""
+    return read_reference_file(path, columns=columns, production=production).counts
+
+
+def read_reference_file(path: Path, *, columns: Mapping[str, str], production: bool = True) -> ReferenceFile:
     """What a model answered on items whose truth is known, from a prediction log with labels.
 
     Its classes are those that labels and answers name, in alphabetical order. `production`: whether its class mix is
     that of production; drift is then held against it, otherwise against the first nights. Raises DataError for a file
-    that is no prediction log, has a row that cannot be taken, or no label at all.
+    that is no prediction log, has a row that cannot be taken, no label at all, or a label that is alike to an answer.
     """
     batches = list(read_predictions(path, columns=columns))
     bad = [row for batch in batches for row in batch.bad]
@@ -37,15 +54,29 @@ def read_reference(path: Path, *, columns: Mapping[str, str], production: bool =
         )
     said = pc.unique(table["predicted_class"]).to_pylist()
     classes = sorted({*said, *(one for one in pc.unique(table["label"]).to_pylist() if one is not None)})
+    pairs = alike(classes)
+    _refuse_variants(path, pairs, said)
     known = pa.array(classes)
     confidence = None if table["confidence"].null_count else table["confidence"].to_numpy()
-    return count_answers(
+    counts = count_answers(
         classes,
         pc.index_in(table["predicted_class"], known).to_numpy(),
         truth=pc.fill_null(pc.index_in(table["label"], known), -1).to_numpy().astype(np.int64),
         confidence=confidence,
         production=production,
     )
+    return ReferenceFile(counts, table.num_rows, sum(batch.emptied for batch in batches), tuple(pairs))
+
+
+def _refuse_variants(path: Path, pairs: Sequence[tuple[str, ...]], said: Sequence[str]) -> None:
+    """Two alike names are two classes only where the model answers with both."""
+    torn = [names for names in pairs if not set(names) <= set(said)]
+    if torn:
+        told = "; ".join(quoted(names) for names in torn[:3])
+        raise DataError(
+            f"{path}: labels and answers name one class in two ways: {told}; write it as the model's answers in "
+            "production do, or as its list of classes has it"
+        )
 
 
 def enrol(

@@ -1,10 +1,10 @@
 """Fleet: the models that are watched here, their policies, and the false-alarm budget that they share."""
 
+import logging
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from leeway import durable
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy, load_policy
+from leeway.data.classes import ClassParams
 from leeway.domain.records import ModelVersion
 from leeway.domain.stores import ImageStore, Ledger, PredictionLog
 from leeway.epoch import Epoch
@@ -19,6 +20,8 @@ from leeway.errors import ParamsError
 from leeway.paramsfile import parse_section, read_yaml
 from leeway.settings import Settings
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+log = logging.getLogger("leeway.fleet")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 WATCHED_HEADER = """\
 # What watches {model}. Each key is explained in ../README.md. All models watched here share the false-alarm
@@ -45,6 +48,23 @@ class Fleet:
         """The workspace's policy, with one model's part of its yearly false-alarm budget."""
         return load_policy(self.settings.policy_path).shared_by(number_of_models(self.settings))
 
+    @cached_property
+    def own_classes(self) -> ClassParams:
+        """What params.yaml says of the classes of the model that this workspace trains.
+
+        A mistake in it is logged, and stops no night: labels then count by the names they were given.
+        """
+        if not trains(self.settings):
+            return ClassParams()
+        path = self.settings.workspace / "params.yaml"
+        try:
+            data = read_yaml(path).get("data")
+            given = data.get("classes") if isinstance(data, dict) else None
+            return parse_section(given or {}, ClassParams, where=path.name, prefix="data.classes")
+        except ParamsError as mistake:
+            log.warning("%s; until it is mended labels count by the names they were given", mistake)
+            return ClassParams()
+
     def names(self, model: str | None = None) -> list[str]:
         """Return the names of all models watched here, the workspace's own first; or of `model` alone.
 
@@ -70,7 +90,8 @@ class Fleet:
     def epoch(self, version: ModelVersion, as_of: datetime, *, began_at: datetime | None = None) -> Epoch:
         """Return the epoch of this version; without `began_at` one that has not begun."""
         policy = self.policy_of(version.model)
-        return Epoch(version, policy, self.log, self.ledger, self.images, as_of, began_at)
+        rule = self.own_classes if version.model == self.settings.model else ClassParams()
+        return Epoch(version, policy, self.log, self.ledger, self.images, as_of, began_at, class_rule=rule)
 
     def last_epoch(self, model: str, as_of: datetime) -> Epoch:
         """Return the epoch of the last version that is recorded. Raises ParamsError for a model without one."""
@@ -86,13 +107,27 @@ class Fleet:
         if serving is None:
             return None
         [version] = [one for one in self.ledger.versions(model) if one.version == serving.version]
-        return self.epoch(version, as_of, began_at=serving.began_at)
+        return replace(self.epoch(version, as_of, began_at=serving.began_at), champion=serving.version)
+
+    def epochs_beside(self, serving: Epoch) -> list[Epoch]:
+        """Return an epoch for each other version of a released model that ever answered, in order.
+
+        A rollback's, a canary's, that of a service which kept the old version. It began when the version last began to
+        serve, or with its first prediction.
+        """
+        began = {one.version: one.began_at for one in self.ledger.serving_periods(serving.model)}
+        firsts = [(one, self.log.first_at(one)) for one in self.ledger.versions(serving.model)]
+        return [
+            replace(serving, version=one, began_at=began.get(one.version, first))
+            for one, first in firsts
+            if first is not None and one != serving.version
+        ]
 
     def epochs_from_files(self, model: str, as_of: datetime) -> list[Epoch]:
-        """Return an epoch for each version of a model known from files, in order.
+        """Return an epoch for each version of a model known from files, last the one in use: whose rows came last.
 
-        One begins with the version's first prediction, which may be older than the day when the model was enrolled,
-        and ends where the next one begins. A mistake in its policy is said also before it has a version.
+        One begins with the version's first prediction, which may be older than the day when the model was enrolled. A
+        mistake in its policy is said also before it has a version.
         """
         versions, policy = self.ledger.versions(model), self.policy_of(model)
         stores, firsts = (self.log, self.ledger, self.images), [self.log.first_at(one) for one in versions]
@@ -101,8 +136,8 @@ class Fleet:
             for one, first in zip(versions, firsts, strict=True)
             if first is not None or not one.named_by_log
         ]
-        ends = [one.first_night for one in epochs[1:]]
-        return [replace(one, until=until) for one, until in zip_longest(epochs, ends)]
+        last = {one.version.version: self.log.last_at(one.version) or NEVER for one in epochs}
+        return sorted(epochs, key=lambda one: (last[one.version.version], one.version.version))
 
 
 def known_from_files(settings: Settings) -> tuple[str, ...]:

@@ -3,22 +3,37 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from leeway.checks.accuracy import MONTH, compares_months
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
-from leeway.checks.decide import Past, decide
+from leeway.checks.decide import Past, decide, lacks_labels, standing_alarm
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
-from leeway.checks.windows import due_nights, night_of
+from leeway.checks.windows import night_bounds, night_of
 from leeway.domain.ports import RetrainTrigger
-from leeway.domain.records import Action, Alert, CheckResult, Decision, DecisionState, LabelPlan, WindowCounts
+from leeway.domain.records import (
+    WATCHED,
+    Action,
+    Alert,
+    CheckResult,
+    Decision,
+    DecisionState,
+    LabelPlan,
+    ModelVersion,
+    WindowCounts,
+)
 from leeway.domain.stores import Ledger
-from leeway.epoch import Epoch, last_nights, news_of
-from leeway.labels import answers, plan
+from leeway.epoch import Epoch, withdraw_requests
+from leeway.history import last_nights, news_of
+from leeway.labels import answers, late, plan
+from leeway.labels.coverage import unmeasured
 from leeway.labels.plan import chance
-from leeway.monitor import alerts
+from leeway.monitor import alerts, reminders
+from leeway.monitor.due import due_nights
+from leeway.release.waiting import draws_missing
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
 CLOCKS_DIFFER = timedelta(hours=1)  # of the machines that predict; a time further ahead is a mistake
@@ -38,11 +53,8 @@ def give_up_on_the_dead(epoch: Epoch) -> list[str]:
 
 
 def nights_due(epoch: Epoch) -> list[date]:
-    """Return the nights that are over and not decided yet, oldest first: also those that earlier runs missed."""
-    last = max(epoch.history.decided, default=epoch.first_night - timedelta(days=1))
-    first = epoch.log.first_at(epoch.version)
-    due = due_nights(first, last, as_of=epoch.as_of, zone=epoch.policy.zone)
-    return [night for night in due if epoch.until is None or night < epoch.until]
+    """Return the nights that are over and not decided yet, oldest first; `monitor.due` says more."""
+    return list(due_nights(epoch, confirmed=True).nights)
 
 
 def is_decided(epoch: Epoch, night: date) -> bool:
@@ -62,9 +74,17 @@ def nights_to_plan(epoch: Epoch) -> list[date]:
 
 
 def close_labels(epoch: Epoch, night: date) -> list[LabelPlan]:
-    """Close the label plans that are due, and take the labels that `night` and nights before it brought with them."""
-    given = answers.take_given_labels(epoch, until=night)
-    return answers.close_labels(epoch) + given
+    """Close the label plans that are due, and take the labels that `night` and nights before it brought with them.
+
+    What was answered, or came with the log, after its night had been measured becomes a late plan.
+    """
+    given = late.take_late_truth(epoch) + answers.take_given_labels(epoch, until=night)
+    return answers.close_labels(epoch) + given + late.take_late_answers(epoch)
+
+
+def close_ended(epoch: Epoch) -> list[LabelPlan]:
+    """Close the plans that are due of a version after which another serves: no later night of it does."""
+    return answers.close_labels(epoch) if epoch.until is not None else []
 
 
 def close_window(epoch: Epoch, night: date) -> WindowCounts:
@@ -89,12 +109,21 @@ def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
         recent=history.labels(recent),
         months=history.labels(months),
         ahead=epoch.log.count(epoch.version, epoch.as_of + CLOCKS_DIFFER, None),
+        beside=epoch.beside(night),
+        champion=epoch.champion,
+        unknown_name=unknown_name(epoch.version),
+        hours=_hours(epoch, night),
+        unmeasured=unmeasured(epoch, night),
     )
     return run_all(evidence, history.last_results(epoch.policy.checks, before=night), epoch.policy)
 
 
 def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Policy) -> list[CheckResult]:
-    """Run the policy's checks in its order; what is drawn depends on model version, night and check alone."""
+    """Run the policy's checks in its order; what is drawn depends on model version, night and check alone.
+
+    Versions that answer on one night share the model's false-alarm budget for it.
+    """
+    policy = policy.shared_by(len(evidence.beside) + bool(evidence.window.total + evidence.window.foreign))
     night = f"{evidence.window.model}/{evidence.window.version}/{evidence.window.night}"
     return [
         check.run(evidence, previous.get(name), alpha=policy.alpha(check), rng=chance(f"{night}/{name}"))
@@ -109,36 +138,90 @@ def conclude(epoch: Epoch, window: WindowCounts, results: Sequence[CheckResult])
     since = alarm.night if alarm else date.max
     since_alarm = past.labels([one for one in past.closed_plans() if one.night >= since])
     before = [night for night in past.decided if night < window.night]
+    standing = standing_alarm(past.decisions, epoch.version.version)
+    burst = answers.burst_of(epoch, standing) if standing else None
     history = Past(
         decisions=past.decisions,
         results=past.results([night for night in before if night >= since]),
         closed=since_alarm,
+        burst=burst,
+        unanswered={one.night for one in past.open_plans() if one.night >= since},
         new_labels=_new_labels(epoch, alarm),
         class_weights=class_weights(since_alarm, epoch.version.reference),
     )
     decision = decide(results, history, epoch.policy, version=epoch.version, night=window.night, now=epoch.as_of)
-    found = alerts.alerts_of(decision, results, past.results(before[-1:]), epoch.policy)
+    decision = _without_retraining(epoch, decision)
+    found = alerts.alerts_of(
+        decision, results, past.results(before[-1:]), epoch.policy, version=epoch.version, champion=epoch.champion
+    )
+    lacking = lacks_labels(results, history, epoch.policy, version=epoch.version, night=window.night)
+    if standing and lacking and decision.action is Action.NOTHING:
+        found += reminders.unlabelled(epoch, standing, burst, decision.reason)
     past.record_night(window, results, decision, found)
     log.info("%s: %s: %s", decision.key, decision.action, decision.reason)
     return decision
 
 
 def plan_labels(epoch: Epoch, night: date) -> LabelPlan:
-    """Draw what people are asked to label of this night; more of it while an alarm is open."""
+    """Draw what people are asked to label of this night; more while an alarm is open, or a challenger waits for it."""
     last = epoch.history.last_results([ClassAccuracy.name], before=night + timedelta(days=1))
     found = last.get(ClassAccuracy.name)
-    return plan.plan_labels(epoch, night, suspicion=_suspicion(found) if found else plan.Suspicion())
+    suspicion = _suspicion(found) if found else plan.Suspicion()
+    return plan.plan_labels(epoch, night, suspicion=suspicion, waited_for=draws_missing(epoch))
+
+
+def tend_requests(epoch: Epoch) -> None:
+    """Withdraw open requests of versions that no longer serve, and remind people of one that nothing has begun."""
+    serving = _serving_version(epoch.ledger, epoch.model)
+    if serving is not None:
+        for key in withdraw_requests(epoch.ledger, epoch.model, serving):
+            log.warning("%s: withdrawn: version %d serves now", key, serving)
+    for alert in reminders.unclaimed(epoch):
+        epoch.ledger.queue_alert(alert)
 
 
 def request_retraining(ledger: Ledger, model: str, trigger: RetrainTrigger | None) -> list[Decision]:
-    """Send every open request to the trigger, once each; without one, give them to whoever runs them afterwards."""
+    """Send every open request of the version that serves to the trigger, which runs each of them once at a time.
+
+    Without a trigger, give them to whoever runs them afterwards.
+    """
+    serving = _serving_version(ledger, model)
     open_requests = [
-        one for one in ledger.decisions(model) if one.action is Action.RETRAIN and one.state is DecisionState.OPEN
+        one
+        for one in ledger.decisions(model)
+        if one.action is Action.RETRAIN and one.state is DecisionState.OPEN and one.version == serving
     ]
     if trigger is not None:
         for decision in open_requests:
             log.info("%s: %s", decision.key, trigger.request(decision))
     return open_requests
+
+
+def unknown_name(version: ModelVersion) -> str:
+    """Return what a log called a version that nobody had recorded before; empty for any other version."""
+    return version.bundle_digest.removeprefix(WATCHED) if version.named_by_log else ""
+
+
+def _hours(epoch: Epoch, night: date) -> str:
+    """Say how long a night is that begins where the last one of another time zone ended; empty for any other."""
+    (start, end), local = epoch.bounds(night), night_bounds(night, epoch.policy.zone)
+    if (start, end) == local:
+        return ""
+    hours = (end - start) / timedelta(hours=1)
+    return f"the time zone was changed: this night begins where the last one ended, and is {hours:g} hours long"
+
+
+def _without_retraining(epoch: Epoch, decision: Decision) -> Decision:
+    """A version that answers beside the champion is not trained on from: people are told instead."""
+    if not epoch.is_beside or decision.action is not Action.RETRAIN:
+        return decision
+    told = f"a retraining is called for, and version {epoch.champion} is the champion, not this version"
+    reason = f"{decision.reason}; {told}: send it no more images, or bring it back with `leeway rollback`"
+    return replace(decision, action=Action.ALERT, state=DecisionState.DONE, reason=reason, class_weights={})
+
+
+def _serving_version(ledger: Ledger, model: str) -> int | None:
+    return next((one.version for one in ledger.serving_periods(model) if one.ended_at is None), None)
 
 
 def _new_labels(epoch: Epoch, alarm: Decision | None) -> int:

@@ -39,9 +39,11 @@ from leeway.domain.records import (
     ReferenceCounts,
     WindowCounts,
 )
-from leeway.epoch import Epoch, last_nights
+from leeway.epoch import Epoch
+from leeway.history import last_nights
 from leeway.monitor.night import RECENT_NIGHTS
 from leeway.monitor.pictures import PictureCandidates, labelled_of, pictures_of
+from leeway.monitor.words import headline
 from leeway.stats.estimation import Estimate
 
 SAMPLE = 2000  # predictions of the night that are looked at one by one
@@ -89,6 +91,7 @@ def night_page(epoch: Epoch, window: WindowCounts) -> NightPage:
         errors=errors,
         unsure=unsure,
         unlike=unlike,
+        headline=headline(decision, tuple(tonight.values()), epoch.policy) if decision else "",
     )
 
 

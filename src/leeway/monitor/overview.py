@@ -1,30 +1,66 @@
-"""Overview: every watched model on one screen: last night's results, open decisions, label queue. Writes nothing."""
+"""Overview: every watched model in one sentence, the worst first, and the champion in some detail. Writes nothing."""
 
 from collections import Counter
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from leeway.checks.accuracy import Accuracy
-from leeway.domain.records import Action, Decision, DecisionState, Status
+from leeway.domain.records import Action, Alert, Decision, DecisionState
 from leeway.domain.stores import Ledger, PredictionLog
+from leeway.domain.text import counted, sentence
 from leeway.epoch import Epoch
 from leeway.monitor.fleet import Fleet
+from leeway.monitor.standing import Rank, concerns
+
+MARKS = {Rank.BLIND: "!", Rank.WRONG: "!", Rank.YOURS: ">", Rank.UNDER_WAY: ">", Rank.UNKNOWN: "?", Rank.HEALTHY: " "}
+BESIDE = 3  # further concerns of a model
+ANSWERED_OF_LATE = timedelta(days=7)  # a version whose last answer is older is out of use
 
 
-def fleet_overview(fleet: Fleet, as_of: datetime) -> str:
-    """Return a line for each model that is known from files, the worst first; empty if there is none."""
-    lines, names = [], fleet.from_files
-    labelled = labels_in(fleet.log, fleet.ledger) if names else {}
+def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> str:
+    """Return a sentence for each model, the worst first, and beside it whatever else waits; empty without a model."""
+    blocks, names = [], fleet.from_files
+    if champion is not None:
+        blocks += [_block(champion), *_blocks_beside(fleet.epochs_beside(champion))]
     for model in names:
         epochs = fleet.epochs_from_files(model, as_of)
         if epochs:
-            lines.append(_line(epochs[-1], labelled[model]))
+            blocks += [_block(epochs[-1]), *_blocks_beside(epochs[:-1])]
         else:
-            lines.append((1, f"{model:20} ? no reference here yet: leeway watch init {model} --reference FILE"))
-    if not lines:
-        return ""
-    budget = fleet.shared_policy.false_alarm_probability_per_year
-    title = f"{len(lines)} models known from files; false alarms: {budget:.2%} a year each"
-    return "\n".join([title, *(text for _, text in sorted(lines))])
+            text = f"? {model}: no reference here yet: `leeway watch init {model} --reference FILE`"
+            blocks.append((Rank.UNKNOWN, model, [text]))
+    lines = [line for _, _, block in sorted(blocks) for line in block]
+    waiting = fleet.ledger.pending_alerts()
+    if waiting:
+        since = f"{waiting[0].made_at:%Y-%m-%d %H:%M}"
+        lines.append(f"! {counted(len(waiting), 'alert')} not delivered since {since}: {_error(waiting)}")
+    if names:
+        budget = fleet.shared_policy.false_alarm_probability_per_year
+        lines.append(f"{counted(len(names), 'model')} known from files; false alarms: {budget:.2%} a year each")
+    return "\n".join(lines)
+
+
+def _block(epoch: Epoch) -> tuple[Rank, str, list[str]]:
+    """Return (rank, model, lines) of one model."""
+    worst, *others = concerns(epoch)
+    first = f"{MARKS[worst.rank]} {epoch.model} version {epoch.version.version}: {sentence(worst.text, capital=False)}"
+    more = [f"  also: {sentence(one.text, capital=False)}" for one in others[:BESIDE]]
+    return worst.rank, epoch.model, [first, *more]
+
+
+def _blocks_beside(epochs: Iterable[Epoch]) -> list[tuple[Rank, str, list[str]]]:
+    """Return a block for each version beside the one in use that answered of late, and of which something is wrong."""
+    blocks = []
+    for epoch in epochs:
+        last = epoch.log.last_at(epoch.version)
+        if last is None or epoch.as_of - last > ANSWERED_OF_LATE:
+            continue
+        wrong = [one.text for one in concerns(epoch) if one.rank is Rank.WRONG]
+        name = f"{epoch.model} version {epoch.version.version}, beside the version in use"
+        lines = [f"  also: {sentence(text, capital=False)}" for text in wrong[1:]]
+        if wrong:
+            first = f"{MARKS[Rank.WRONG]} {name}: {sentence(wrong[0], capital=False)}"
+            blocks.append((Rank.WRONG, epoch.model, [first, *lines]))
+    return blocks
 
 
 def champion_overview(epoch: Epoch) -> str:
@@ -42,9 +78,6 @@ def champion_overview(epoch: Epoch) -> str:
         *_decisions(ledger.decisions(epoch.model)),
         f"labels     {queue} predictions wait for a person, {labelled} are labelled",
     ]
-    waiting = ledger.pending_alerts()
-    if waiting:
-        lines.append(f"alerts     {len(waiting)} not delivered; the last error: {waiting[-1].error or 'not tried yet'}")
     return "\n".join(lines)
 
 
@@ -61,21 +94,9 @@ def labels_in(log: PredictionLog, ledger: Ledger) -> Counter[str]:
     return Counter(ledger.label_counts()) + Counter(log.given_counts())
 
 
-def _line(epoch: Epoch, labelled: int) -> tuple[int, str]:
-    """Return (rank, text): fired before no verdict before quiet."""
-    nights = epoch.history.decided[-1:]
-    last = [result for _, result in epoch.history.results(nights)]
-    fired = [one.check for one in last if one.status is Status.FIRED]
-    silent = [one.check for one in last if one.status is Status.NO_VERDICT and one.check in epoch.policy.alarming]
-    accuracy = next((one for one in last if one.check == Accuracy.name and one.effect is not None), None)
-    seen = f"accuracy {accuracy.effect:.1%}" if accuracy and accuracy.effect is not None else "accuracy unknown"
-    about = f"{epoch.model:20} version {epoch.version.version}  {seen:17} {labelled:,} labelled  "
-    night = f"night of {nights[0]}" if nights else "no night yet"
-    if fired:
-        return 0, f"{about}! {', '.join(fired)} fired, {night}"
-    if silent or not last:
-        return 1, f"{about}? no verdict: {', '.join(silent) or 'nothing was checked'}, {night}"
-    return 2, f"{about}  quiet, {night}"
+def _error(waiting: list[Alert]) -> str:
+    errors = [one.error for one in waiting if one.error]
+    return f"{errors[-1]}; mend LEEWAY_ALERT_URLS" if errors else "not tried yet, the next `leeway monitor` sends them"
 
 
 def _before(epoch: Epoch) -> list[str]:

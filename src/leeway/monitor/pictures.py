@@ -47,7 +47,9 @@ def labelled_of(
 
     Where nights came labelled, those of the sample stand for all of them.
     """
-    answered = {one.draw.prediction_id: one for plan in plans for one in epoch.ledger.labelled_draws(plan.id)}
+    answered = {
+        one.draw.prediction_id: one for plan in plans for one in epoch.ledger.labelled_draws(plan.id, as_closed=True)
+    }
     ids = sorted(answered, key=lambda one: (not answered[one].wrong, one))[:MOST_READ]
     found, labels = epoch.ledger.pinned(epoch.model, ids), {one: answered[one].label for one in ids}
     if any(plan.given for plan in plans):

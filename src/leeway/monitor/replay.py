@@ -12,7 +12,7 @@ from leeway.checks.traffic import Traffic, TrafficDetails
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
-from leeway.monitor.night import RECENT_NIGHTS, run_all
+from leeway.monitor.night import RECENT_NIGHTS, run_all, unknown_name
 
 ALERT_ONLY = "alert only: "
 DAYS_PER_MONTH = 365 / 12
@@ -72,7 +72,7 @@ class _Stored:
     time_zone: str  # in which its nights were cut
     windows: Sequence[WindowCounts]
     closed: Sequence[_Closed]  # in the store's order
-    ahead: Mapping[date, int]
+    delivered: Mapping[date, TrafficDetails]
 
 
 @dataclass(slots=True)
@@ -109,14 +109,21 @@ def replayed_nights(epoch: Epoch, policy: Policy) -> Iterator[ReplayedNight]:
 
 
 def past_epochs(epoch: Epoch) -> list[Epoch]:
-    """Return an epoch for each time that a version of this trained model began to serve, in order.
+    """Return an epoch for each time that a version of this trained model began to serve, or to answer, in order.
 
-    An epoch ends where the same version's next one begins: the nights that are stored of a version are those in which
-    it served.
+    An epoch ends where the same version's next one begins.
     """
     known = {one.version: one for one in epoch.ledger.versions(epoch.model)}
     periods = [one for one in epoch.ledger.serving_periods(epoch.model) if one.version in known]
     begun = [replace(epoch, version=known[one.version], began_at=one.began_at) for one in periods]
+    served = {one.version.version: one.first_night for one in reversed(begun)}
+    answered = [replace(epoch, version=one, began_at=epoch.log.first_at(one)) for one in known.values()]
+    begun += [
+        one
+        for one in answered
+        if one.began_at and one.first_night < served.get(one.version.version, date.max) and one.history.windows
+    ]
+    begun.sort(key=lambda one: one.began_at or one.as_of)
     found = {(one.first_night, one.version.version): one for one in begun}
     return [
         replace(one, until=next((first for first, again in found if again == version and first > began), None))
@@ -127,8 +134,8 @@ def past_epochs(epoch: Epoch) -> list[Epoch]:
 def _read(epoch: Epoch) -> _Stored:
     windows = [one for one in epoch.history.windows if epoch.until is None or one.night < epoch.until]
     delivered = [(night, details_of(one, TrafficDetails)) for night, one in epoch.history.results_of(Traffic.name)]
-    ahead = {night: details.ahead for night, details in delivered if details}
-    return _Stored(epoch.version, epoch.policy.time_zone, windows, _closed_plans(epoch, windows), ahead)
+    known = {night: details for night, details in delivered if details}
+    return _Stored(epoch.version, epoch.policy.time_zone, windows, _closed_plans(epoch, windows), known)
 
 
 def _closed_plans(epoch: Epoch, windows: Sequence[WindowCounts]) -> list[_Closed]:
@@ -188,6 +195,7 @@ def _evidence(history: _Stored, place: int, memory: _Memory) -> Evidence:
     closed = [one for one in history.closed if one.applied <= window.night]
     kept = sorted({one.labels.night for one in closed if one.asked})[-RECENT_NIGHTS:]
     months = window.night - timedelta(days=2 * MONTH)
+    delivered = history.delivered.get(window.night, TrafficDetails())
     return Evidence(
         window=window,
         model_reference=history.version.reference,
@@ -196,7 +204,11 @@ def _evidence(history: _Stored, place: int, memory: _Memory) -> Evidence:
         closed=[one.labels for one in closed if one.applied == window.night],
         recent=[one.labels for one in closed if one.labels.night in kept and one.labels.night >= begun],
         months=[one.labels for one in closed if one.labels.night > months],
-        ahead=history.ahead.get(window.night, 0),
+        ahead=delivered.ahead,
+        beside={int(version): rows for version, rows in delivered.beside.items()},
+        champion=delivered.champion,
+        unknown_name=unknown_name(history.version),
+        hours=delivered.hours,
     )
 
 

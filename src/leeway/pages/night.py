@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from leeway.bundle.resize import decode
-from leeway.checks.accuracy import Accuracy, LabelFree, LabelFreeDetails
+from leeway.checks.accuracy import Accuracy
 from leeway.checks.attribution import AttributionOfShift
 from leeway.checks.class_accuracy import ClassAccuracy
+from leeway.checks.label_free import LabelFree, LabelFreeDetails
 from leeway.checks.registry import details_of
 from leeway.domain.night_view import ClassRow, Confusion, NightPage, Picture, ShareInterval
 from leeway.domain.records import Action

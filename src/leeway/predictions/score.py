@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
+from leeway.data.image_files import read_file
 from leeway.domain.records import ModelVersion, Prediction, PredictionColumns, Recorded
 from leeway.epoch import Epoch
 from leeway.errors import DataError, LeewayError, RefusedError
@@ -46,8 +47,7 @@ def score(epoch: Epoch, incoming: Sequence[Incoming], predictor: Predictor) -> l
     answers = predictor.predict([one.content for one in incoming])
     latency_ms = (time.perf_counter() - started) * 1000 / len(incoming)
     classes = predictor.contents.classes
-    with ThreadPoolExecutor(WRITERS) as pool:
-        digests = list(pool.map(epoch.images.put, [one.content for one in incoming]))
+    digests = _store(epoch, [one.content for one in incoming])
     found = [
         Prediction(
             id=one.id,
@@ -74,6 +74,12 @@ def score(epoch: Epoch, incoming: Sequence[Incoming], predictor: Predictor) -> l
     return found
 
 
+def _store(epoch: Epoch, contents: Sequence[bytes]) -> list[str]:
+    """The digest of each image, now safely in the store."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return list(pool.map(epoch.images.put, contents))
+
+
 def record(epoch: Epoch, predictions: Sequence[Prediction]) -> Recorded:
     """Record predictions of the epoch's version. Raises ConflictError for an id that is recorded with other content."""
     columns = PredictionColumns.of(predictions)
@@ -90,8 +96,9 @@ def second_of(probabilities: Sequence[float], classes: Sequence[str]) -> str | N
 def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tuple[Path, Prediction]]:
     """Score image files, and those in folders, with the version's bundle; they count as production of `epoch.as_of`.
 
-    A file that the champion has answered before (same path, same content) keeps its prediction. A file that is no image
-    is named in the log and left out. Raises DataError if a path does not exist, RefusedError if no file is an image.
+    A file that the champion has answered before (same path, same content) keeps its prediction; its stored image is
+    mended if it was damaged. A file that is no image is named in the log and left out. Raises DataError if a path does
+    not exist, RefusedError if no file is an image.
     """
     usable, refused = _images_in(paths)
     if not usable:
@@ -99,6 +106,7 @@ def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tu
     ids = {path: _file_id(path, content, epoch.version) for path, content in usable}
     known = {one.id: one for one in epoch.log.by_ids(epoch.model, ids.values())}
     new = [Incoming(ids[path], content, epoch.as_of) for path, content in usable if ids[path] not in known]
+    _store(epoch, [content for path, content in usable if ids[path] in known])
     predictor = Predictor.load(bundle, threads=os.cpu_count() or 1)
     for start in range(0, len(new), FILES_AT_ONCE):
         try:
@@ -122,16 +130,19 @@ def _images_in(paths: Sequence[Path]) -> tuple[list[tuple[Path, bytes]], list[st
         if file.is_dir():
             continue
         try:
-            content = file.read_bytes()
+            content = read_file(file)
             decode(content)
             usable.append((file, content))
-        except (DataError, OSError) as error:
+        except DataError as error:
             refused.append(f"{file}: {error}")
             log.warning("left out: %s", refused[-1])
+    if usable and refused:
+        log.warning("%d of %d files are no usable images and left out; they are named above", len(refused), len(files))
     return usable, refused
 
 
 def _file_id(path: Path, content: bytes, champion: ModelVersion) -> str:
     digest = hashlib.sha256(content).hexdigest()
     named = f"{champion.model}/{champion.version}/{path.resolve()}/{digest}"
-    return f"file-{hashlib.sha256(named.encode()).hexdigest()[:24]}"
+    written = named.encode("utf-8", "surrogateescape")  # a file's name need not be text
+    return f"file-{hashlib.sha256(written).hexdigest()[:24]}"

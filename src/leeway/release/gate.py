@@ -8,16 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leeway.checks.policy import Promotion
-from leeway.domain.records import Verdict
+from leeway.domain.records import Cause, Verdict
 from leeway.evaluation.checklist import Checklist
+from leeway.release.rules import (
+    CANNOT_TELL,
+    FAILED,
+    FIRST_ATTEMPT,
+    PASSED,
+    WHY_NOT,
+    Attempt,
+    GatePart,
+    gain,
+    keeps_the_original,
+    no_gain_asked,
+)
 from leeway.stats.estimation import wilson_interval
 from leeway.stats.paired import Pairs, class_losses, lower_limit, mcnemar, power_of_non_inferiority
 
-PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot tell"
-ALPHA = 0.05
-FEWEST_DISAGREEMENTS = 5  # 1/2^5 is the first power under .05: with fewer no outcome could show a gain
 LONGEST_REASON = 300  # characters of a checklist's sentence, so that a tag of the version can hold them all
-FAIR_POWER = 0.5  # a non-inferiority test that equal models mostly fail says nothing about this one
+NEW_CLASSES = "the list of classes was changed, and that is what is new"
 
 Indices = NDArray[np.int64]
 
@@ -31,14 +40,6 @@ class Paired:
     challenger: Indices
 
 
-@dataclass(frozen=True, slots=True)
-class GatePart:
-    """One part of the gate."""
-
-    outcome: str
-    reason: str
-
-
 def judge_challenger(
     *,
     recent: Paired | None,
@@ -47,14 +48,17 @@ def judge_challenger(
     settings: Promotion,
     shared: Collection[str] | None = None,
     classes_changed: bool = False,
+    cause: str = Cause.ACCURACY,
+    attempt: Attempt = FIRST_ATTEMPT,
 ) -> Verdict:
     """Whether the challenger may replace the champion (STATISTICS.md, check 9).
 
-    Passes only if all its parts do: `recent` (a uniform sample of served images never trained on) shows a gain,
-    exact one-sided McNemar p < .05; `original` (the frozen test split) shows no loss beyond the margin, one-sided lower
-    95 % limit by Tango's score interval; no class demonstrably loses more than `harm_points` over both samples, Holm
-    corrected. A part that is missing or too small to tell never passes. The rule is the same for a calendar retraining:
-    where accuracy never fell there may be no gain to show, and the champion stays.
+    Passes only if all its parts do. `gain`: a uniform sample of served images never trained on shows one (`recent`);
+    where the cause is not that accuracy fell it need not, and only a loss that it shows counts. `keeps_the_original`:
+    the frozen test split (`original`) excludes a loss beyond the margin, or the gain outweighs it by the margin (net
+    benefit). `class_harm`: no class demonstrably loses more than `harm_points` over both samples, Holm corrected.
+    A part that is missing or too small to tell never passes; `wanted` says with how many recent labels it could. The
+    numbers say by which rule a verdict passed, and which `attempt` it was, which sets the level of the tests.
 
     `shared`: the classes (K,) that both models know; None: all. The models are compared on images of these only; the
     challenger's recall of each other class has to reach the floor of a first model on the original images.
@@ -64,24 +68,26 @@ def judge_challenger(
     """
     both = [k for k, name in enumerate(classes) if shared is None or name in shared]
     compared = _only(original, both)
-    samples = [_only(recent, both), compared] if recent is not None else [compared]
+    samples, limit = [compared] if recent is None else [_only(recent, both), compared], settings.harm_points / 100
+    old, new, margin = _pairs(compared), None if recent is None else _pairs(samples[0]), settings.margin_points / 100
+    why = NEW_CLASSES if classes_changed else WHY_NOT.get(cause)  # None: accuracy fell
+    kept, rule = keeps_the_original(old, new, attempt, margin=margin, fell=why is None)
     parts = {
-        "gain": _gain(samples[0] if recent is not None else None, classes_changed=classes_changed),
-        "non_inferiority": _non_inferiority(compared, margin=settings.margin_points / 100),
-        "class_harm": _class_harm(samples, classes, limit=settings.harm_points / 100),
+        "gain": gain(new, attempt) if why is None else no_gain_asked(new, attempt, why=why),
+        "keeps_the_original": kept,
+        "class_harm": _class_harm(samples, classes, limit=limit),
     }
-    numbers: dict[str, Any] = {
-        "recent": None if recent is None else _numbers(_pairs(samples[0])),
-        "original": _numbers(_pairs(compared)) | _limits(_pairs(compared), margin=settings.margin_points / 100),
-        "per_class": _class_numbers(samples, classes, limit=settings.harm_points / 100, places=both),
+    numbers = _measured(new, old, attempt, margin=margin) | {
+        "per_class": _class_numbers(samples, classes, limit=limit, places=both),
+        "rule": {"gain": "asked for" if why is None else "not asked for", "original": rule, "cause": str(cause)},
     }
     findings = list(parts.values())
     if others := sorted({*range(len(classes))} - {*both}):
         hits = _hits(original.truth, original.challenger, classes, others)
-        new = _recalls(hits, floor=settings.min_class_recall)
+        floors = _recalls(hits, floor=settings.min_class_recall)
         numbers["new_classes"] = {name: _share_numbers(*counts) for name, counts in hits.items()}
-        parts["new_classes"] = GatePart(_worst([one.outcome for one in new]), "")
-        findings += new
+        parts["new_classes"] = GatePart(_worst([one.outcome for one in floors]), "")
+        findings += floors
     return _verdict(findings, numbers | {"parts": {name: part.outcome for name, part in parts.items()}})
 
 
@@ -113,14 +119,17 @@ def with_checklist(verdict: Verdict, checklist: Checklist | None) -> Verdict:
     numbers = {**verdict.numbers, "parts": {**verdict.numbers.get("parts", {}), "checklist": part.outcome}}
     if checklist is not None:
         numbers["checklist"] = checklist.to_json(longest=LONGEST_REASON)
-    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers)
+    wanted = verdict.wanted if outcome == CANNOT_TELL and part.outcome == PASSED else 0
+    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers, wanted=wanted)
 
 
 def _verdict(parts: Sequence[GatePart], numbers: dict[str, Any]) -> Verdict:
     outcome = _worst([part.outcome for part in parts])
     told = [part.reason for part in parts if part.outcome == outcome or outcome == PASSED]
     told += [part.reason for part in parts if part.reason not in told]
-    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(told), numbers=numbers)
+    open_parts = [part.wanted for part in parts if part.outcome == CANNOT_TELL]
+    wanted = max(open_parts) if outcome == CANNOT_TELL and all(open_parts) else 0
+    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(told), numbers=numbers, wanted=wanted)
 
 
 def _worst(outcomes: Sequence[str]) -> str:
@@ -135,45 +144,6 @@ def _heard(checklist: Checklist | None) -> GatePart:
     unknown = [item.name for item in checklist.items if item.outcome == "unknown"]
     told = f"the checklist passes in {len(checklist.items) - len(unknown)} of {len(checklist.items)} items"
     return GatePart(PASSED, f"{told}, and cannot tell of: {', '.join(unknown)}" if unknown else told)
-
-
-def _gain(recent: Paired | None, *, classes_changed: bool) -> GatePart:
-    if classes_changed:
-        return GatePart(PASSED, "no gain is asked for: the list of classes was changed, and that is what is new")
-    if recent is None or not len(recent.truth):
-        return GatePart(
-            CANNOT_TELL, "cannot tell: too few paired examples: no recent labels that were never trained on"
-        )
-    pairs = _pairs(recent)
-    p = mcnemar(pairs)
-    seen = (
-        f"on {pairs.total} recent images {pairs.gained} became right and {pairs.lost} became wrong "
-        f"({pairs.difference:+.1%}, McNemar p {p:.2g}"
-    )
-    if p < ALPHA:
-        return GatePart(PASSED, f"{seen}, under {ALPHA})")
-    if pairs.gained + pairs.lost < FEWEST_DISAGREEMENTS:
-        least = f"{FEWEST_DISAGREEMENTS} disagreements are the least that can show a gain"
-        return GatePart(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}); {least}")
-    return GatePart(FAILED, f"no gain shown: {seen}, {ALPHA} needed)")
-
-
-def _non_inferiority(original: Paired, *, margin: float) -> GatePart:
-    pairs = _pairs(original)
-    if not pairs.total:
-        return GatePart(
-            CANNOT_TELL, "cannot tell: too few paired examples: no original test image of a class both know"
-        )
-    limit, power = lower_limit(pairs), power_of_non_inferiority(pairs, margin=margin)
-    seen = (
-        f"on {pairs.total} original test images the change is {pairs.difference:+.1%}, at worst {limit:+.1%} "
-        f"(margin {margin:.1%}; equal models pass with {power:.0%})"
-    )
-    if limit > -margin:
-        return GatePart(PASSED, f"not worse beyond the margin: {seen}")
-    if pairs.difference > -margin and power < FAIR_POWER:
-        return GatePart(CANNOT_TELL, f"cannot tell: too few paired examples: {seen}")
-    return GatePart(FAILED, f"a loss beyond the margin is not excluded: {seen}")
 
 
 def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: float) -> GatePart:
@@ -250,12 +220,21 @@ def _numbers(pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def _limits(pairs: Pairs, *, margin: float) -> dict[str, float]:
+def _measured(recent: Pairs | None, original: Pairs, attempt: Attempt, *, margin: float) -> dict[str, Any]:
     return {
-        "lower_limit": lower_limit(pairs),
-        "margin": margin,
-        "power": power_of_non_inferiority(pairs, margin=margin),
+        "recent": None if recent is None else _numbers(recent) | _lower(recent, alpha=attempt.recent),
+        "original": _numbers(original) | _limits(original, margin=margin, alpha=attempt.original),
+        "attempt": {"number": attempt.number, "look": attempt.look},
     }
+
+
+def _lower(pairs: Pairs, *, alpha: float) -> dict[str, float]:
+    return {"lower_limit": lower_limit(pairs, level=1 - alpha), "alpha": alpha}
+
+
+def _limits(pairs: Pairs, *, margin: float, alpha: float) -> dict[str, float]:
+    power = power_of_non_inferiority(pairs, margin=margin, level=1 - alpha)
+    return _lower(pairs, alpha=alpha) | {"margin": margin, "power": power}
 
 
 def _class_numbers(

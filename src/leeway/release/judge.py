@@ -14,13 +14,14 @@ from leeway.data.manifest import Manifest
 from leeway.data.pixels import encoded_images
 from leeway.domain.ports import Registry
 from leeway.domain.records import LabelledDraw, ModelVersion, Verdict
-from leeway.domain.stores import ImageStore
 from leeway.epoch import Epoch
 from leeway.evaluation.checklist import Checklist, checklist_from, read_checklist
 from leeway.evaluation.reads import GATE, record_read
-from leeway.labels.answers import gate_labels
+from leeway.labels.images import LeftOut, left_out_text, read_images
+from leeway.release.attempts import attempt_at, labels_for, last_look, noted
 from leeway.release.gate import Paired, judge_challenger, judge_first, with_checklist
 from leeway.release.versions import Versions
+from leeway.release.waiting import how_soon
 
 IMAGES_AT_ONCE = 512
 CHECKLIST_TAG = "gate_checklist"  # as `release` names the verdict's numbers
@@ -35,7 +36,8 @@ class Grounds:
     checklist: Path  # as the evaluate stage wrote it
     reads: Path  # who has looked at the test split
     read_at: datetime  # by the clock, whatever moment a flow lives in
-    gate_labels: Sequence[LabelledDraw] | None = None  # default: those since the champion's last alarm
+    gate_labels: Sequence[LabelledDraw] | None = None  # default: those that its cause asks for
+    cause: str | None = None  # default: the one that was fixed when it was registered
 
 
 def judge(candidate: Epoch, champion: Epoch | None, versions: Versions, grounds: Grounds) -> Verdict:
@@ -53,21 +55,56 @@ def judge(candidate: Epoch, champion: Epoch | None, versions: Versions, grounds:
         verdict = judge_first(truth=truth, predicted=answers, classes=manifest.classes, settings=settings)
     else:
         old = Predictor.load(versions.bundle(champion.version.version))
-        apart = _lists_apart(old.contents.classes, manifest)
         if champion.version.bundle_digest != candidate.version.bundle_digest:
             _read(champion, grounds)
-        verdict = judge_challenger(
-            recent=_recent(old, new, _gate_labels(champion, grounds), champion.images, manifest),
-            original=Paired(truth, _answers(old, tested, manifest), answers),
-            classes=manifest.classes,
-            settings=settings,
-            shared=_known(old, manifest) & _known(new, manifest),
-            classes_changed=apart is not None,
-        )
-        verdict = _with_numbers(verdict, class_lists=apart)
+        original = Paired(truth, _answers(old, tested, manifest), answers)
+        verdict = _against_champion(candidate, champion, versions, grounds, bundles=(old, new), original=original)
     checklist = checklist_of(candidate.version, report=grounds.checklist, registry=versions.registry)
     verdict = _with_numbers(with_checklist(verdict, checklist), test_reads=dict(Counter(readers)))
     return replace(verdict, against=champion.version.version if champion else None)
+
+
+def _against_champion(
+    candidate: Epoch,
+    champion: Epoch,
+    versions: Versions,
+    grounds: Grounds,
+    *,
+    bundles: tuple[Predictor, Predictor],
+    original: Paired,
+) -> Verdict:
+    """Judge by the labels of its cause, as the attempt that it is; note what its next judgement has to know."""
+    (old, new), manifest, number = bundles, grounds.manifest, candidate.version.version
+    cause, apart = grounds.cause or versions.cause(number), _lists_apart(old.contents.classes, manifest)
+    last = last_look(champion, versions.registry.tags(versions.model, number))
+    labels, since = labels_for(champion, cause, last)
+    labels = labels if grounds.gate_labels is None else grounds.gate_labels
+    unseen = _never_trained_on(labels, manifest)
+    readable, left_out = read_images(unseen, champion.images)
+    recent = _recent(old, new, readable, manifest)
+    verdict = judge_challenger(
+        recent=recent,
+        original=original,
+        classes=manifest.classes,
+        settings=candidate.policy.promotion,
+        shared=_known(old, manifest) & _known(new, manifest),
+        classes_changed=apart is not None,
+        cause=cause,
+        attempt=attempt_at(champion, number, last, labels=0 if recent is None else len(recent.truth)),
+    )
+    verdict = _with_numbers(verdict, class_lists=apart, attempt=noted(verdict, champion, since=since))
+    verdict = _with_left_out(verdict, left_out, of=len(unseen))
+    if trained := len(labels) - len(unseen):
+        told = f"{trained} gate labels are left out: their groups are trained on (promotion.gate_share was raised?)"
+        verdict = replace(verdict, reasons=(*verdict.reasons, told))
+    return how_soon(champion, verdict, labels=len(labels), since=since) if verdict.wanted else verdict
+
+
+def _never_trained_on(labels: Sequence[LabelledDraw], manifest: Manifest) -> list[LabelledDraw]:
+    """Leave out labels of groups and images that the dataset version trains or validates on."""
+    rows = np.concatenate([manifest.rows("train"), manifest.rows("val")])
+    trained = {*manifest.table["group"].take(rows).to_pylist(), *manifest.table["asset"].take(rows).to_pylist()}
+    return [one for one in labels if one.group not in trained and one.image not in trained]
 
 
 def checklist_of(version: ModelVersion, *, report: Path, registry: Registry) -> Checklist | None:
@@ -80,24 +117,17 @@ def checklist_of(version: ModelVersion, *, report: Path, registry: Registry) -> 
     return None
 
 
-def _gate_labels(champion: Epoch, grounds: Grounds) -> Sequence[LabelledDraw]:
-    if grounds.gate_labels is not None:
-        return grounds.gate_labels
-    alarm = champion.alarm_ever()
-    return gate_labels(champion, since=alarm.night if alarm else None)
-
-
 def _read(epoch: Epoch, grounds: Grounds) -> Sequence[str]:
     """Note that this bundle's test figures are looked at; return everybody who did."""
     return record_read(grounds.reads, epoch.version.bundle_digest, by=GATE, at=grounds.read_at)
 
 
 def _recent(
-    old: Predictor, new: Predictor, labels: Sequence[LabelledDraw], images: ImageStore, manifest: Manifest
+    old: Predictor, new: Predictor, labels: Sequence[tuple[LabelledDraw, bytes]], manifest: Manifest
 ) -> Paired | None:
     """The labelled images that production sent, answered by both; None where no label is a class of the dataset."""
-    places = _places([one.label for one in labels], manifest)
-    kept = [(place, images.read(one.image)) for place, one in zip(places, labels, strict=True) if place >= 0]
+    places = _places([one.label for one, _ in labels], manifest)
+    kept = [(place, content) for place, (_, content) in zip(places, labels, strict=True) if place >= 0]
     if not kept:
         return None
     sent = [content for _, content in kept]
@@ -136,6 +166,14 @@ def _lists_apart(champions: Sequence[str], manifest: Manifest) -> dict[str, Any]
         "retired": sorted(name for name in champions if now[name] not in manifest.classes),
         "renamed": {old: new for old, new in now.items() if old != new and new in manifest.classes},
     }
+
+
+def _with_left_out(verdict: Verdict, left_out: Sequence[LeftOut], *, of: int) -> Verdict:
+    """Say how many of the recent images could not be read, if any: they are no evidence for anybody."""
+    if not left_out:
+        return verdict
+    reasons = (*verdict.reasons, f"recent: {left_out_text(left_out, of=of)}")
+    return _with_numbers(replace(verdict, reasons=reasons), recent_left_out=len(left_out))
 
 
 def _with_numbers(verdict: Verdict, **numbers: Any) -> Verdict:

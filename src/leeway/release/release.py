@@ -48,6 +48,8 @@ def release(candidate: Epoch, verdict: Verdict, registry: Registry, *, approved_
         outcome=outcome,
         reason="; ".join(verdict.reasons),
         at=candidate.as_of,
+        wanted=verdict.wanted if outcome == REFUSED else 0,
+        wanted_since=verdict.wanted_since if outcome == REFUSED else None,
     )
     _record(candidate, made)
     return made

@@ -7,44 +7,52 @@ from pathlib import Path
 
 from leeway.checks.policy import policy_digest
 from leeway.checks.windows import night_of
-from leeway.data.feedback import read_feedback
 from leeway.domain.ports import DataRepository
-from leeway.domain.records import Action, Alert, Decision, DecisionState, Release
+from leeway.domain.records import Action, Alert, Cause, Decision, DecisionState, Release
 from leeway.epoch import Epoch
 from leeway.errors import StoreError
 from leeway.labels import answers
+from leeway.labels.images import count_readable, left_out_text
 from leeway.release.versions import CHAMPION, Versions
 from leeway.training.imbalance import write_class_weights
 
 log = logging.getLogger("leeway.retrain")
+MEND_IMAGES = "Put the images back where they were: a later retraining takes them"
 
 
-def request(epoch: Epoch, *, asked_by: str) -> Decision:
-    """Return the oldest open request of this model, or else a new one in the name of `asked_by`."""
-    waiting = [one for one in epoch.ledger.decisions(epoch.model) if _open(one)]
+def request(epoch: Epoch, *, asked_by: str, cause: Cause = Cause.HAND) -> Decision:
+    """Return the oldest open request of this version, or else a new one in the name of `asked_by`, for this cause."""
+    number = epoch.version.version
+    waiting = [one for one in epoch.ledger.decisions(epoch.model) if _open(one) and one.version == number]
     if waiting:
         return waiting[0]
     night = night_of(epoch.as_of, epoch.policy.zone)
     decision = Decision(
-        key=f"{epoch.model}/{epoch.version.version}/{night}/{asked_by} {epoch.as_of:%H:%M:%S}",
+        key=f"{epoch.model}/{number}/{night}/{asked_by} {epoch.as_of:%H:%M:%S}",
         model=epoch.model,
-        version=epoch.version.version,
+        version=number,
         night=night,
         action=Action.RETRAIN,
         reason=f"asked for by {asked_by}",
         made_at=epoch.as_of,
         policy_digest=policy_digest(epoch.policy),
         state=DecisionState.OPEN,
+        cause=cause,
     )
     epoch.ledger.record_decision(decision)
     return decision
 
 
 def is_worth_it(epoch: Epoch, *, folder: Path) -> bool:
-    """Return whether the calendar may retrain: only with `min_new_labels` that no shard in `folder` holds yet."""
-    stored = {row["origin"] for row in read_feedback(folder)}
-    labels = answers.training_labels(epoch, since=None)
-    new, needed = sum(one.id not in stored for _, one in labels), epoch.policy.retrain.min_new_labels
+    """Return whether the calendar may retrain: only with `min_new_labels` that no shard in `folder` holds yet.
+
+    A label whose image is not to be had counts for nothing: it would ask for a retraining for ever.
+    """
+    unused = answers.not_stored(answers.training_labels(epoch, since=None), folder)
+    needed = epoch.policy.retrain.min_new_labels
+    new = len(unused)
+    if new >= needed and (readable := count_readable(unused, epoch.images, most=needed)) < needed:
+        new = readable
     log.info("calendar: %d new labels to train on, %d needed (retrain.min_new_labels)", new, needed)
     return new >= needed
 
@@ -83,15 +91,33 @@ def failure_reported(epoch: Epoch, decision: Decision) -> Iterator[None]:
 
 
 def add_labels(epoch: Epoch, decision: Decision, repository: DataRepository, *, folder: Path) -> Path | None:
-    """Write the labels that this request trains on as one more shard under DVC; None if there are no new ones."""
+    """Write the labels that this request trains on as one more shard under DVC; None if there are no new ones.
+
+    Labels whose image cannot be read are left out: the log and an alert name them, and the others train.
+    """
     alarm = epoch.alarm_ever(decision.night)
     since = answers.labels_since(alarm, epoch.policy) if decision.nightly else None
     labels = answers.training_labels(epoch, since=since)
     name = decision.key.replace("/", "-").replace(" ", "-")
-    shard = answers.add_feedback(labels, epoch.images, folder=folder, name=name)
-    if shard is not None:
-        repository.add(shard)
-    return shard
+    added = answers.add_feedback(labels, epoch.images, folder=folder, name=name)
+    if added.left_out:
+        _tell_left_out(epoch, decision, added)
+    if added.shard is not None:
+        repository.add(added.shard)
+    return added.shard
+
+
+def _tell_left_out(epoch: Epoch, decision: Decision, added: answers.Feedback) -> None:
+    rest = (
+        f"the other {added.new - len(added.left_out):,} train"
+        if added.shard
+        else "no new image is left to train on, and the retraining goes on with the data as it was"
+    )
+    text = f"{left_out_text(added.left_out, of=added.new)}; {rest}. {MEND_IMAGES}"
+    log.warning("%s: %s", decision.key, text)
+    if "release" in epoch.policy.alerts.about:
+        title = f"leeway: {decision.model} retrains without {len(added.left_out):,} of {added.new:,} labelled images"
+        epoch.ledger.queue_alert(Alert(f"{decision.key}/left out", title, f"{decision.key}: {text}", epoch.as_of))
 
 
 def fetch_champion(versions: Versions, decision: Decision, *, folder: Path) -> Path | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from leeway.bundle.contents import bundle_digest, read_contents, verify_bundle
 from leeway.domain.ports import Registry
-from leeway.domain.records import ModelVersion
+from leeway.domain.records import Cause, ModelVersion
 from leeway.domain.stores import Ledger
 
+CAUSE_TAG = "cause"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
@@ -46,15 +47,23 @@ class Versions:
         contents = read_contents(self.bundle(version))
         return ModelVersion(self.model, version, digest, contents.dataset_digest, contents.reference)
 
+    def cause(self, version: int) -> str:
+        """Return why the version was made, as fixed when it was registered; accuracy where no tag says it."""
+        return self.registry.tags(self.model, version).get(CAUSE_TAG) or Cause.ACCURACY
+
     def named_champion(self) -> ModelVersion | None:
         """Return the version that bears the registry's alias: also one that a person made champion in MLflow."""
         version = self.registry.aliases(self.model).get(CHAMPION)
         return None if version is None else self.find(version)
 
-    def register(self, bundle: Path, *, reason: str) -> ModelVersion:
-        """Register the bundle, as challenger unless it is in production. A known bundle keeps its version."""
+    def register(self, bundle: Path, *, reason: str, cause: str = Cause.ACCURACY) -> ModelVersion:
+        """Register the bundle, as challenger unless it is in production. A known bundle keeps its version and cause.
+
+        By its cause the gate asks for a gain or not; accuracy, the stricter rule, where nobody says another.
+        """
         contents = verify_bundle(bundle)
-        version = self.registry.register(bundle, model=self.model, tags={"reason": reason, "gate": "not judged"})
+        tags = {"reason": reason, CAUSE_TAG: str(cause), "gate": "not judged"}
+        version = self.registry.register(bundle, model=self.model, tags=tags)
         if self.registry.aliases(self.model).get(CHAMPION) != version:
             self.registry.set_alias(self.model, CHALLENGER, version)
         found = ModelVersion(

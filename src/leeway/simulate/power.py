@@ -4,150 +4,159 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
-from leeway.simulate.production import Production, classifier
-from leeway.simulate.years import Limits, simulate_years
+from leeway.checks.traffic import Traffic
+from leeway.simulate.prospects import Gate, Labels, gate_to_come, labels_to_come
+from leeway.simulate.scenario import FULL, Delay, Effort, Scenario
+from leeway.simulate.shortfalls import Shortfall, find_all
+from leeway.simulate.situation import Situation
+from leeway.simulate.unseen import unseen
 
 DROPS = (0.02, 0.05, 0.10)
 DRIFTS = (0.05, 0.10, 0.20)
-RUNS, QUIET_YEARS = 200, 60
-BEFORE, LONGEST = 15, 180  # nights before the change, of which the first are drift's reference; nights waited after it
-MONTH = 365 / 12
+CLASS_DROP = 0.30
+DRIFT = PredictionDrift.name
+ALARMING = (DRIFT, Accuracy.name, ClassAccuracy.name)
+OCCASIONS = ("alarm", "alert", "retrain", "stand_down", "no_verdict", "release")
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
-    """How long it takes until an alarm. Nights, the first changed one as 1; None where not even half saw it."""
+class Loop:
+    """Where an alarm of a check leads."""
 
-    what: str
-    median: float | None
-    most: float | None  # 90 % are seen by then
-    seen: float  # share seen within 180 nights
-    note: str = ""
+    check: str
+    then: str
+    nights: int | None  # from the alarm to its end; None: it has none
+    ends_in: str  # a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked about: a model, its traffic, and what holds for it under the policy."""
+
+    model: str
+    predictions: int  # a night
+    groups: float  # new ones a night
+    classes: int
+    accuracy: float
+    floor: float
+    class_floors: tuple[float, float]  # the lowest and the highest
+    answered: float  # share of the labels asked for
+    watched_only: bool
+    assumed: tuple[str, ...]  # what is taken for granted
+    drift_reference: int  # nights after which drift is looked at
+    drift_unseen: float  # share that a class may gain for ever
+    empty_night: float  # predictions under which a night is told
+    untold: tuple[str, ...]  # occasions about which nobody is told
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What a policy will see."""
+    """What a policy will see of a model and its traffic."""
 
-    accuracy: float
-    floor: float
+    asked: Asked
     labels_per_night: int
     labels_per_month: float
     promised: float  # probability of any false alarm in a year
     quiet_years: int
     years_with_false_alarm: int
+    waited: int  # nights that the delays were waited for
     drops: tuple[Delay, ...]
     drops_with_twice_the_labels: tuple[Delay, ...]
+    class_drops: tuple[Delay, ...]
     drifts: tuple[Delay, ...]
+    labels: Labels
+    gate: Gate
+    loops: tuple[Loop, ...]
+    shortfalls: tuple[Shortfall, ...]
 
 
 def foresee(
+    situation: Situation,
     policy: Policy,
     *,
-    predictions: int,
-    classes: int,
-    labels: int | None = None,
-    accuracy: float | None = None,
+    effort: Effort = FULL,
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> Power:
-    """Simulates production with this many predictions a night under the policy; `STEPS` calls of `progress`.
+    """Simulate production like that of the situation under the policy; `steps(effort)` calls of `progress`.
 
-    accuracy: of the model while nothing is wrong; default: `allowed_drop` over the floor. Its guesses are those of a
-    good classifier, and what it loses it loses in proportion to them: confident errors take about twice as long.
+    Guesses are those of a good classifier whose classes are all as frequent, and what it loses it loses in proportion
+    to them: confident errors take about twice as long.
     """
-    rng = np.random.default_rng(seed)
-    wanted = policy.labels.wanted(predictions) if labels is None else labels
-    check = policy.check(Accuracy)
-    usual = accuracy or min(check.floor + check.allowed_drop, 0.999)
-    floor = max(check.floor, usual - check.allowed_drop)
-    night = _Scenario(policy, predictions, classes, usual, floor, rng, progress)
-    quiet = night.quiet(wanted)
+    effort = effort.of_many(len(situation.classes))
+    world = Scenario(situation, policy, effort, np.random.default_rng(seed), progress)
+    wanted, sizes = world.answered_labels, effort.chosen(DROPS)
+    quiet = world.quiet(wanted)
+    drops, twice = (tuple(world.drop(one, labels=given) for one in sizes) for given in (wanted, 2 * wanted))
+    class_drops = (world.class_drop(CLASS_DROP, labels=wanted),) if effort.classes else ()
+    drifts = tuple(world.drift(one) for one in effort.chosen(DRIFTS))
+    labels, gate = labels_to_come(situation, policy), gate_to_come(situation, policy)
+    plain = find_all(situation, policy, labels, gate)
+    blind = {one.check for one in plain if one.about == "sees"}
     return Power(
-        accuracy=usual,
-        floor=floor,
-        labels_per_night=wanted,
-        labels_per_month=wanted * MONTH,
+        asked=_asked(world),
+        labels_per_night=labels.per_night,
+        labels_per_month=labels.per_month,
         promised=policy.false_alarm_probability_per_year,
-        quiet_years=QUIET_YEARS,
+        quiet_years=effort.quiet_years,
         years_with_false_alarm=quiet,
-        drops=tuple(night.drop(one, labels=wanted) for one in DROPS),
-        drops_with_twice_the_labels=tuple(night.drop(one, labels=2 * wanted) for one in DROPS),
-        drifts=tuple(night.drift(one) for one in DRIFTS),
+        waited=effort.longest,
+        drops=drops,
+        drops_with_twice_the_labels=twice,
+        class_drops=class_drops,
+        drifts=drifts,
+        labels=labels,
+        gate=gate,
+        loops=tuple(_loop(name, situation, policy, labels, blind=blind) for name in ALARMING),
+        shortfalls=(*plain, *unseen(world, [*drops, *class_drops, *drifts], blind=blind)),
     )
 
 
-STEPS = 365 + 2 * len(DROPS) * (BEFORE + LONGEST) + len(DRIFTS) * (BEFORE + LONGEST)
+def _asked(world: Scenario) -> Asked:
+    situation, policy, limits = world.situation, world.policy, world.limits.single.values()
+    return Asked(
+        model=situation.model,
+        predictions=situation.predictions,
+        groups=situation.groups,
+        classes=len(situation.classes),
+        accuracy=situation.accuracy,
+        floor=world.floor,
+        class_floors=(1 - max(limits), 1 - min(limits)),
+        answered=situation.answered,
+        watched_only=situation.watched_only,
+        assumed=tuple(situation.assumed.values()),
+        drift_reference=world.reference_nights,
+        drift_unseen=world.hidden_share,
+        empty_night=policy.check(Traffic).min_share * situation.predictions,
+        untold=tuple(one for one in OCCASIONS if one not in policy.alerts.about),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Scenario:
-    """The production that is asked about."""
-
-    policy: Policy
-    predictions: int
-    classes: int
-    accuracy: float
-    floor: float
-    rng: Generator
-    progress: Callable[[], None]
-
-    def quiet(self, labels: int) -> int:
-        """Years with an alarm among those in which nothing happens."""
-        classes = 1 - self.policy.check(ClassAccuracy).floor
-        outcome = simulate_years(
-            classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes),
-            self.policy,
-            years=QUIET_YEARS,
-            rng=self.rng,
-            labels=labels,
-            limits=Limits(accuracy=1 - self.floor, classes=classes),
-            progress=self.progress,
-        )
-        return int(outcome.any_alarm.sum())
-
-    def drop(self, points: float, *, labels: int) -> Delay:
-        what = f"accuracy {self.accuracy:.0%} to {self.accuracy - points:.0%}"
-        if self.accuracy - points >= self.floor - 1e-9:
-            for _ in range(BEFORE + LONGEST):
-                self.progress()
-            return Delay(what, None, None, 0.0, f"stays over the floor of {self.floor:.0%}: no alarm is meant")
-        return self._delay(
-            what,
-            Accuracy.name,
-            classifier(predictions=self.predictions, accuracy=self.accuracy - points, classes=self.classes),
-            labels=labels,
-        )
-
-    def drift(self, moved: float) -> Delay:
-        after = classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes, gain=moved)
-        return self._delay(f"one class gains {moved:.0%} of the predictions", PredictionDrift.name, after, labels=1)
-
-    def _delay(self, what: str, check: str, after: Production, *, labels: int) -> Delay:
-        outcome = simulate_years(
-            classifier(predictions=self.predictions, accuracy=self.accuracy, classes=self.classes),
-            self.policy,
-            years=RUNS if check == Accuracy.name else RUNS // 4,
-            rng=self.rng,
-            after=after,
-            change=BEFORE,
-            nights=BEFORE + LONGEST,
-            limits=Limits(accuracy=1 - self.floor),
-            watch=(check,),
-            labels=labels,
-            progress=self.progress,
-            stop_when_all_fired=True,
-        )
-        delays = outcome.delays(check, change=BEFORE)
-        median, most = (_finite(np.quantile(delays, share, method="higher")) for share in (0.5, 0.9))
-        return Delay(what, median, most, float(np.isfinite(delays).mean()))
+def steps(effort: Effort) -> int:
+    """Return how often `progress` is called."""
+    lived = 2 * len(effort.chosen(DROPS)) + effort.classes + len(effort.chosen(DRIFTS))
+    return effort.quiet_nights * (effort.quiet_years > 0) + lived * effort.nights
 
 
-def _finite(nights: float) -> float | None:
-    return float(nights) if np.isfinite(nights) else None
+def with_labels(policy: Policy, per_night: int) -> Policy:
+    """Return the policy that asks for so many labels a night."""
+    return policy.model_copy(update={"labels": policy.labels.model_copy(update={"per_night": per_night})})
+
+
+def _loop(name: str, situation: Situation, policy: Policy, labels: Labels, *, blind: set[str]) -> Loop:
+    then = policy.checks[name].then
+    if name in blind:
+        return Loop(name, then, None, "it never alarms")
+    if then == "alert":
+        return Loop(name, then, 0, "people are told, and nothing is asked for")
+    if then == "labels" or situation.watched_only:
+        return Loop(name, then, labels.burst_nights, "people are told what the labels say")
+    if labels.nights_to_retraining is None:
+        return Loop(name, then, None, "a retraining that waits for labels for ever")
+    harmless = ", or is stood down" if name == DRIFT else ""
+    return Loop(name, then, labels.nights_to_retraining, f"a retraining{harmless}")

@@ -51,18 +51,27 @@ def classifier(
     levels, places = len(LEVELS), max(slices, 1)
     predicted, level, place = (one.ravel() for one in np.indices((classes, levels, places)))
     share = np.where(predicted == 0, 1 / classes + gain, 1 / classes - gain / (classes - 1))
-    sizes = np.maximum(np.rint(predictions * share * np.array(LEVEL_SHARES)[level] / places), 1).astype(np.int64)
+    wanted = predictions * share * np.array(LEVEL_SHARES)[level] / places
+    sizes = _whole(wanted.reshape(classes, levels, places)).ravel()
     guesses = np.array(LEVELS)[level]
     rates = _with_mean(guesses, 1 - (accuracy if before is None else before), sizes)
     if before is not None:
         rates = np.clip(rates + before - accuracy, 0, 1)
     for weak, inside in ((weak_class, predicted == 0), (weak_slice, place == 0)):
         if weak is not None:
-            usual = float(sizes[inside] @ rates[inside] / sizes[inside].sum())
+            usual = float(sizes[inside] @ rates[inside] / max(sizes[inside].sum(), 1))
             rates = np.where(inside, np.clip(rates + 1 - weak - usual, 0, 1), rates)
     band = np.select([level < 1, level < 3], [2, 1], 0)
     where = place if slices else np.full(len(place), -1)
     return Production(sizes, guesses, rates, predicted, band, where, classes)
+
+
+def _whole(wanted: Floats) -> Ints:
+    """(K, L, S) whole numbers whose sum, of all and of each level, is off by less than one: in small nights, too."""
+    by_level = wanted.transpose(1, 0, 2)
+    total = np.rint(np.cumsum(by_level.ravel()) + 1e-9)
+    whole: Ints = np.diff(total, prepend=0.0).astype(np.int64).reshape(by_level.shape).transpose(1, 0, 2)
+    return whole
 
 
 def weekly_pattern(night: int, shares: Floats, years: int, rng: Generator) -> Floats:

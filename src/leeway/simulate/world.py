@@ -43,12 +43,25 @@ class Shot:
 class DigitWorld:
     """Sends images night by night; the same seed and night give the same images."""
 
-    def __init__(self, digits: Iterable[Digit], *, seed: int, first_night: date, drift_night: int | None) -> None:
-        """Nights count from 1, `first_night`. With `drift_night` None the world never changes."""
+    def __init__(
+        self,
+        digits: Iterable[Digit],
+        *,
+        seed: int,
+        first_night: date,
+        drift_night: int | None,
+        favours: bool = True,
+        tilt_degrees: float = TILT_DEGREES,
+    ) -> None:
+        """Nights count from 1, `first_night`. With `drift_night` None the world never changes.
+
+        `favours`: whether the drift changes the mix of classes, too, beside the tilt and the blur.
+        """
         self.digits = sorted(digits, key=lambda digit: digit.group)
         self.seed = seed
         self.first_night = first_night
         self.drift_night = drift_night
+        self.favours, self.tilt_degrees = favours, tilt_degrees
 
     def drifted(self, night: int) -> bool:
         return self.drift_night is not None and night >= self.drift_night
@@ -58,10 +71,11 @@ class DigitWorld:
         rng = np.random.default_rng([self.seed, night])
         chosen = rng.choice(len(self.digits), size=count, p=self._shares(night))
         midnight = datetime.combine(self.first_night + timedelta(days=night - 1), time(), tzinfo=UTC)
+        tilt = self.tilt_degrees if self.drifted(night) else None
         return [
             Shot(
                 id=f"{self.seed}-{night:03d}-{place:05d}",
-                content=photograph(self.digits[index].content, rng, drifted=self.drifted(night)),
+                content=photograph(self.digits[index].content, rng, tilt_degrees=tilt),
                 truth=self.digits[index].label,
                 group=self.digits[index].group,
                 occurred_at=midnight + timedelta(days=1) * (place / count),
@@ -74,20 +88,19 @@ class DigitWorld:
         labels = np.array([digit.label for digit in self.digits])
         favoured = np.isin(labels, list(FAVOURED))
         of_class = np.full(len(labels), 0.1)
-        if self.drifted(night):
+        if self.favours and self.drifted(night):
             of_class = np.where(favoured, FAVOURED_SHARE / 5, (1 - FAVOURED_SHARE) / 5)
         _, place, size = np.unique(labels, return_inverse=True, return_counts=True)
         shares: np.ndarray = of_class / size[place]
         return np.asarray(shares / shares.sum())
 
 
-def photograph(content: bytes, rng: Generator, *, drifted: bool) -> bytes:
+def photograph(content: bytes, rng: Generator, *, tilt_degrees: float | None) -> bytes:
     """The digit as the camera sees it, as PNG: shifted and noisy, and since the drift tilted and blurred."""
     image = Image.open(io.BytesIO(content)).convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     across, down = rng.uniform(-SHIFT_PIXELS, SHIFT_PIXELS, size=2)
-    angle = TILT_DEGREES if drifted else 0.0
-    image = image.rotate(angle, resample=Image.Resampling.BILINEAR, translate=(across, down))
-    if drifted:
+    image = image.rotate(tilt_degrees or 0.0, resample=Image.Resampling.BILINEAR, translate=(across, down))
+    if tilt_degrees is not None:
         image = image.filter(ImageFilter.GaussianBlur(BLUR_PIXELS))
     noisy = np.asarray(image) + rng.normal(0, NOISE, size=(SIDE, SIDE))
     encoded = io.BytesIO()

@@ -5,8 +5,9 @@ images); statistics, sampling design and budgets are those that watch a real mod
 night by night with the checks themselves. All years live the same night at once: 2,000 of them take minutes.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -17,10 +18,10 @@ from leeway.checks.accuracy import Accuracy
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
+from leeway.simulate.drift import SimulatedDrift
 from leeway.simulate.production import Floats, Ints, Production
 from leeway.stats import edetector
 from leeway.stats.allocation import Allocation, Part, allocate, limited
-from leeway.stats.multinomial import FEWEST_DAYS, LONGEST, day_tolerance, log_detector, share_box
 
 DayShares = Callable[[int, Floats, int, Generator], Floats]
 
@@ -31,11 +32,13 @@ WATCHED = (PredictionDrift.name, Accuracy.name, ClassAccuracy.name)  # those tha
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Error rates that the detectors bet against."""
+    """What production is held against: error rates that the detectors bet against, and drift's reference."""
 
     accuracy: float = 0.10
     classes: float = 0.20
     slices: float = 0.20
+    single: Mapping[str, float] = field(default_factory=dict)  # of single classes, such as `recall 3`
+    file: int = 0  # predictions of a reference file that drift is held against; 0: the first nights
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,15 @@ class Night:
     production: Production
     cells: Ints  # (Y, J) predictions by class and confidence band
     design: Allocation  # of the label plan, one for each year
-    parts: Mapping[str, Part]
     drawn: Ints  # (Y, n) kind of each draw
     wrong: NDArray[np.bool_]  # (Y, n)
     truth: Ints  # (Y, n)
     log_m: Mapping[str, Floats]  # (Y,) of each check after this night
+
+    def part(self, name: str) -> Part:
+        """Return what `class 3` or `slice 1` is of this night."""
+        way, _, which = name.partition(" ")
+        return self.design.part((self.production.slice if way == "slice" else self.production.predicted) == int(which))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +109,18 @@ def simulate_years(
     wanted = policy.labels.wanted(int(before.sizes.sum())) if labels is None else labels
     watchers: dict[str, _Watcher] = {name: MAKERS[name](years, before, policy, limits) for name in watch}
     first = {name: np.full(years, NEVER, dtype=np.int64) for name in watch}
-    suspicion, strength = np.zeros((years, len(before.sizes))), np.zeros(years)
+    leans = any(isinstance(one, _Classes) for one in watchers.values())  # else the plan is one for all years
+    suspicion, strength = np.zeros((years, len(before.sizes))) if leans else None, np.zeros(years)
     for number in range(nights):
         production = after if after is not None and number >= change else before
         night = _live(production, policy, years, wanted, suspicion, strength, number, rng, day_shares)
         for name, watcher in watchers.items():
-            log_m, threshold = watcher.see(night), edetector.threshold(policy.alpha(policy.checks[name]))
+            log_m, line = watcher.see(night), _alarm_line(policy, name)
             night.log_m[name] = log_m  # type: ignore[index]
-            first[name] = np.where((first[name] < 0) & (log_m >= np.log(threshold)), number, first[name])
+            first[name] = np.where((first[name] < 0) & (log_m >= line), number, first[name])
             if isinstance(watcher, _Classes):
                 suspicion = watcher.suspicion(before)
-                strength = np.clip(log_m / np.log(threshold), 0.0, 1.0)
+                strength = np.clip(log_m / line, 0.0, 1.0)
         if observe is not None:
             observe(number, night)
         progress()
@@ -123,18 +131,24 @@ def simulate_years(
     return YearsOutcome(first, wanted * NIGHTS)
 
 
+def _alarm_line(policy: Policy, check: str) -> float:
+    """log M from which the check alarms; inf for one without a part of the budget."""
+    alpha = policy.alpha(policy.checks[check])
+    return math.log(edetector.threshold(alpha)) if alpha > 0 else math.inf
+
+
 def _live(
     production: Production,
     policy: Policy,
     years: int,
     labels: int,
-    suspicion: Floats,
+    suspicion: Floats | None,
     strength: Floats,
     number: int,
     rng: Generator,
     day_shares: DayShares | None,
 ) -> Night:
-    items, kinds = int(production.sizes.sum()), len(production.sizes)
+    items = int(production.sizes.sum())
     shares = np.zeros(3 * production.classes)
     np.add.at(shares, 3 * production.predicted + production.band, production.sizes / items)
     same = np.broadcast_to(shares, (years, len(shares)))
@@ -144,20 +158,29 @@ def _live(
         uniform_share=policy.labels.uniform_share,
         sizes=production.sizes,
         suspicion=suspicion,
-        lean=policy.labels.lean * strength,
+        lean=policy.labels.lean * strength if suspicion is not None else 0.0,
     )
     chances = np.cumsum(design.probability * production.sizes, axis=-1)
-    drawn = (rng.random((years, labels))[:, :, None] > chances[:, None, :]).sum(axis=-1).clip(max=kinds - 1)
+    drawn = _drawn(chances, years, labels, rng)
     wrong = rng.random(drawn.shape) < production.error_rates[drawn]
     other = (production.predicted[drawn] + rng.integers(1, production.classes, drawn.shape)) % production.classes
     truth = np.where(wrong, other, production.predicted[drawn])
     cells = rng.multinomial(items, moved)
-    return Night(production, cells, design, _parts(production, design), drawn, wrong, truth, {})
+    return Night(production, cells, design, drawn, wrong, truth, {})
 
 
-def _parts(production: Production, design: Allocation) -> dict[str, Part]:
-    classes = {f"class {k}": design.part(production.predicted == k) for k in range(production.classes)}
-    return classes | {f"slice {s}": design.part(production.slice == s) for s in np.unique(production.slice) if s >= 0}
+def _drawn(chances: Floats, years: int, draws: int, rng: Generator) -> Ints:
+    """(Y, n) kinds drawn by cumulated chances, (C,) or (Y, C): looked up, since thousands of kinds fill the memory."""
+    year, kinds = np.arange(years)[:, None], chances.shape[-1]
+    row = year if chances.ndim == 2 else np.zeros_like(year)
+    found = np.searchsorted((chances + row if chances.ndim == 2 else chances).ravel(), rng.random((years, draws)) + row)
+    drawn: Ints = (found - row * kinds).clip(0, kinds - 1)
+    return drawn
+
+
+def _of(values: Floats, drawn: Ints) -> Floats:
+    """(Y, n) of the kinds drawn; values are (C,) or (Y, C)."""
+    return values[drawn] if values.ndim == 1 else np.take_along_axis(values, drawn, axis=-1)
 
 
 class _Watcher(Protocol):
@@ -176,11 +199,11 @@ class _SimulatedAccuracy:
 
     def see(self, night: Night) -> Floats:
         items = night.design.sizes.sum()
-        probability = np.take_along_axis(night.design.probability, night.drawn, axis=-1)
+        probability = _of(night.design.probability, night.drawn)
         product = edetector.night_log_product(
             night.wrong,
             weights=1 / (items * probability),
-            guesses=np.take_along_axis(night.design.control, night.drawn, axis=-1),
+            guesses=_of(night.design.control, night.drawn),
             mean_guess=night.design.mean_control,
             error_limit=self.limit,
         )
@@ -195,12 +218,13 @@ class _Classes:
         self.production, self.eta = production, policy.labels.uniform_share
         ways = [f"{way} {k}" for k in range(production.classes) for way in ("precision", "recall")]
         slices = [f"slice {s}" for s in np.unique(production.slice) if s >= 0]
-        self.limits = dict.fromkeys(ways, limits.classes) | dict.fromkeys(slices, limits.slices)
+        classes = {name: limits.single.get(name, limits.classes) for name in ways}
+        self.limits = classes | dict.fromkeys(slices, limits.slices)
         self.wealth = {name: np.tile(edetector.START, (years, 1)) for name in self.limits}
 
     def see(self, night: Night) -> Floats:
-        probability = np.take_along_axis(night.design.probability, night.drawn, axis=-1)
-        control = np.take_along_axis(night.design.control, night.drawn, axis=-1)
+        probability = _of(night.design.probability, night.drawn)
+        control = _of(night.design.control, night.drawn)
         for name, limit in self.limits.items():
             product = self._product(name, night, probability, control, limit)
             self.wealth[name] = edetector.update(self.wealth[name], product)
@@ -217,7 +241,7 @@ class _Classes:
         for name, share in zip(self.limits, shares, strict=True):
             way, _, part = name.partition(" ")
             inside = (production.slice if way == "slice" else production.predicted) == int(part)
-            appeal[:, inside] += share[:, None] / production.sizes[inside].sum()
+            appeal[:, inside] += share[:, None] / max(production.sizes[inside].sum(), 1)
         return appeal
 
     def _log_mean(self, group: Sequence[str]) -> Floats:
@@ -227,8 +251,10 @@ class _Classes:
 
     def _product(self, name: str, night: Night, probability: Floats, control: Floats, limit: float) -> Floats:
         way, _, which = name.partition(" ")
-        part = night.parts[f"slice {which}" if way == "slice" else f"class {which}"]
+        part = night.part(name if way == "slice" else f"class {which}")
         items = night.design.sizes.sum()
+        if not part.items:
+            return np.zeros((len(night.drawn), len(edetector.DROPS)))
         if way == "recall":
             return edetector.missed_log_product(
                 night.wrong,
@@ -250,45 +276,8 @@ class _Classes:
         )
 
 
-class _Drift:
-    """Check 2 in every year, over classes, and over class and band; its first nights are its reference."""
-
-    def __init__(self, years: int, production: Production, policy: Policy, limits: Limits) -> None:  # noqa: ARG002
-        self.drift = policy.check(PredictionDrift)
-        self.nights = np.zeros((years, 0, 3 * production.classes), dtype=np.int64)
-        self.reference: Ints | None = None
-
-    def see(self, night: Night) -> Floats:
-        nights = np.concatenate([self.nights, night.cells[:, None, :]], axis=1)
-        if self.reference is None:
-            self.nights = nights
-            if nights.shape[1] == self.drift.reference_nights:
-                self.reference, self.nights = nights, nights[:, :0]
-            return np.full(len(nights), -np.inf)
-        self.nights = nights[:, -LONGEST:]
-        by_class = _by_class(self.nights), _by_class(self.reference)
-        logs = [self._log_m(*by_class), self._log_m(self.nights, self.reference)]
-        mean: Floats = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
-        return mean
-
-    def _log_m(self, nights: Ints, reference: Ints) -> Floats:
-        low, high = share_box(reference.sum(axis=1), tolerance=self._tolerance(reference))
-        return log_detector(nights, reference.sum(axis=1), low=low, high=high)
-
-    def _tolerance(self, reference: Ints) -> float | Floats:
-        if reference.shape[1] < FEWEST_DAYS:
-            return self.drift.tolerance
-        return np.stack([day_tolerance(days, tolerance=self.drift.tolerance) for days in reference])
-
-
-def _by_class(cells: Ints) -> Ints:
-    """(..., 3K) -> (..., K)"""
-    summed: Ints = cells.reshape(*cells.shape[:-1], -1, 3).sum(axis=-1)
-    return summed
-
-
 MAKERS: Mapping[str, Callable[[int, Production, Policy, Limits], _Watcher]] = {
     Accuracy.name: _SimulatedAccuracy,
     ClassAccuracy.name: _Classes,
-    PredictionDrift.name: _Drift,
+    PredictionDrift.name: SimulatedDrift,
 }

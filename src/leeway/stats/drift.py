@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from leeway.stats.multinomial import smoothed_shares
 
@@ -41,6 +40,12 @@ class Homogeneity:
     method: str  # "asymptotic" or "monte carlo"
 
 
+def _tail(df: int, statistic: float) -> float:
+    from scipy.special import chdtrc  # loads slowly: a command that computes nothing needs none of it
+
+    return float(chdtrc(df, statistic))
+
+
 def chi_square(reference: Counts, current: Counts, *, rng: Generator, alpha: float = DISPLAY_ALPHA) -> Homogeneity:
     """Two-sample chi-square test of homogeneity. Both (K,) counts, one class order; columns that are empty drop out.
 
@@ -63,11 +68,7 @@ def chi_square(reference: Counts, current: Counts, *, rng: Generator, alpha: flo
     statistic = float(_pearson(cur[None, :], expected, n=n, n_ref=n_ref)[0])
     smallest = min(n, n_ref) * columns.min() / (n + n_ref)
     simulate = (smallest < 5 or alpha < 0.001) and n + n_ref < MOST_ITEMS
-    p = (
-        _simulated_p(columns, n, statistic=statistic, alpha=alpha, rng=rng)
-        if simulate
-        else float(chdtrc(df, statistic))
-    )
+    p = _simulated_p(columns, n, statistic=statistic, alpha=alpha, rng=rng) if simulate else _tail(df, statistic)
     method = "monte carlo" if simulate else "asymptotic"
     cramers_v = math.sqrt(statistic / (n + n_ref))  # of a table with two rows
     return Homogeneity(statistic, p, df, tv, cramers_v, psi, n, n_ref, method)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +37,20 @@ def wilson_interval(successes: float, total: float, *, level: float = 0.95) -> t
     """Two-sided score interval of a share; (0, 1) if total is 0. Counts may be effective ones. Wilson (1927)."""
     if not total > 0:
         return 0.0, 1.0
-    return _score_interval(successes / total, total, quantile=float(ndtri(0.5 + level / 2)))
+    return _score_interval(successes / total, total, quantile=normal_quantile(0.5 + level / 2))
+
+
+def normal_quantile(level: float) -> float:
+    """Return the point under which a standard normal variable stays with this probability."""
+    from scipy.special import ndtri  # loads slowly: a command that computes nothing needs none of it
+
+    return float(ndtri(level))
+
+
+def _student_quantile(freedom: float, level: float) -> float:
+    from scipy.special import stdtrit  # loads slowly: a command that computes nothing needs none of it
+
+    return float(stdtrit(freedom, level))
 
 
 def _score_interval(share: float, total: float, *, quantile: float) -> tuple[float, float]:
@@ -109,7 +121,7 @@ def post_stratified_error(
         low, high = wilson_interval(value * labels, labels, level=level)
         return Estimate(value, low, high, labels)
     freedom = variance**2 / float((parts**2 / np.maximum(sizes - 1, 1)).sum())
-    quantile = float(stdtrit(freedom, 0.5 + level / 2))
+    quantile = _student_quantile(freedom, 0.5 + level / 2)
     low, high = _score_interval(centre, centre * (1 - centre) / variance, quantile=quantile)
     return Estimate(value, min(low, value), max(high, value), labels)
 
@@ -138,7 +150,7 @@ def prediction_powered_error(
     rest = wrong - trust * guesses
     value = min(max(trust * mean_guess + float(rest.mean()), 0.0), 1.0)
     smoothed = (float(((rest - rest.mean()) ** 2).sum()) + 0.25) / labels  # a sample without an error has some, too
-    half = float(stdtrit(labels - 1, 0.5 + level / 2)) * math.sqrt(
+    half = _student_quantile(labels - 1, 0.5 + level / 2) * math.sqrt(
         smoothed / labels + trust**2 * guess_variance / predictions
     )
     return Estimate(value, max(value - half, 0.0), min(value + half, 1.0), labels)

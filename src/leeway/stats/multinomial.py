@@ -18,7 +18,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
 
 Counts = NDArray[np.integer]
 Floats = NDArray[np.float64]
@@ -80,6 +79,8 @@ def log_e_value(
     Mean over kappa of exp(ln G(kappa) - ln G(kappa + n) + sum_k ln G(a_k + N_k) - ln G(a_k) - D), a = kappa p0, G the
     gamma function; D = max over p in the box of sum N_k ln p_k (`most_likely`). 0 for counts without an item.
     """
+    from scipy.special import gammaln, xlogy  # loads slowly: a command that computes nothing needs none of it
+
     p0 = smoothed_shares(reference)
     best = xlogy(counts, p0).sum(axis=-1) if low is None or high is None else most_likely(counts, low=low, high=high)
     total = counts.sum(axis=-1)

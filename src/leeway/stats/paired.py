@@ -8,9 +8,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
-from scipy.stats import binom
+import numpy as np
 
 LEVEL = 0.95
 
@@ -31,6 +29,8 @@ class Pairs:
 
 def mcnemar(pairs: Pairs) -> float:
     """Exact one-sided p that the challenger is no better: P(Binomial(b + c, 1/2) >= b). 1 without disagreement."""
+    from scipy.stats import binom  # loads slowly: a command that computes nothing needs none of it
+
     return float(binom.sf(pairs.gained - 1, pairs.gained + pairs.lost, 0.5))
 
 
@@ -57,6 +57,9 @@ def lower_limit(pairs: Pairs, *, level: float = LEVEL) -> float:
     """
     if not pairs.total or pairs.difference <= -1:
         return -1.0
+    from scipy.optimize import brentq  # loads slowly: a command that computes nothing needs none of it
+    from scipy.special import ndtri
+
     z, edge = float(ndtri(level)), 1e-12
     top = min(pairs.difference, 1 - edge)
     return float(brentq(lambda d: score_statistic(pairs, d) - z, -1 + edge, top))
@@ -71,6 +74,8 @@ def power_of_non_inferiority(pairs: Pairs, *, margin: float, level: float = LEVE
     if lower_limit(Pairs(0, 0, pairs.total), level=level) <= -margin:
         return 0.0
     disagreement = (pairs.gained + pairs.lost + 0.5) / (pairs.total + 1)
+    from scipy.special import ndtr, ndtri  # loads slowly: a command that computes nothing needs none of it
+
     return float(ndtr(margin * math.sqrt(pairs.total / disagreement) - ndtri(level)))
 
 
@@ -99,3 +104,17 @@ def class_losses(classes: list[Pairs], *, limit: float, level: float = LEVEL) ->
         rejecting = rejecting and lower > limit
         found[index] = Loss(losses[index].difference, lower, harmed=rejecting)
     return found
+
+
+def power_of_gain(images: int, *, gained: float, lost: float, alpha: float) -> float:
+    """Chance that exact one-sided McNemar gives p < alpha on so many images; `gained`, `lost`: shares b/n, c/n.
+
+    The sum over all numbers of disagreements, binomial with b/n + c/n, of the chance that enough of them are gains.
+    """
+    from scipy.stats import binom  # loads slowly: a command that computes nothing needs none of it
+
+    disagreements = np.arange(images + 1)
+    enough = binom.isf(alpha, disagreements, 0.5) + 1  # P(X >= enough) <= alpha
+    least = enough + (binom.sf(enough - 1, disagreements, 0.5) >= alpha)
+    shown = binom.sf(least - 1, disagreements, gained / (gained + lost))
+    return float(binom.pmf(disagreements, images, gained + lost) @ shown)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 Counts = NDArray[np.integer]
 Floats = NDArray[np.float64]
@@ -103,6 +102,8 @@ def isotonic_guesses(wrong: Counts, total: Counts, *, promised: Floats | None = 
     itself promises, ten such items are added instead: a model without an error on its reference still is less sure of
     some answers than of others, and bins that the reference never reached have nothing else to go by.
     """
+    from scipy.optimize import isotonic_regression  # loads slowly: a command that computes nothing needs none of it
+
     rate = (wrong.sum() + 0.5) / (total.sum() + 1)
     added, of = (rate, 1) if promised is None else (promised, PROMISED_ITEMS)
     smoothed = (wrong + of * added) / (total + of)

@@ -42,7 +42,10 @@ class FolderImageStore:
         path = self._path(image)
         content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != image:
-            raise DataError(f"{path}: the image was changed or damaged since it was stored; restore it from a copy")
+            raise DataError(
+                f"{path}: the image was changed or damaged since it was stored; restore it from a copy, or run `leeway "
+                "predict` on the photo again, which writes it anew"
+            )
         check_image(content, path)
         return content
 

@@ -1,12 +1,13 @@
 """The ledger on SQLite and PostgreSQL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
-from leeway.domain.counting import counting_labels, disagreeing
+from leeway.domain.counting import conflicting, counting_labels
+from leeway.domain.queue import in_queue_order
 from leeway.domain.records import (
     Alert,
     CheckResult,
@@ -27,15 +28,18 @@ from leeway.domain.records import (
     Status,
     WindowCounts,
 )
+from leeway.domain.reopening import Reopening
+from leeway.errors import StoreError
 from leeway.stores import ledger_queries as queries
 from leeway.stores import ledger_tables as tables
 from leeway.stores import ledger_writes as writes
-from leeway.stores import rows
+from leeway.stores import reopening, rows
 from leeway.stores.database import Database
+from leeway.stores.outbox import SqlOutbox
 from leeway.stores.rows import batches
 
 
-class SqlLedger:
+class SqlLedger(SqlOutbox):
     """`leeway.domain.stores.Ledger` in SQL. May be shared by threads. Raises StoreError, in one line."""
 
     def __init__(self, database: Database) -> None:
@@ -95,6 +99,10 @@ class SqlLedger:
     def windows(self, model: str, version: int) -> list[WindowCounts]:
         return [rows.window_from(row) for row in self.database.all(queries.closed_windows(model, version))]
 
+    def window_bounds(self, model: str, version: int) -> dict[date, tuple[datetime, datetime]]:
+        found = self.database.all(queries.bounds_of_windows(model, version))
+        return {row.night: (row.start, row.end) for row in found}
+
     def record_night(
         self,
         window: WindowCounts,
@@ -141,6 +149,24 @@ class SqlLedger:
         values, this = {"state": state, "outcome": outcome}, tables.decisions.c.key == key
         self.database.change(tables.decisions, this, values, named=key)
 
+    def withdraw_requests(self, model: str, *, besides: int, outcome: str) -> list[str]:
+        with self.database.transaction(writes=True) as connection:
+            return writes.withdraw_requests(connection, model, besides=besides, outcome=outcome)
+
+    # Reopening
+
+    def removable(self, model: str, night: date) -> Mapping[str, Sequence[Any]]:
+        with self.database.transaction() as connection:
+            return reopening.removable(connection, model, night)
+
+    def reopen(self, model: str, night: date, *, at: datetime, instead_of: Collection[str] = ()) -> Reopening:
+        with self.database.transaction(writes=True) as connection:
+            return reopening.reopen(connection, model, night, at=at, instead_of=instead_of)
+
+    def reopenings(self, model: str) -> list[Reopening]:
+        found = self.database.all(queries.reopenings_of(model))
+        return [rows.record_from(Reopening, row, rows.REOPENING) for row in found]
+
     # Label plans and labels
 
     def record_plan(
@@ -158,17 +184,29 @@ class SqlLedger:
         return rows.design_from(row)
 
     def close_plan(self, plan_id: str, *, closed_at: datetime) -> None:
-        closing = {"closed_at": func.coalesce(tables.label_plans.c.closed_at, closed_at)}
-        self.database.change(tables.label_plans, tables.label_plans.c.id == plan_id, closing, named=plan_id)
+        with self.database.transaction(writes=True) as connection:
+            if not writes.close_plan(connection, plan_id, closed_at=closed_at):
+                raise StoreError(f"'{plan_id}' is not among the label plans of the ledger")
 
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
         return {row.group for row in self.database.all(queries.groups_drawn(model, version, purpose=purpose))}
 
     def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
-        queue: dict[str, tuple[str, Prediction]] = {}
-        for row in self.database.all(queries.open_draws(model)):
-            queue.setdefault(row.prediction_id, (row.plan_id, rows.pin_from(row)))
-        return list(queue.values())
+        found = self.database.all(queries.open_draws(model))
+        return in_queue_order((row.night, row.plan_id, rows.pin_from(row)) for row in found)
+
+    def missed(self, model: str) -> set[str]:
+        return {row.prediction_id for row in self.database.all(queries.missed_draws(model))}
+
+    def late_draws(self, model: str, version: int, *, since: date) -> list[Draw]:
+        found = self.database.all(queries.late_draws(model, version, since=since))
+        return [rows.record_from(Draw, row, rows.DRAW) for row in found]
+
+    def plans_with(self, model: str, ids: Iterable[str]) -> list[LabelPlan]:
+        with self.database.transaction() as connection:
+            found = {tuple(row) for some in batches(ids) for row in connection.execute(queries.plans_with(model, some))}
+        versions = sorted({version for version, _ in found})
+        return [one for version in versions for one in self.plans(model, version) if (version, one.id) in found]
 
     def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -195,9 +233,9 @@ class SqlLedger:
         with self.database.transaction(writes=True) as connection:
             return writes.record_labels(connection, labels)
 
-    def labelled_draws(self, plan_id: str) -> list[LabelledDraw]:
+    def labelled_draws(self, plan_id: str, *, as_closed: bool = False) -> list[LabelledDraw]:
         with self.database.transaction() as connection:
-            labels = _counting(connection.execute(queries.labels_of_plan(plan_id)))
+            labels = _counting(connection.execute(queries.labels_of_plan(plan_id, as_closed=as_closed)))
             drawn = connection.execute(queries.drawn_of(plan_id)).all()
         keys = [(row.model, row.prediction_id) for row in drawn]
         return [
@@ -214,11 +252,11 @@ class SqlLedger:
     def label_counts(self) -> dict[str, int]:
         return dict(map(tuple, self.database.all(queries.label_counts())))
 
-    def disagreements(self, model: str) -> int:
+    def conflicts(self, model: str) -> list[tuple[Label, ...]]:
         found = self.database.all(queries.labels_of_several(model))
-        return len(disagreeing(Label(*row) for row in found))
+        return conflicting(Label(*row) for row in found)
 
-    # Releases and alerts
+    # Releases
 
     def record_release(self, release: Release) -> None:
         with self.database.transaction(writes=True) as connection:
@@ -227,17 +265,6 @@ class SqlLedger:
     def releases(self, model: str) -> list[Release]:
         found = self.database.all(queries.releases_of(model))
         return [rows.record_from(Release, row, rows.RELEASE) for row in found]
-
-    def queue_alert(self, alert: Alert) -> bool:
-        with self.database.transaction(writes=True) as connection:
-            return writes.insert_new(connection, tables.alerts, [rows.values_of(alert)]) == 1
-
-    def pending_alerts(self) -> list[Alert]:
-        return [rows.record_from(Alert, row, rows.ALERT) for row in self.database.all(queries.unsent_alerts())]
-
-    def mark_alert(self, key: str, *, sent_at: datetime | None, error: str = "") -> None:
-        values = {"sent_at": sent_at, "error": error}
-        self.database.change(tables.alerts, tables.alerts.c.key == key, values, named=key)
 
 
 def _counting(found: Iterable[Any]) -> dict[tuple[str, str], Label]:

@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, and_, func, not_, or_, select, update
 
-from leeway.domain.records import FILE, DecisionState, Status
+from leeway.domain.records import FILE, MEASURE, Action, DecisionState, Status
 from leeway.stores import rows
 from leeway.stores.ledger_tables import (
     alerts,
     check_results,
     decisions,
+    deliveries,
     draws,
     epochs,
     label_plans,
@@ -20,6 +21,7 @@ from leeway.stores.ledger_tables import (
     night_claims,
     pins,
     releases,
+    reopenings,
     windows,
 )
 
@@ -51,12 +53,16 @@ def closed_windows(model: str, version: int) -> Select[Any]:
     return select(*rows.WINDOW).where(_is(windows, model, version)).order_by(windows.c.night)
 
 
+def bounds_of_windows(model: str, version: int) -> Select[Any]:
+    return select(windows.c.night, windows.c.start, windows.c.end).where(_is(windows, model, version))
+
+
 def plans_of(model: str, version: int) -> Select[Any]:
     """Label plans in short, as LabelPlan has them."""
     plans = label_plans.c
     asked = select(func.count()).where(draws.c.plan_id == plans.id).scalar_subquery()
     given = func.json_array_length(plans.given)
-    closing = (plans.closed_at, plans.applied_by)
+    closing = (plans.closed_at, plans.applied_by, plans.late_of)
     query = select(plans.id, plans.model, plans.version, plans.night, plans.made_at, asked, given, *closing)
     return query.where(_is(label_plans, model, version)).order_by(plans.night, plans.made_at, plans.id)
 
@@ -75,12 +81,51 @@ def groups_drawn(model: str, version: int, *, purpose: str) -> Select[Any]:
     return query.where(_is(label_plans, model, version), draws.c.purpose == purpose)
 
 
+def plans_with(model: str, ids: Collection[str]) -> Select[Any]:
+    """(version, plan id) of the plans that drew any of these predictions, late ones left out."""
+    query = select(label_plans.c.version, label_plans.c.id).distinct().join_from(draws, label_plans)
+    return query.where(draws.c.model == model, draws.c.prediction_id.in_(ids), label_plans.c.late_of.is_(None))
+
+
 def open_draws(model: str) -> Select[Any]:
-    """Draws of open plans whose prediction nobody has labelled, the oldest plan first."""
-    labelled = select(labels.c.id).where(_same_prediction(labels, draws), labels.c.label.is_not(None))
-    query = select(draws.c.plan_id, pins).join_from(draws, label_plans).join(pins, _same_prediction(pins, draws))
-    query = query.where(label_plans.c.model == model, label_plans.c.closed_at.is_(None), ~labelled.exists())
+    """(night, plan id, pinned prediction) of draws of open plans that nobody has answered, the oldest plan first."""
+    answered = _answers(draws)
+    query = select(label_plans.c.night, draws.c.plan_id, pins).join_from(draws, label_plans)
+    query = query.join(pins, _same_prediction(pins, draws))
+    query = query.where(label_plans.c.model == model, label_plans.c.closed_at.is_(None), ~answered.exists())
     return query.order_by(label_plans.c.night, label_plans.c.made_at, draws.c.plan_id, draws.c.position)
+
+
+def missed_draws(model: str) -> Select[Any]:
+    """Ids of predictions that a closed plan drew and nobody has answered: an answer would still measure."""
+    query = select(draws.c.prediction_id).distinct().join_from(draws, label_plans)
+    return query.where(label_plans.c.model == model, label_plans.c.labels_upto.is_not(None), ~_answers(draws).exists())
+
+
+def late_draws(model: str, version: int, *, since: date) -> Select[Any]:
+    """Draws that were answered after their plan had closed, and that no late plan holds yet, in their order."""
+    another, holder = draws.alias("another"), label_plans.alias("holder")
+    held = select(another.c.id).join(holder, holder.c.id == another.c.plan_id)
+    held = held.where(_same_prediction(another, draws), holder.c.late_of == label_plans.c.id)
+    answers, upto = _answers(draws), label_plans.c.labels_upto
+    query = select(*rows.DRAW).join_from(draws, label_plans)
+    query = query.where(_is(label_plans, model, version), label_plans.c.night >= since, label_plans.c.late_of.is_(None))
+    query = query.where(answers.where(labels.c.id > upto).exists(), ~answers.where(labels.c.id <= upto).exists())
+    return query.where(~held.exists()).order_by(label_plans.c.night, draws.c.plan_id, draws.c.position)
+
+
+def measured_among(model: str, ids: Collection[str]) -> Select[Any]:
+    """Ids of these predictions that a closed plan has measured, by an answer that was in when it closed."""
+    upto = label_plans.c.labels_upto
+    answered = _answers(draws).where(or_(upto.is_(None), labels.c.id <= upto))
+    query = select(draws.c.prediction_id).distinct().join_from(draws, label_plans)
+    query = query.where(draws.c.model == model, draws.c.prediction_id.in_(ids), draws.c.purpose == MEASURE)
+    return query.where(label_plans.c.closed_at.is_not(None), answered.exists())
+
+
+def _answers(drawn: Any) -> Select[Any]:
+    """The labels of the prediction that was drawn."""
+    return select(labels.c.id).where(_same_prediction(labels, drawn), labels.c.label.is_not(None))
 
 
 def drawn_among(model: str, ids: Collection[str]) -> Select[Any]:
@@ -96,10 +141,17 @@ def drawn_of(plan_id: str) -> Select[Any]:
     return query.where(draws.c.plan_id == plan_id).order_by(draws.c.position)
 
 
-def labels_of_plan(plan_id: str) -> Select[Any]:
-    """What people said about what a plan drew."""
+def labels_of_plan(plan_id: str, *, as_closed: bool) -> Select[Any]:
+    """What people said about what a plan drew; with `as_closed` what they had said when it closed."""
     drawn = select(draws.c.id).where(draws.c.plan_id == plan_id, _same_prediction(labels, draws))
-    return _given_labels().where(drawn.exists())
+    query = _given_labels().where(drawn.exists())
+    upto = select(label_plans.c.labels_upto).where(label_plans.c.id == plan_id).scalar_subquery()
+    return query.where(or_(upto.is_(None), labels.c.id <= upto)) if as_closed else query
+
+
+def last_label() -> Select[Any]:
+    """The number of the label that was recorded last, 0 before there is one."""
+    return select(func.coalesce(func.max(labels.c.id), 0))
 
 
 def labels_of(model: str) -> Select[Any]:
@@ -172,8 +224,39 @@ def releases_of(model: str) -> Select[Any]:
     return select(*rows.RELEASE).where(releases.c.model == model).order_by(releases.c.id)
 
 
+def reopenings_of(model: str) -> Select[Any]:
+    return select(*rows.REOPENING).where(reopenings.c.model == model).order_by(reopenings.c.id)
+
+
 def unsent_alerts() -> Select[Any]:
     return select(*rows.ALERT).where(alerts.c.sent_at.is_(None)).order_by(alerts.c.made_at, alerts.c.key)
+
+
+def deliveries_of_unsent() -> Select[Any]:
+    query = select(*rows.DELIVERY).join(alerts, alerts.c.key == deliveries.c.key).where(alerts.c.sent_at.is_(None))
+    return query.order_by(deliveries.c.key, deliveries.c.channel)
+
+
+def free_deliveries(keys: Sequence[str], channel: str, *, now: datetime, instead_of: Collection[str]) -> Select[Any]:
+    """Neither sent nor held; `instead_of`: holders that are dead. Locks them on PostgreSQL."""
+    table = deliveries.c
+    free = or_(table.holder.in_(["", *instead_of]), table.until <= now)
+    query = select(table.key).where(table.key.in_(keys), table.channel == channel, table.sent_at.is_(None), free)
+    return query.order_by(table.key).with_for_update()
+
+
+def taken_deliveries(keys: Sequence[str], channel: str, *, holder: str, until: datetime) -> Update:
+    this = and_(deliveries.c.key.in_(keys), deliveries.c.channel == channel)
+    return update(deliveries).where(this).values(holder=holder, until=until)
+
+
+def concluded_deliveries(keys: Sequence[str], channel: str, *, holder: str, at: datetime, error: str) -> Update:
+    """What was sent is sent, whoever holds it by now; a failure is told by its holder alone."""
+    table, values = deliveries.c, {"error": error, "tried_at": at, "holder": ""}
+    this = and_(table.key.in_(keys), table.channel == channel, table.sent_at.is_(None))
+    if error:
+        this = and_(this, table.holder == holder)
+    return update(deliveries).where(this).values(tries=table.tries + 1, sent_at=None if error else at, **values)
 
 
 def decisions_of_same_model(key: str) -> Select[Any]:
@@ -186,6 +269,13 @@ def lapsed(model: str, *, now: datetime, lease_hours: float) -> Select[Any]:
     """Keys of running decisions that were claimed longer ago than the lease."""
     of_model = and_(decisions.c.model == model, decisions.c.state == DecisionState.RUNNING)
     query = select(decisions.c.key).where(of_model, decisions.c.claimed_at <= now - timedelta(hours=lease_hours))
+    return query.order_by(decisions.c.key).with_for_update()
+
+
+def requests_besides(model: str, version: int) -> Select[Any]:
+    """Keys of open retraining requests of the model's other versions."""
+    wanted = and_(decisions.c.action == Action.RETRAIN, decisions.c.state == DecisionState.OPEN)
+    query = select(decisions.c.key).where(decisions.c.model == model, decisions.c.version != version, wanted)
     return query.order_by(decisions.c.key).with_for_update()
 
 

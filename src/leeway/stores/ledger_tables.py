@@ -72,6 +72,8 @@ label_plans = Table(
     column("given", JSON),
     column("applied_by", TEXT, null=True),
     column("position", TEXT, null=True),  # of the log
+    column("labels_upto", Integer, null=True),  # labels.id when it closed: what counts of it; null: all that are in
+    column("late_of", TEXT, null=True),  # the plan whose draws it holds that were answered after that one closed
     Index("label_plans_of_model", "model", "version", "night"),
 )
 
@@ -136,6 +138,16 @@ night_claims = Table(
     column("token", Integer),  # grows with every claim
 )
 
+reopenings = Table(
+    "reopenings",
+    metadata,
+    column("id", Integer, key=True),
+    column("at", UtcDateTime),
+    column("model", TEXT),
+    column("from_night", Date),
+    column("content", JSON),  # what was taken back, by table
+)
+
 decisions = Table(
     "decisions",
     metadata,
@@ -151,6 +163,7 @@ decisions = Table(
     column("outcome", TEXT),
     column("claimed_at", UtcDateTime, null=True),
     column("class_weights", JSON),
+    column("cause", TEXT),  # of a retraining request
     Index("decisions_of_model", "model", "made_at"),
 )
 
@@ -184,6 +197,8 @@ releases = Table(
     column("outcome", TEXT),
     column("reason", TEXT),
     column("at", UtcDateTime),
+    column("wanted", Integer),  # gate labels with which it is judged again
+    column("wanted_since", Date, null=True),
 )
 
 alerts = Table(
@@ -195,4 +210,17 @@ alerts = Table(
     column("made_at", UtcDateTime),
     column("sent_at", UtcDateTime, null=True),
     column("error", TEXT),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    column("key", TEXT, ForeignKey("alerts.key"), key=True),
+    column("channel", TEXT, key=True),
+    column("sent_at", UtcDateTime, null=True),
+    column("error", TEXT),
+    column("tries", Integer),
+    column("tried_at", UtcDateTime, null=True),
+    column("holder", TEXT),  # who is sending it
+    column("until", UtcDateTime),  # when another may
 )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from leeway.domain.counting import last_labels
+from leeway.domain.counting import ids_by_model, last_labels
 from leeway.domain.records import (
     Alert,
     CheckResult,
@@ -109,17 +109,42 @@ def give_up_lapsed(connection: Connection, model: str, *, now: datetime, lease_h
     return list(lapsed)
 
 
+def withdraw_requests(connection: Connection, model: str, *, besides: int, outcome: str) -> list[str]:
+    """Withdraw the open retraining requests of other versions of the model; return their keys."""
+    withdrawn = []
+    for key in connection.scalars(queries.requests_besides(model, besides)).all():
+        this = (tables.decisions.c.key == key, tables.decisions.c.state == DecisionState.OPEN)
+        values = {"state": DecisionState.WITHDRAWN, "outcome": outcome}
+        withdrawn += [key] * connection.execute(update(tables.decisions).where(*this).values(**values)).rowcount
+    return withdrawn
+
+
 def record_plan(
     connection: Connection, plan: LabelPlan, design: PlanDesign, *, draws: Sequence[Draw], pins: Sequence[Prediction]
 ) -> bool:
     """Record a label plan, its draws and what they drew; False, with nothing written, for a known id."""
-    if not insert_new(connection, tables.label_plans, [rows.plan_values(plan, design)]):
+    upto = None if plan.closed_at is None else _labels_upto(connection)
+    if not insert_new(connection, tables.label_plans, [rows.plan_values(plan, design) | {"labels_upto": upto}]):
         return False
     pin(connection, pins)
     drawn = [rows.values_of(draw) | {"position": position} for position, draw in enumerate(draws)]
     if drawn:
         connection.execute(insert(tables.draws), drawn)
     return True
+
+
+def close_plan(connection: Connection, plan_id: str, *, closed_at: datetime) -> bool:
+    """Close a plan with the labels that are in by now; the first closing stands. False for an unknown id."""
+    plans = tables.label_plans
+    still_open = update(plans).where(plans.c.id == plan_id, plans.c.closed_at.is_(None))
+    connection.execute(still_open.values(closed_at=closed_at, labels_upto=_labels_upto(connection)))
+    return connection.scalar(select(plans.c.id).where(plans.c.id == plan_id)) is not None
+
+
+def _labels_upto(connection: Connection) -> int:
+    """The number of the last label that is in; one that is being written comes later, and has a larger one."""
+    lock_table(connection, "labels")
+    return int(connection.scalar(queries.last_label()) or 0)
 
 
 def lock_table(connection: Connection, name: str) -> None:
@@ -144,27 +169,32 @@ def record_labels(connection: Connection, labels: Sequence[Label]) -> RecordedLa
     lock_table(connection, "labels")  # two who import one file at once: the second finds it known
     known = _known(connection, labels)
     last = {(key, labeler): said for key, own in last_labels(known).items() for labeler, (_, said) in own.items()}
-    stated, new, corrected = set(known), [], 0
+    stated, new, corrected = set(known), [], list[Label]()
     for one in labels:
         who = ((one.model, one.prediction_id), one.labeler)
         before = last.get(who)
         if one in stated or (before and before.label == one.label):
             continue
-        corrected += before is not None
+        corrected += [one] if before else []
         new.append(one)
         stated.add(one)
         if before is None or one.labelled_at >= before.labelled_at:
             last[who] = one
     if new:
         connection.execute(insert(tables.labels), [rows.label_values(one) for one in new])
-    return RecordedLabels(len(new), len(labels) - len(new), corrected)
+    return RecordedLabels(len(new), len(labels) - len(new), len(corrected), _measured(connection, corrected))
+
+
+def _measured(connection: Connection, labels: Sequence[Label]) -> int:
+    """How many of these labels are of predictions that a closed plan has measured."""
+    ids = ids_by_model(labels)
+    asked = [(model, queries.measured_among(model, some)) for model, named in ids.items() for some in batches(named)]
+    found = {(model, one) for model, query in asked for one in connection.scalars(query)}
+    return sum((one.model, one.prediction_id) in found for one in labels)
 
 
 def _known(connection: Connection, labels: Sequence[Label]) -> list[Label]:
-    ids: dict[str, list[str]] = {}
-    for one in labels:
-        ids.setdefault(one.model, []).append(one.prediction_id)
-    asked = [queries.labels_on(model, some) for model, named in ids.items() for some in batches(named)]
+    asked = [queries.labels_on(model, some) for model, named in ids_by_model(labels).items() for some in batches(named)]
     return [Label(*row) for query in asked for row in connection.execute(query)]
 
 

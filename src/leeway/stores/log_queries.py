@@ -139,8 +139,19 @@ def models_with(ids: Collection[str], *, besides: str) -> Select[Any]:
     return query.group_by(predictions.c.model)
 
 
-def first_at(version: ModelVersion) -> Select[Any]:
-    return select(func.min(predictions.c.occurred_at)).where(_of(predictions, version))
+def first_at(version: ModelVersion, since: datetime | None) -> Select[Any]:
+    return select(func.min(predictions.c.occurred_at)).where(_in_window(predictions, version, since, None))
+
+
+def last_at(version: ModelVersion, end: datetime | None) -> Select[Any]:
+    return select(func.max(predictions.c.occurred_at)).where(_in_window(predictions, version, None, end))
+
+
+def rows_by_version(model: str, versions: Collection[int], start: datetime, end: datetime) -> Select[Any]:
+    """(version, number of rows); the versions are named, so that each is found in the index."""
+    kept = predictions.c
+    inside = and_(kept.model == model, kept.version.in_(versions), kept.occurred_at >= start, kept.occurred_at < end)
+    return select(kept.version, func.count()).where(inside).group_by(kept.version)
 
 
 def number_in(version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None) -> Select[Any]:
@@ -154,12 +165,24 @@ def first_given(version: ModelVersion, since: datetime | None) -> Select[Any]:
     return query.order_by(given_labels.c.occurred_at).limit(1)
 
 
-def given_tallies(version: ModelVersion, start: datetime, end: datetime, *, upto: str | None) -> Select[Any]:
+def given_tallies(
+    version: ModelVersion,
+    start: datetime,
+    end: datetime,
+    *,
+    after: str | None,
+    upto: str | None,
+    rows_upto: str | None,
+) -> Select[Any]:
     """(class, label, slice, draw probability, count)"""
     given = given_labels.c
     key = (given.predicted_class, given.label, given.slice, given.draw_probability)
     inside = _in_window(given_labels, version, start, end, upto)
     query = select(*key, func.count().label("count")).where(inside, given.draw_probability.is_not(None))
+    query = query if after is None else query.where(_number(given_labels) > int(after))
+    if rows_upto not in (None, upto):  # a label never comes before its prediction
+        same = and_(predictions.c.model == given.model, predictions.c.id == given.id)
+        query = query.join_from(given_labels, predictions, same).where(_number(predictions) <= int(rows_upto))
     order = (given.predicted_class, given.label, given.slice.nulls_first(), given.draw_probability)
     return query.group_by(*key).order_by(*order)
 

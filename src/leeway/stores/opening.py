@@ -21,6 +21,7 @@ from leeway.stores.schema import SCHEMA_REVISION, VERSION_TABLE, metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = int.from_bytes(b"leeway")  # PostgreSQL's advisory locks are numbers
+REBUILT = ("0001", "0002")  # revisions from which the largest tables are rebuilt
 ROOM = 3  # times its size: what a migration of an SQLite file needs on the disk beside it
 NOWHERE = make_url("sqlite://")  # an empty database in memory: what a reader sees of one that is not there
 log = logging.getLogger("leeway.stores")
@@ -136,6 +137,9 @@ def _prepare(connection: Connection, revision: str | None, expected: str | None)
         _refuse_lost(address, expected)
         return
     _refuse_newer(revision, address)
+    if revision not in REBUILT:
+        log.info("%s: bringing it from schema %s to %s", place(address), revision, SCHEMA_REVISION)
+        return
     if connection.dialect.name == "sqlite":
         path = Path(str(address.database))
         size, free = path.stat().st_size, shutil.disk_usage(path.parent).free

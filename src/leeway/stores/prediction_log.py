@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -106,9 +106,18 @@ class SqlPredictionLog:
     def count(self, version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None = None) -> int:
         return int(self.database.scalar(log_queries.number_in(version, start, end, after=after)) or 0)
 
-    def first_at(self, version: ModelVersion) -> datetime | None:
-        first: datetime | None = self.database.scalar(log_queries.first_at(version))
+    def first_at(self, version: ModelVersion, *, since: datetime | None = None) -> datetime | None:
+        first: datetime | None = self.database.scalar(log_queries.first_at(version, since))
         return first
+
+    def last_at(self, version: ModelVersion, *, before: datetime | None = None) -> datetime | None:
+        last: datetime | None = self.database.scalar(log_queries.last_at(version, before))
+        return last
+
+    def rows_by_version(self, model: str, versions: Collection[int], start: datetime, end: datetime) -> dict[int, int]:
+        if not versions:
+            return {}
+        return dict(map(tuple, self.database.all(log_queries.rows_by_version(model, versions, start, end))))
 
     def by_ids(self, model: str, ids: Iterable[str]) -> list[Prediction]:
         with self.database.transaction() as connection:
@@ -129,9 +138,17 @@ class SqlPredictionLog:
         return first
 
     def given_tallies(
-        self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
     ) -> list[Tally]:
-        return [Tally(*row) for row in self.database.all(log_queries.given_tallies(version, start, end, upto=upto))]
+        query = log_queries.given_tallies(version, start, end, after=after, upto=upto, rows_upto=rows_upto)
+        return [Tally(*row) for row in self.database.all(query)]
 
     def given(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str

@@ -13,6 +13,7 @@ from leeway.domain.records import (
     Alert,
     CheckResult,
     Decision,
+    Delivery,
     Draw,
     Label,
     LabelledDraw,
@@ -26,6 +27,7 @@ from leeway.domain.records import (
     Tally,
     WindowCounts,
 )
+from leeway.domain.reopening import Reopening
 from leeway.errors import StoreError
 from leeway.recordfile import parse_record
 from leeway.stores import ledger_tables as tables
@@ -146,6 +148,7 @@ _NOT_PINNED = ("id", "probabilities", "latency_ms")
 PINNED = [one.name for one in fields(Prediction) if one.name not in _NOT_PINNED]
 ALERT = columns_of(tables.alerts, Alert)
 DECISION = columns_of(tables.decisions, Decision)
+DELIVERY = columns_of(tables.deliveries, Delivery)
 DESIGN = columns_of(tables.label_plans, PlanDesign)
 DRAW = columns_of(tables.draws, Draw)
 LABEL = columns_of(tables.labels, Label)
@@ -154,5 +157,6 @@ PREDICTION = columns_of(log_tables.predictions, Prediction)
 PERIOD = columns_of(tables.epochs, ServingPeriod)
 PROBABILITIES = [one.name for one in PREDICTION].index("probabilities")
 RELEASE = columns_of(tables.releases, Release)
+REOPENING = columns_of(tables.reopenings, Reopening)
 RESULT = columns_of(tables.check_results, CheckResult)
 WINDOW = columns_of(tables.windows, WindowCounts)

@@ -190,7 +190,12 @@ def test_accuracy_starts_anew_with_another_floor_and_after_a_year():
     tonight = [labels(1, wrong=6, right=14)]
     first = accuracy([labels(0, wrong=6, right=14)])
     raised = Accuracy(floor=0.95)
-    assert accuracy(tonight, first, check=raised) == accuracy(tonight, check=raised)
+    found, fresh = accuracy(tonight, first, check=raised), accuracy(tonight, check=raised)
+    assert (found.statistic, found.state["log_wealth"]) == (fresh.statistic, fresh.state["log_wealth"])
+    told = f"began anew on {night(9)}, when the floor became 95.0%; it was "
+    assert told in found.reason
+    assert f"(20 labels, e-value {first.statistic:,.3g})" in found.reason
+    assert told in accuracy(tonight, found, check=raised).reason, "as long as the evidence goes back to it"
     old = replace(first, state={**first.state, "nights": 365})
     assert accuracy(tonight, old) == accuracy(tonight)
 
@@ -256,7 +261,41 @@ def test_the_slice_that_an_alarm_names_comes_with_its_accuracy():
 def test_class_accuracy_starts_anew_with_another_floor():
     first = classes([labels(0, wrong=6, right=14)])
     strict, tonight = ClassAccuracy(floors={"cat": 0.9}), [labels(1, wrong=6, right=14)]
-    assert classes(tonight, first, check=strict) == classes(tonight, check=strict)
+    found, fresh = classes(tonight, first, check=strict), classes(tonight, check=strict)
+    assert (found.statistic, found.state["log_wealth"]) == (fresh.statistic, fresh.state["log_wealth"])
+    told = f"the evidence of 20 labels began anew on {night(9)}, when these floors were changed: "
+    assert f"{told}precision cat 90% (was " in found.reason
+    assert told in classes(tonight, found, check=strict).reason, "as long as the evidence goes back to it"
+    assert "anew" not in fresh.reason
+
+
+def test_a_floor_that_is_changed_on_a_night_without_labels_is_told_too_and_not_forgotten():
+    first, strict = classes([labels(0, wrong=6, right=14)]), ClassAccuracy(floors={"cat": 0.9})
+    silent = classes((), first, check=strict)
+    assert (silent.status, "began anew" in silent.reason) == (Status.NO_VERDICT, True)
+    json.dumps(silent.state, allow_nan=False)
+    assert "began anew" in classes([labels(1, wrong=6, right=14)], silent, check=strict).reason
+    before, tighter = accuracy([labels(0, wrong=6, right=14)]), Accuracy(floor=0.93, allowed_drop=0.5)
+    silent = accuracy((), before, check=tighter)
+    assert (silent.status, "began anew" in silent.reason) == (Status.NO_VERDICT, True)
+    json.dumps(silent.state, allow_nan=False)
+    assert "began anew" in accuracy([labels(1, wrong=6, right=14)], silent, check=tighter).reason
+
+
+def test_a_floor_that_cannot_be_kept_leaves_the_evidence_where_it_was():
+    first = accuracy([labels(0, wrong=6, right=14)])
+    impossible = accuracy((), first, check=Accuracy(floor=0.999))
+    assert impossible.status is Status.NO_VERDICT
+    assert accuracy((), impossible).statistic == accuracy((), first).statistic
+
+
+def test_drift_says_which_of_its_settings_counts_every_night_anew():
+    tonight = Evidence(window(9), reference(), earlier=REFERENCE_NIGHTS)
+    first = PredictionDrift().run(tonight, None, alpha=0.02, rng=np.random.default_rng(0))
+    wide = PredictionDrift(tolerance=0.03)
+    changed = wide.run(tonight, first, alpha=0.02, rng=np.random.default_rng(0))
+    assert "counted anew with other settings: tolerance is 0.03, was 0.015" in changed.reason
+    assert "anew" not in wide.run(tonight, changed, alpha=0.02, rng=np.random.default_rng(0)).reason
 
 
 def test_a_class_that_never_reached_the_floor_is_held_to_its_own_reference():

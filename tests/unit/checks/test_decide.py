@@ -5,11 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from leeway.checks import waits
 from leeway.checks.attribution import AttributionDetails
-from leeway.checks.decide import Past, decide
+from leeway.checks.decide import Past, decide, lacks_labels
 from leeway.checks.estimates import class_weights
 from leeway.checks.policy import Policy
-from leeway.domain.records import Action, CheckResult, Decision, DecisionState, ModelVersion, Status
+from leeway.checks.waits import Burst
+from leeway.domain.records import Action, Cause, CheckResult, Decision, DecisionState, ModelVersion, Status
 from made_nights import labels, night, reference
 
 POLICY = Policy()
@@ -34,6 +36,19 @@ def made(number: int, action: Action, state=DecisionState.DONE, version=1, outco
     return Decision(key, "m", version, night(number), action, reason, now(number), "digest", state, outcome)
 
 
+def test_newer_nights_that_are_answered_do_not_stand_for_the_burst():
+    """Whoever answers the newest nights first leaves those of the burst to the end."""
+    newer = [labels(number, wrong=25, right=75) for number in (22, 23)]
+    history = Past([ALARM], fired_on(20, ACCURACY), newer, unanswered={night(20), night(21)}, new_labels=200)
+    one_left = replace(history, closed=[*newer, BURST_BAD[0]], unanswered={night(21)})
+    both_in = replace(history, closed=[*newer, *BURST_BAD], unanswered={night(24)})
+    found = [
+        decide(QUIET, one, POLICY, version=VERSION, night=night(24), now=now(24)).action
+        for one in (history, one_left, both_in)
+    ]
+    assert found == [Action.NOTHING, Action.NOTHING, Action.RETRAIN]
+
+
 def fired_on(number: int, results) -> list:
     return [(night(number), one) for one in results]
 
@@ -55,7 +70,7 @@ def test_an_alarm_asks_for_labels_first(results):
     found = conclude(20, results)
     assert found.action is Action.MORE_LABELS
     assert "asks for 150 labels over 2 nights" in found.reason
-    assert found.state is DecisionState.DONE
+    assert (found.state, found.cause) == (DecisionState.DONE, "")
 
 
 def test_a_check_without_a_verdict_never_triggers():
@@ -68,7 +83,25 @@ def test_a_check_without_a_verdict_never_triggers():
 def test_it_waits_until_the_burst_is_in():
     found = conclude(21, ACCURACY, decisions=[ALARM], past=fired_on(20, ACCURACY), closed=BURST_BAD[:1])
     assert found.action is Action.NOTHING
-    assert "1 of 2 nights are in" in found.reason
+    assert found.reason == "waits since 22 March for the labels of 2 nights, which are asked for next"
+
+
+def test_it_says_how_many_labels_it_waits_for_since_when_and_what_ends_it():
+    burst = Burst(nights=2, asked=166, answered=83, closes_at=now(31))
+    history = Past(decisions=[ALARM], results=fired_on(20, DRIFT), closed=BURST_BAD[:1], burst=burst)
+    found = decide(QUIET, history, POLICY, version=VERSION, night=night(22), now=now(22))
+    assert found.reason == (
+        "waits since 22 March for 83 of 166 labels of 2 nights: `leeway labels export DIR`; "
+        "it ends when they are in, or on 2 April, when these plans close"
+    )
+    half = replace(burst, nights=1)
+    of_one = waits.for_burst(ALARM, half, POLICY, version=replace(VERSION, bundle_digest="watched:m"))
+    assert "of 1 night so far, with 1 more night to be asked for: `leeway labels export DIR --model m`" in of_one
+    assert "on 3 April" in of_one
+    answered = waits.for_burst(ALARM, replace(half, answered=166), POLICY, version=VERSION)
+    assert (
+        answered == "waits since 22 March for the labels of 1 more night, asked for next; 166 labels of 1 night are in"
+    )
 
 
 def test_labels_from_before_the_alarm_are_not_its_burst():
@@ -79,13 +112,13 @@ def test_labels_from_before_the_alarm_are_not_its_burst():
 def test_it_retrains_when_accuracy_fired_since_the_alarm():
     past = fired_on(20, DRIFT) + fired_on(21, ACCURACY)
     found = conclude(22, QUIET, decisions=[ALARM], past=past, closed=BURST_BAD)
-    assert (found.action, found.state) == (Action.RETRAIN, DecisionState.OPEN)
+    assert (found.action, found.state, found.cause) == (Action.RETRAIN, DecisionState.OPEN, Cause.ACCURACY)
     assert "accuracy fired: accuracy 71%" in found.reason
 
 
 def test_a_drift_alarm_retrains_when_labels_cannot_exclude_a_drop():
     found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=BURST_BAD)
-    assert found.action is Action.RETRAIN
+    assert (found.action, found.cause) == (Action.RETRAIN, Cause.DRIFT)
     assert "cannot exclude a drop: the reference accuracy is 97.0%, a drop of 2% is tolerated" in found.reason
 
 
@@ -95,11 +128,36 @@ def test_a_drift_alarm_stands_down_when_labels_exclude_a_drop():
     assert "excludes a drop" in found.reason
 
 
-def test_a_burst_that_nobody_labelled_excludes_nothing_and_waits_for_labels():
-    empty = [labels(20, wrong=0, right=0), labels(21, wrong=0, right=0)]
-    found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=empty, new_labels=0)
+@pytest.mark.parametrize("version", [VERSION, replace(VERSION, bundle_digest="watched:m")], ids=["own", "watched"])
+def test_a_burst_that_nobody_labelled_ends_in_no_retraining_and_says_what_it_waits_for(version):
+    """Labels of before the alarm are no ground for it: they show the world as it was."""
+    empty = [labels(20, wrong=0, right=0), labels(21, wrong=1, right=3)]
+    history = Past([ALARM], fired_on(20, DRIFT), empty, burst=Burst(2, 166, 4, now(31)), new_labels=200)
+    found = decide(DRIFT, history, POLICY, version=version, night=night(22), now=now(22))
     assert found.action is Action.NOTHING
-    assert "0 new labels to train on, 50 needed" in found.reason
+    assert "the plans of 2 nights closed, and 4 of 166 labels came in: nothing can be concluded" in found.reason
+    assert "waits since 22 March for 10 labels that measure, 4 are in" in found.reason
+    assert "`leeway labels export DIR" in found.reason
+    assert lacks_labels(DRIFT, history, POLICY, version=version, night=night(22))
+
+
+def test_a_retraining_that_is_called_for_says_how_many_labels_it_lacks():
+    found = conclude(22, DRIFT, decisions=[ALARM], past=fired_on(20, DRIFT), closed=BURST_BAD, new_labels=30)
+    assert found.action is Action.NOTHING
+    assert "waits since 22 March for new labels to train on: 30 of 50 are in (retrain.min_new_labels)" in found.reason
+    assert "`leeway labels export DIR`" in found.reason
+
+
+def test_labels_are_what_a_standing_alarm_lacks_until_it_waits_for_something_else():
+    def lacks(decisions=(ALARM,), closed=BURST_BAD, new_labels=200) -> bool:
+        history = Past(decisions, fired_on(20, DRIFT), closed, new_labels=new_labels)
+        return lacks_labels(DRIFT, history, POLICY, version=VERSION, night=night(22))
+
+    assert lacks(closed=BURST_BAD[:1])
+    assert lacks(new_labels=49)
+    assert not lacks()
+    assert not lacks(decisions=())
+    assert not lacks(decisions=[ALARM, made(21, Action.STAND_DOWN)], closed=())
 
 
 def test_the_same_check_does_not_ask_again_during_the_cool_down_of_a_stand_down():
@@ -119,11 +177,27 @@ def test_another_check_may_alarm_during_the_cool_down_of_a_stand_down():
 
 
 @pytest.mark.parametrize("state", [DecisionState.OPEN, DecisionState.RUNNING])
-def test_one_retraining_at_a_time_also_of_another_version(state):
-    running = made(22, Action.RETRAIN, state, version=2)
-    found = conclude(23, ACCURACY, decisions=[running])
+def test_one_retraining_of_a_version_at_a_time(state):
+    found = conclude(23, ACCURACY, decisions=[made(22, Action.RETRAIN, state)])
     assert found.action is Action.NOTHING
-    assert str(state) in found.reason
+    assert "waits since 24 March for the retraining that was asked for then" in found.reason
+    assert ("`leeway retrain`" in found.reason) is (state is DecisionState.OPEN)
+    assert ("no sign for 24 hours" in found.reason) is (state is DecisionState.RUNNING)
+
+
+@pytest.mark.parametrize("state", [DecisionState.OPEN, DecisionState.RUNNING, DecisionState.WITHDRAWN])
+def test_a_request_of_another_version_blinds_nobody(state):
+    found = conclude(23, ACCURACY, decisions=[made(22, Action.RETRAIN, state, version=2)])
+    assert found.action is Action.MORE_LABELS
+
+
+def test_a_request_that_was_withdrawn_began_no_cool_down():
+    withdrawn = made(19, Action.RETRAIN, DecisionState.WITHDRAWN, version=2)
+    story = {"past": fired_on(20, ACCURACY), "closed": BURST_BAD}
+    assert conclude(22, ACCURACY, decisions=[withdrawn, ALARM], **story).action is Action.RETRAIN
+    done = replace(withdrawn, state=DecisionState.DONE)
+    waiting = conclude(22, ACCURACY, decisions=[done, ALARM], **story)
+    assert "waits since 22 March for the end of the cool-down on 2025-03-28 02:00 UTC" in waiting.reason
 
 
 @pytest.mark.parametrize("state", [DecisionState.DONE, DecisionState.FAILED])

@@ -47,3 +47,9 @@ def test_a_guess_that_knows_nothing_costs_nothing():
 def test_below_ten_labels_there_is_no_estimate():
     assert accuracy_estimate([labels(0, wrong=1, right=8)]) is None
     assert accuracy_estimate([]) is None
+
+
+def test_labels_that_came_late_add_no_predictions_to_their_night():
+    whole = with_guesses(labels(1, wrong=40, right=160), of_wrong=0.5, of_right=0.02)
+    early, late = replace(whole, draws=whole.draws[::2]), replace(whole, draws=whole.draws[1::2])
+    assert accuracy_estimate([early, late]) == accuracy_estimate([replace(whole, draws=(*early.draws, *late.draws))])

@@ -1,11 +1,11 @@
-"""Nights: bounds where clocks change, what is due, what becomes the reference."""
+"""Nights: bounds where clocks change, what becomes the reference."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from leeway.checks.windows import drift_reference, due_nights, night_bounds, night_of
+from leeway.checks.windows import drift_reference, night_bounds, night_of
 from made_nights import night, window
 
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -25,17 +25,6 @@ def test_a_moment_belongs_to_the_night_whose_bounds_hold_it():
     assert night_of(moment, ZURICH) == date(2025, 3, 30)
     start, end = night_bounds(date(2025, 3, 30), ZURICH)
     assert start <= moment < end
-
-
-def test_only_complete_nights_are_due_after_the_grace():
-    first = datetime(2025, 3, 1, 12, tzinfo=UTC)
-    as_of = datetime(2025, 3, 4, 0, 30, tzinfo=UTC)
-    zone = ZoneInfo("UTC")
-    assert due_nights(first, None, as_of=as_of, zone=zone) == [date(2025, 3, 1), date(2025, 3, 2)]
-    assert due_nights(first, None, as_of=as_of, zone=zone, grace_hours=0.5)[-1] == date(2025, 3, 3)
-    assert due_nights(first, date(2025, 3, 1), as_of=as_of, zone=zone) == [date(2025, 3, 2)]
-    assert due_nights(first, date(2025, 3, 3), as_of=as_of, zone=zone) == []
-    assert due_nights(None, None, as_of=as_of, zone=zone) == []
 
 
 def test_the_reference_is_the_first_quiet_nights_that_are_large_enough():

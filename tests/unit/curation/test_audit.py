@@ -158,3 +158,28 @@ def test_sizes_that_nobody_recorded_are_not_invented() -> None:
         audit(dataset(images("cat", "train", 2, width=None, height=None), images("dog", "val", 1, width=None))).sizes
         is None
     )
+
+
+def test_alike_class_names_are_told_in_pairs() -> None:
+    rows = [
+        images(label, split, number)
+        for label in ("Cat", "cat", "1", "1.0", "dog")
+        for split, number in (("train", 200), ("val", 40), ("test", 120))
+    ]
+    assert audit(dataset(*rows)).warnings == (
+        "classes whose names are alike: '1' and '1.0', 'Cat' and 'cat'; if they are one, merge them with "
+        "data.classes.rename in params.yaml",
+    )
+
+
+def test_names_that_became_one_by_their_unicode_form_are_told() -> None:
+    [warning] = audit(dataset(*balanced(), renamed={"cafe\u0301": "caf\u00e9", "kitty": "cat"})).warnings
+    assert r"'cafe\u0301' counts as 'caf\xe9'" in warning
+    assert "kitty" not in warning
+
+
+def test_a_class_that_a_table_reads_as_no_label_is_told() -> None:
+    rows = [images("none", split, number) for split, number in (("train", 200), ("val", 40), ("test", 120))]
+    assert audit(dataset(*balanced(), *rows)).warnings == (
+        "classes whose name reads as no label in a table: 'none'; rename them (data.classes.rename)",
+    )

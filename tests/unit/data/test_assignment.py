@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -385,6 +386,36 @@ def test_a_name_that_nothing_carries_is_told(workspace, ground, classes, told: s
         workspace.build(classes=ClassParams(**classes))
     assert told in str(error.value)
     assert "params.yaml, data.classes" in str(error.value)
+
+
+def test_two_unicode_forms_of_a_name_are_one_class_and_alike_names_are_two(workspace, ground) -> None:
+    names = ("caf\u00e9", "cafe\u0301", "Cat", "wolf ")
+    more = [Image(f"{name}/{n}.jpg", name, photo(700 + 20 * k + n)) for k, name in enumerate(names) for n in range(20)]
+    workspace.gather(*ground, *more)
+    manifest = workspace.build()
+    assert manifest.classes == ("Cat", "caf\u00e9", "cat", "dog", "wolf")
+    assert Counter(manifest.table["label"].to_pylist())["caf\u00e9"] == 40
+    assert manifest.renamed == {"cafe\u0301": "caf\u00e9", "wolf ": "wolf"}
+    assert manifest.conflicts == ()
+    merged = workspace.build(classes=ClassParams(rename={"Cat": "cat", "wolf": "dog"}))
+    assert merged.classes == ("caf\u00e9", "cat", "dog")
+    assert merged.renamed == {"Cat": "cat", "wolf": "dog", "cafe\u0301": "caf\u00e9", "wolf ": "dog"}
+
+
+def test_the_names_in_params_may_be_of_another_unicode_form(workspace, animals) -> None:
+    workspace.gather(*animals, *(Image(f"e{n}.jpg", "\u00e9mu", photo(800 + n)) for n in range(20)))
+    assert workspace.build(classes=ClassParams(rename={"e\u0301mu": "dog"})).classes == ("cat", "dog", "wolf")
+
+
+def test_the_digest_of_a_dataset_with_clean_names_stays(workspace, ground) -> None:
+    workspace.gather(*ground)
+    manifest = workspace.build()
+    columns = [
+        [row[name] for row in sorted(manifest.table.to_pylist(), key=lambda row: row["asset"])]
+        for name in ("asset", "label", "split", "label_source", "group", "held_out")
+    ]
+    assert manifest.digest == hashlib.sha256(json.dumps([["cat", "dog"], columns]).encode()).hexdigest()
+    assert manifest.renamed == {}
 
 
 @pytest.mark.parametrize(

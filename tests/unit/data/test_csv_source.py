@@ -1,9 +1,11 @@
 """A list of files: what it may say, and how its mistakes are told."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from broken_images import write_broken
 from leeway.data.csv_source import CsvSource
 from leeway.data.inspection import Finding, inspect
 from leeway.errors import DataError
@@ -91,3 +93,20 @@ def test_a_list_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_bytes(b"path,label\n\xff\xfe,cat\n")
     with pytest.raises(DataError, match="is not a CSV in UTF-8"):
         CsvSource(path=str(tmp_path / "list.csv")).items()
+
+
+def test_what_is_no_image_is_a_finding_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "album.png").mkdir()
+    names = ["pipe.png", "album.png", *(path.name for path in write_broken(tmp_path))]
+    items = listed(tmp_path, "path,label\n" + "".join(f"{name},cat\n" for name in names)).items()
+    found = {item.origin: inspect(item).found.finding for item in items}
+    assert (found["pipe.png"], found["album.png"]) == (Finding.NOT_AN_IMAGE, Finding.NOT_AN_IMAGE)
+    assert (found["empty.png"], found["text.png"]) == (Finding.EMPTY, Finding.UNREADABLE)
+    assert [name for name in names if found[name] is None] == []
+
+
+@pytest.mark.parametrize("label", ["nan", "None", "N/A"])
+def test_a_word_for_nothing_is_no_class(tmp_path: Path, label: str) -> None:
+    with pytest.raises(DataError, match=rf"line 3: label '{label}' stands for no label"):
+        listed(tmp_path, f"path,label\na.png,cat\nb.png,{label}\n").items()

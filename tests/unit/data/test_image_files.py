@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from leeway.data.image_files import LARGEST_BYTES, ImageFolder, read_image
+from broken_images import write_broken
+from leeway.data.image_files import LARGEST_BYTES, ImageFolder, read_file, read_image
 from leeway.errors import DataError
 from tiny_bundle import square
 
@@ -122,3 +124,35 @@ def test_what_is_no_image_is_not_given_out(folder: Path, tmp_path: Path) -> None
     ]:
         with pytest.raises(DataError, match=told):
             read_image(path)
+
+
+def test_a_file_that_does_not_begin_as_an_image_is_none(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    write_broken(folder)
+    assert ImageFolder(folder).resolve_image("inside.png") == str(folder / "shots" / "1.png")
+    for name, told in [
+        ("pipe.png", "not a regular file"),
+        ("shots", "not a regular file"),
+        ("gone.png", "No such file"),
+        ("leak.png", "leads out of"),
+        ("empty.png", "is empty"),
+        ("zeros.png", "does not begin as an image"),
+        ("text.png", "does not begin as an image"),
+        ("page.jpg", "does not begin as an image"),
+    ]:
+        with pytest.raises(DataError, match=told):
+            ImageFolder(folder).resolve_image(name)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_every_format_that_is_decoded_begins_as_an_image(folder: Path, form: str) -> None:
+    Image.new("RGB", (10, 10)).save(folder / "made", form)
+    assert read_image(ImageFolder(folder).resolve_image("made")) == (folder / "made").read_bytes()
+
+
+def test_a_file_that_a_person_names_is_read_through_links_and_never_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    assert read_file(folder / "inside.png") == square("red")
+    for path in (folder / "pipe.png", folder / "shots", folder / "gone.png", Path("/dev/zero")):
+        with pytest.raises(DataError):
+            read_file(path)

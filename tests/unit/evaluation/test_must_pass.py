@@ -1,10 +1,12 @@
 """The must-pass set: read strictly, answered by the bundle, and honest about images that were trained on."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
+from broken_images import BROKEN, write_broken
 from leeway.bundle.predictor import Predictor
 from leeway.errors import DataError
 from leeway.evaluation.must_pass import answer_required, read_must_pass
@@ -58,6 +60,7 @@ def test_a_list_saved_by_a_spreadsheet_reads(folder: Path) -> None:
     ("rows", "told"),
     [
         (["photos/red.png,purple"], r"line 2: label 'purple' is not a class of the dataset; classes: blue, green, red"),
+        (["photos/red.png,Red"], r"line 2: label 'Red' is not a class of the dataset; did you mean 'red'\?"),
         (["photos/red.png,red", "photos/none.png,red"], r"line 3: .*none\.png: No such file"),
         (["photos/red.png"], r"line 2: .*expected a path and a label"),
         (["photos/red.png,red,extra"], r"line 2: .*expected a path and a label"),
@@ -107,4 +110,13 @@ def test_a_file_that_is_no_csv_is_named(folder: Path, content: bytes) -> None:
 def test_a_link_to_no_file_is_no_missing_set(folder: Path, target: str) -> None:
     (folder / "must_pass.csv").symlink_to(target)
     with pytest.raises(DataError, match=r"must_pass\.csv: cannot be read"):
+        read_must_pass(folder, classes=CLASSES)
+
+
+@pytest.mark.parametrize("name", ["pipe.png", *BROKEN])
+def test_what_is_no_image_is_refused_with_its_line_and_never_waited_for(folder: Path, name: str) -> None:
+    write_broken(folder)
+    os.mkfifo(folder / "pipe.png")
+    listed(folder, "photos/red.png,red", f"{name},red")
+    with pytest.raises(DataError, match=rf"line 3: .*{name}: (no image|not a regular file)"):
         read_must_pass(folder, classes=CLASSES)

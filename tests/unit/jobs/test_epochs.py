@@ -8,6 +8,8 @@ import pytest
 from leeway.errors import RegistryError
 from leeway.jobs import epochs
 from leeway.jobs.nightly import nightly
+from leeway.monitor.replay import past_epochs
+from leeway.release.retrain import request
 from leeway.settings import Settings
 from leeway.stores.opening import Stores
 from leeway.workspace import Workspace
@@ -40,7 +42,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
 @pytest.fixture
 def workspace(tmp_path: Path, stores: Stores) -> Workspace:
     """A workspace with ports of the test's own; its registry has two versions and no champion."""
-    (tmp_path / "params.yaml").touch()
+    (tmp_path / "params.yaml").write_text("{}")
     (tmp_path / "monitoring").mkdir()
     (tmp_path / "monitoring" / "policy.yaml").write_text("{}")
     made = Workspace(Settings(workspace=tmp_path, model="colours").resolved())
@@ -61,9 +63,12 @@ def test_an_alias_that_somebody_moved_begins_an_epoch_and_is_told(workspace: Wor
     workspace.registry.set_alias("colours", "champion", 1)
     first = epochs.champion(workspace, morning(1))
     assert (first.version.version, first.began_at) == (1, morning(1))
+    asked = request(first, asked_by="a person")
     workspace.registry.set_alias("colours", "champion", 2)
     assert epochs.champion(workspace, morning(2)).version.version == 1, "the ledger says who serves"
     moved = epochs.reconcile(workspace, morning(3))
+    [withdrawn] = workspace.ledger.decisions("colours")
+    assert (withdrawn.key, withdrawn.outcome) == (asked.key, "withdrawn: version 2 serves now")
     assert moved is not None
     assert (moved.version.version, moved.began_at) == (2, morning(3))
     assert served(workspace) == [(1, morning(1), morning(3)), (2, morning(3), None)]
@@ -123,7 +128,7 @@ def test_without_a_champion_the_message_says_how_to_get_one(workspace: Workspace
 def test_a_monitor_with_nothing_due_and_a_prediction_ask_no_registry(workspace: Workspace, stores: Stores) -> None:
     begun(stores)
     workspace.__dict__["registry"] = Unreachable()
-    done = nightly(workspace, morning(1))
+    done = nightly(workspace, morning(0))
     assert done.failures.errors == []
     assert epochs.find_champion(workspace, morning(1)) is not None
     assert epochs.champion(workspace, morning(1)).version == VERSION
@@ -166,3 +171,37 @@ def test_a_rollback_is_a_third_epoch_to_which_evidence_of_the_first_does_not_bel
     assert (back.version.version, back.began_at) == (1, morning(4))
     assert (back.history.windows, back.history.plans, back.history.decided) == ([], [], [])
     assert [one[0] for one in served(workspace)] == [1, 2, 1]
+
+
+def test_a_service_that_kept_the_old_version_is_looked_at_beside_the_champion(
+    workspace: Workspace, stores: Stores
+) -> None:
+    workspace.registry.set_alias("colours", "champion", 2)
+    begun(stores)
+    begun(stores, known(VERSION, 2), at=morning(2))
+    seen = []
+    for number in range(1, 5):
+        send(stores, number)
+        done = nightly(workspace, morning(number))
+        assert done.failures.errors == []
+        seen.append([(one.version.version, [it.night for it in one.nights]) for one in done.mornings])
+    assert seen[3] == [(1, [night(4)]), (2, [night(4)])]
+    assert [one.night for one in stores.ledger.windows("colours", 1)] == [night(number) for number in range(1, 5)]
+    assert [one.night for one in stores.ledger.windows("colours", 2)] == [night(3), night(4)]
+    told = dict(stores.ledger.results("colours", 2, check="traffic"))[night(4)]
+    assert "200 of version 1" in told.reason
+    later = nightly(workspace, morning(5))
+    assert [one.version.version for one in later.mornings] == [2], "nobody asked version 1 any more"
+
+
+def test_a_canary_that_was_never_released_is_replayed_with_the_others(workspace: Workspace, stores: Stores) -> None:
+    workspace.registry.set_alias("colours", "champion", 1)
+    begun(stores)
+    stores.ledger.record_model(known(VERSION, 3))
+    for number in (1, 2):
+        send(stores, number)
+        send(stores, number, count=60, version=3)
+        nightly(workspace, morning(number))
+    at = workspace.fleet.last_epoch("colours", morning(3))
+    found = [(one.version.version, [it.night for it in one.history.windows]) for one in past_epochs(at)]
+    assert found == [(1, [night(1), night(2)]), (3, [night(1), night(2)])]

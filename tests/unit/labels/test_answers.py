@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from broken_images import write_broken
+from leeway.checks.policy import Policy
 from leeway.data.feedback import read_feedback
 from leeway.data.parquet import read_table
 from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
@@ -29,15 +31,25 @@ from production import (
 )
 from tiny_bundle import square
 
+GATED = POLICY.model_copy(update={"promotion": POLICY.promotion.model_copy(update={"gate_per_night": 3})})
 
-def planned(stores: Stores, number: int, *, alarm: int | None = None, version: ModelVersion = VERSION) -> LabelPlan:
+
+def planned(
+    stores: Stores,
+    number: int,
+    *,
+    alarm: int | None = None,
+    version: ModelVersion = VERSION,
+    policy: Policy = POLICY,
+) -> LabelPlan:
     """The night's plan; with `alarm` as if an alarm had been raised on that night."""
     if alarm is not None:
         decided = Decision(
             f"colours/1/{night(alarm)}", "colours", 1, night(alarm), Action.MORE_LABELS, "drift", morning(alarm), ""
         )
         stores.ledger.record_decision(decided)
-    return plan_labels(held(epoch_of(stores, number, version=version), number), night(number), suspicion=Suspicion())
+    epoch = held(epoch_of(stores, number, version=version, policy=policy), number)
+    return plan_labels(epoch, night(number), suspicion=Suspicion())
 
 
 def at(stores: Stores, number: int, hours: int) -> Epoch:
@@ -49,9 +61,18 @@ def purposes(stores: Stores, plan: LabelPlan) -> dict[str, int]:
     return Counter(draw.purpose for draw in draws_of(stores, plan.id))
 
 
-def test_a_quiet_night_asks_for_the_nightly_labels_and_none_for_the_gate(stores: Stores) -> None:
+def test_every_night_asks_for_a_few_gate_labels_beside_the_nightly_ones(stores: Stores) -> None:
+    for number in (1, 2):
+        send(stores, number)
+        assert purposes(stores, planned(stores, number, policy=GATED)) == {"measure": 10, "gate": 3}
+    label_all(stores, 2)
+    assert len(answers.gate_labels(epoch_of(stores, 2), since=None)) == 6, "they accumulate, one of each group"
+
+
+def test_a_challenger_that_waits_for_gate_labels_gets_them(stores: Stores) -> None:
     send(stores, 1)
-    assert purposes(stores, planned(stores, 1)) == {"measure": 10}
+    epoch = held(epoch_of(stores, 1, policy=GATED), 1)
+    assert purposes(stores, plan_labels(epoch, night(1), suspicion=Suspicion(), waited_for=12))["gate"] == 12
 
 
 def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(stores: Stores) -> None:
@@ -59,13 +80,16 @@ def test_an_alarm_spreads_its_burst_over_two_nights_half_of_it_for_the_gate(stor
         send(stores, number)
     asked = [purposes(stores, planned(stores, number, alarm=1)) for number in (1, 2, 3)]
     assert asked == [{"measure": 20, "gate": 10}, {"measure": 20, "gate": 10}, {"measure": 10}]
+    send(stores, 4)
+    assert purposes(stores, planned(stores, 4, alarm=4, policy=GATED)) == {"measure": 20, "gate": 13}
 
 
 def test_the_draw_probabilities_of_a_plan_are_those_of_its_design(stores: Stores) -> None:
     said = send(stores, 1)
     plan = planned(stores, 1)
     unsure = {one.id for one in said if one.confidence < 0.9}
-    likely = {draw.prediction_id in unsure: draw.probability for draw in draws_of(stores, plan.id)}
+    drawn = [one for one in draws_of(stores, plan.id) if one.purpose == "measure"]
+    likely = {draw.prediction_id in unsure: draw.probability for draw in drawn}
     assert likely[True] > likely.get(False, 0)  # it leans towards what the model is unsure of
     design = stores.ledger.design(plan.id)
     assert sum(design.stratum_shares.values()) == pytest.approx(1)
@@ -91,7 +115,7 @@ def test_gate_draws_are_of_gate_groups_and_each_group_is_drawn_once_over_the_bur
     assert all(is_gate_group(group, gate_share=POLICY.promotion.gate_share) for group in groups)
 
 
-def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day(stores: Stores) -> None:
+def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_its_answer_days(stores: Stores) -> None:
     for number in (1, 2):
         send(stores, number)
         planned(stores, number)
@@ -100,8 +124,8 @@ def test_a_plan_closes_when_it_is_answered_and_at_the_latest_after_a_working_day
     assert answers.close_labels(at(stores, 2, 11)) == [first, second]
     send(stores, 3)
     third = planned(stores, 3)
-    assert answers.close_labels(at(stores, 3, 19)) == []
-    assert answers.close_labels(at(stores, 3, 20)) == [third]
+    assert answers.close_labels(at(stores, 3, 10 * 24 - 1)) == []
+    assert answers.close_labels(at(stores, 3, 10 * 24)) == [third]
 
 
 def test_labels_of_gate_groups_measure_but_never_train(stores: Stores) -> None:
@@ -148,19 +172,37 @@ def test_a_shard_holds_each_labelled_image_once_and_later_shards_only_what_is_ne
         planned(stores, number)
         label_all(stores, number)
         labels = answers.training_labels(epoch_of(stores, 12), since=None)
-        assert answers.add_feedback(labels, images, folder=folder, name=f"batch-{number}")
+        assert answers.add_feedback(labels, images, folder=folder, name=f"batch-{number}").shard
     origins = [row["origin"] for row in read_feedback(folder)]
     assert len(origins) == len(set(origins)) == len(labels)
-    assert answers.add_feedback(labels, images, folder=folder, name="batch-3") is None
+    assert answers.add_feedback(labels, images, folder=folder, name="batch-3") == answers.Feedback(None)
 
 
 def test_a_shard_holds_an_image_that_a_log_names_by_its_path(stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(square("red"))
     seen = replace(send(stores, 1, count=1)[0], image=str(tmp_path / "1.png"))
     labels = [(Label("colours", seen.id, "red", "ann", morning(1)), seen)]
-    path = answers.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch")
+    path = answers.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch").shard
     assert path is not None
     assert read_table(path)["bytes"].to_pylist() == [square("red")]
+
+
+def test_a_label_whose_image_is_gone_empty_or_no_image_is_left_out_of_the_shard_and_listed(
+    stores: Stores, tmp_path: Path
+) -> None:
+    images, folder = folder_of_images(tmp_path), tmp_path / "feedback"
+    broken = [str(path) for path in write_broken(tmp_path / "broken")]
+    lost = [str(tmp_path / "gone.png"), "ab" * 32, "", images.put(b"no image")]
+    names = [*broken, *lost, images.put(square("red"))]
+    said = [replace(one, image=name) for one, name in zip(send(stores, 1, count=len(names)), names, strict=True)]
+    labels = [(Label("colours", one.id, "red", "ann", morning(1)), one) for one in said]
+    made = answers.add_feedback(labels, images, folder=folder, name="batch")
+    assert [row["origin"] for row in read_feedback(folder)] == [said[-1].id]
+    assert made.new == len(names)
+    assert [one.prediction_id for one in made.left_out] == [one.id for one in said[:-1]]
+    assert all(one.problem for one in made.left_out)
+    again = answers.add_feedback(labels, images, folder=folder, name="batch-2")
+    assert (again.shard, len(again.left_out)) == (None, len(names) - 1)
 
 
 def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(stores: Stores, tmp_path: Path) -> None:
@@ -169,18 +211,21 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(stores: Stores, tmp_
     planned(stores, 1)
     label_all(stores, 1)
     labels = answers.training_labels(epoch_of(stores, 12), since=None)
-    path = answers.add_feedback(labels, images, folder=folder, name="batch")
+    path = answers.add_feedback(labels, images, folder=folder, name="batch").shard
     assert path is not None
     before = path.read_bytes()
-    assert answers.add_feedback(labels[:1], images, folder=folder, name="batch") == path
+    assert answers.add_feedback(labels[:1], images, folder=folder, name="batch").shard == path
     assert path.read_bytes() == before
 
 
 def test_of_a_model_that_is_only_watched_the_whole_burst_measures(stores: Stores) -> None:
-    send(stores, 1)
     watched = replace(VERSION, bundle_digest="watched:colours")
-    plan = planned(stores, 1, alarm=1, version=watched)
-    assert purposes(stores, plan) == {"measure": 30}
+    for number in (1, 2):
+        send(stores, number)
+    assert purposes(stores, planned(stores, 1, version=watched, policy=GATED)) == {"measure": 10}, (
+        "no version of it is judged"
+    )
+    assert purposes(stores, planned(stores, 2, alarm=2, version=watched)) == {"measure": 30}
 
 
 def test_a_rollback_ends_an_epoch_but_keeps_the_labels_that_were_drawn_for_the_gate(stores: Stores) -> None:

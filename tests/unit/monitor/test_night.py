@@ -5,12 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from leeway.domain.records import Action, Alert, Decision, DecisionState, Status
-from leeway.errors import ParamsError
-from leeway.monitor import alerts
+from leeway.domain.records import Action, Decision, DecisionState, Status
 from leeway.monitor import night as nights
 from leeway.stores.opening import Stores
-from memory_ports import MemoryNotifier, MemoryTrigger
+from memory_ports import MemoryTrigger
 from production import POLICY, begun, epoch_of, held, label_all, live_morning, morning, night, record, send
 
 TILTED = (0.7, 0.15, 0.15)
@@ -123,42 +121,6 @@ def test_people_are_told_what_the_policy_names_and_nothing_else(stores: Stores) 
     [alert] = stores.ledger.pending_alerts()
     assert "alarm" in alert.title
     assert "prediction_drift" in alert.body
-
-
-def test_a_failing_channel_fails_nothing_and_the_alert_is_sent_later(stores: Stores) -> None:
-    stores.ledger.queue_alert(Alert("one", "drift", "see there", morning(1)))
-    [told] = alerts.deliver_alerts(stores.ledger, MemoryNotifier(broken=True), now=morning(1))
-    assert "not taken" in told
-    assert stores.ledger.pending_alerts()[0].error == told
-    mended = MemoryNotifier()
-    assert alerts.deliver_alerts(stores.ledger, mended, now=morning(1)) == []
-    assert alerts.deliver_alerts(stores.ledger, mended, now=morning(1)) == []
-    assert mended.sent == [("drift", "see there")]
-
-
-class BurningNotifier(MemoryNotifier):
-    """A channel whose library has a fault of its own for one of the alerts."""
-
-    def send(self, title: str, body: str) -> None:
-        if title == "burns":
-            raise RuntimeError("the library's\nown fault")
-        super().send(title, body)
-
-
-def test_a_channel_that_raises_anything_keeps_that_alert_and_sends_the_next(stores: Stores) -> None:
-    for title in ("burns", "drift"):
-        stores.ledger.queue_alert(Alert(title, title, "see there", morning(1)))
-    notifier = BurningNotifier()
-    assert alerts.deliver_alerts(stores.ledger, notifier, now=morning(1)) == ["RuntimeError: the library's own fault"]
-    assert notifier.sent == [("drift", "see there")]
-    [kept] = stores.ledger.pending_alerts()
-    assert (kept.key, kept.error) == ("burns", "RuntimeError: the library's own fault")
-
-
-def test_addresses_that_no_notifier_can_be_made_of_leave_the_alert_in_the_outbox(stores: Stores) -> None:
-    stores.ledger.queue_alert(Alert("one", "drift", "see there", morning(1)))
-    alerts.deliver_alerts(stores.ledger, alerts.NoNotifier(ParamsError("address 1 of 1")), now=morning(1))
-    assert [one.error for one in stores.ledger.pending_alerts()] == ["address 1 of 1"]
 
 
 def test_every_open_request_is_sent_again_until_it_is_claimed(stores: Stores) -> None:

@@ -12,7 +12,7 @@ from leeway.errors import ParamsError
 from leeway.monitor import replay
 from leeway.monitor.replay import Alarm, Calendar
 from leeway.stores.opening import Stores
-from production import POLICY, VERSION, begun, epoch_of, label_all, live_morning, morning, night, open_in, send
+from production import POLICY, VERSION, begun, epoch_of, known, label_all, live_morning, morning, night, open_in, send
 
 TILTED = (0.7, 0.15, 0.15)
 DRIFTS, LAST = 5, 14
@@ -92,6 +92,19 @@ def test_labels_count_on_the_night_that_took_them_into_account(stores: Stores) -
     found = [one.labels for one in replay.replayed_nights(watching(stores), POLICY)]
     assert found == [0, 10, 10, 0, 0, 30]
     assert replayed(watching(stores)) == stored(stores)
+
+
+def test_a_night_that_two_versions_share_is_replayed_with_the_budget_that_it_had(stores: Stores) -> None:
+    stores.ledger.record_model(known(VERSION, 2))
+    for number in range(1, 7):
+        send(stores, number)
+        if number > 3:
+            send(stores, number, count=60, version=2)
+        live_morning(stores, number)
+    again = replayed(watching(stores))
+    assert again == stored(stores)
+    alone, shared = again[night(4), "prediction_drift"], again[night(5), "prediction_drift"]
+    assert shared.threshold == alone.threshold == 2 * 365 / POLICY.alpha(POLICY.checks["prediction_drift"])
 
 
 def test_predictions_from_the_future_are_told_again(stores: Stores) -> None:
@@ -188,7 +201,9 @@ def test_nothing_is_written(lived: Stores) -> None:
         """Only what reads may be called."""
 
         def __getattr__(self, name: str) -> object:
-            assert name in {"windows", "results", "plans", "design", "decisions", "labelled_draws"}, name
+            assert name in {"windows", "window_bounds", "results", "plans", "design", "decisions", "labelled_draws"}, (
+                name
+            )
             return getattr(lived.ledger, name)
 
     epoch = replace(watching(lived), ledger=ReadOnly())

@@ -115,7 +115,7 @@ def test_each_format_gives_the_same_table(tmp_path: Path, name: str, write: Writ
         ({"probabilities": [1.0, None]}, "missing"),
         ({"draw_probability": 0.0}, "draw_probability is '0.0'; it must be a number above 0 and at most 1"),
         ({"draw_probability": 1.1}, "draw_probability"),
-        ({"label": "bird"}, "label 'bird' is not a class; known are cat, dog"),
+        ({"label": "Cat"}, "label 'Cat' is not a class; did you mean 'cat'?"),
     ],
 )
 def test_a_bad_row_is_kept_out_and_told_with_its_line(

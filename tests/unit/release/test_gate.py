@@ -51,11 +51,14 @@ def test_an_empty_original_test_split_never_passes():
 
 
 def test_a_test_split_that_could_not_show_the_margin_says_so():
+    recent = paired(75, champion_wrong=range(8))
     verdict = judge(
-        BETTER, paired(135, champion_wrong=range(5), challenger_wrong=range(5, 10)), Promotion(margin_points=1)
+        recent, paired(135, champion_wrong=range(5), challenger_wrong=range(5, 10)), Promotion(margin_points=1)
     )
     assert verdict.outcome == "cannot tell"
     assert verdict.numbers["original"]["power"] < 0.5
+    assert "about 5,698 test images (data.split) could, or a margin of 6.5 points" in verdict.reasons[0]
+    assert verdict.wanted == 0, "no label helps here"
 
 
 def test_an_equal_challenger_fails():
@@ -65,10 +68,16 @@ def test_an_equal_challenger_fails():
     assert "no gain shown" in verdict.reasons[0]
 
 
-def test_a_loss_on_the_original_images_fails_whatever_the_gain():
-    verdict = judge(BETTER, paired(540, challenger_wrong=range(30)))
+def test_a_loss_on_the_original_images_fails_where_the_gain_does_not_outweigh_it():
+    lossy = paired(540, challenger_wrong=range(30))
+    verdict = judge(paired(75, champion_wrong=range(8)), lossy)
     assert verdict.outcome == "failed"
     assert "a loss beyond the margin is not excluded" in verdict.reasons[0]
+    outweighed = judge(BETTER, lossy)
+    assert outweighed.passed
+    assert outweighed.numbers["rule"]["original"] == "net benefit"
+    sure, risk = outweighed.numbers["recent"]["lower_limit"], -outweighed.numbers["original"]["lower_limit"]
+    assert sure - risk > 0.03
 
 
 def test_a_class_that_collapses_fails_though_the_total_gains():

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from leeway.data.manifest import TABLE_SCHEMA, Manifest
-from leeway.domain.records import Draw, LabelledDraw, ModelVersion, Verdict
+from leeway.domain.records import Cause, Draw, LabelledDraw, ModelVersion, Verdict
 from leeway.epoch import Epoch
 from leeway.evaluation.checklist import Checklist, ChecklistItem, write_checklist
 from leeway.evaluation.reads import EVALUATE, readers_of, record_read
@@ -169,6 +169,35 @@ def test_models_of_one_class_list_are_compared_as_ever(world: World) -> None:
     assert verdict.numbers["recent"] == verdict.numbers["recent"] | {"images": 12, "gained": 12, "lost": 0}
 
 
+def test_labels_of_what_is_trained_on_are_left_out_and_counted(world: World) -> None:
+    """A group that was trained on before the gate's share was raised; its image, and another image of its group."""
+    manifest = world.manifest()
+    labels = world.labelled("blue", "blue")
+    table = manifest.table.to_pylist()
+    train = [table[0] | {"split": "train", "group": "d1", "asset": "x"}, table[1] | {"split": "val", "asset": "y"}]
+    train[1]["asset"] = labels[2].image
+    trained = Manifest(manifest.digest, manifest.classes, pa.Table.from_pylist([*table, *train], TABLE_SCHEMA))
+    verdict = world.judge(world.version(), world.version(SWAPPED), manifest=trained, labels=labels)
+    assert verdict.numbers["recent"]["images"] == 10
+    assert verdict.reasons[-2].startswith("2 gate labels are left out: their groups are trained on")
+    assert verdict.passed
+
+
+def test_a_version_registered_without_a_cause_is_held_to_the_stricter_rule(world: World) -> None:
+    old, new = world.version(), world.version(temperature=0.1)
+    assert world.judge(new, old).numbers["rule"]["gain"] == "asked for"
+    assert "cause" in world.registry.tags("tiny", new.version)
+
+
+def test_a_cause_is_fixed_when_the_bundle_is_first_registered(world: World) -> None:
+    old, bundle = world.version(), world.folder / "by-hand"
+    write_tiny_bundle(bundle, temperature=0.1)
+    new = world.versions.register(bundle, reason="a person", cause=Cause.HAND)
+    assert world.versions.register(bundle, reason="an alarm", cause=Cause.ACCURACY) == new
+    verdict = world.judge(new, old)
+    assert (verdict.numbers["rule"]["cause"], verdict.numbers["parts"]["gain"]) == ("hand", "passed")
+
+
 def test_a_renamed_class_is_one_class(world: World) -> None:
     """The champion says green, which the dataset calls lime now; what a labeler called green is lime, too."""
     renamed = {"green": "lime"}
@@ -229,3 +258,22 @@ def test_a_first_model_is_asked_by_the_names_of_its_dataset(world: World) -> Non
     )
     assert verdict.outcome == "failed"
     assert "recall of lime is 0.0%" in " ".join(verdict.reasons)
+
+
+def test_a_recent_image_that_is_gone_is_left_out_and_the_verdict_says_how_many(world: World) -> None:
+    old, new = world.version(SWAPPED), world.version()
+    labels = world.labelled("blue", "blue")
+    labels[3], labels[5] = replace(labels[3], image="ab" * 32), replace(labels[5], image=world.images.put(b"no image"))
+    verdict = world.judge(new, old, labels=labels)
+    assert verdict.passed
+    assert (verdict.numbers["recent"]["images"], verdict.numbers["recent_left_out"]) == (10, 2)
+    assert any("2 of 12 images cannot be read" in reason and "blue-3: " in reason for reason in verdict.reasons)
+    assert "recent_left_out" not in world.judge(new, old, labels=labels[:3]).numbers
+
+
+def test_where_no_recent_image_can_be_read_the_gate_says_so(world: World) -> None:
+    labels = [replace(one, image="ab" * 32) for one in world.labelled("blue", "blue", count=3)]
+    verdict = world.judge(world.version(), world.version(temperature=0.1), labels=labels)
+    assert not verdict.passed
+    assert verdict.numbers["recent_left_out"] == 3
+    assert any("3 of 3 images cannot be read" in reason for reason in verdict.reasons)

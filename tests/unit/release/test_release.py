@@ -10,6 +10,7 @@ import pytest
 from leeway.domain.records import ModelVersion, Verdict
 from leeway.errors import RegistryError
 from leeway.release import release
+from leeway.release.retrain import request
 from leeway.release.versions import Versions
 from leeway.stores.opening import Stores
 from memory_ports import MemoryRegistry
@@ -124,6 +125,24 @@ def test_a_bundle_that_serves_already_is_left_alone(
     assert made.outcome == release.UNCHANGED
     assert registry.tags("tiny", 1)["gate"] == "passed"
     assert len(stores.ledger.releases("tiny")) == 1
+
+
+def test_whoever_serves_next_ends_the_open_requests_of_the_version_before(
+    champion: ModelVersion, registry: MemoryRegistry, stores: Stores, tmp_path: Path
+) -> None:
+    """One of a version that was withdrawn blinded the monitor of the one that came back."""
+    first = request(epoch_of(stores, 1, version=champion), asked_by="a person")
+    second = registered(registry, stores, tmp_path / "second", temperature=0.1)
+    release.release(epoch_of(stores, 2, version=second), against(champion, PASSED), registry)
+    serving = serving_version(registry, stores)
+    again = request(epoch_of(stores, 3, version=serving), asked_by="a person")
+    assert again.key != first.key
+    release.rollback(epoch_of(stores, 5, version=serving), versions(registry, stores))
+    asked = {one.key: (str(one.state), one.outcome) for one in stores.ledger.decisions("tiny")}
+    assert asked == {
+        first.key: ("withdrawn", "withdrawn: version 2 serves now"),
+        again.key: ("withdrawn", "withdrawn: version 1 serves now"),
+    }
 
 
 def test_rollback_brings_the_previous_version_back_with_a_new_epoch(

@@ -1,6 +1,8 @@
 """Hands a retraining request to Prefect, where a server is configured."""
 
 import os
+from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,25 @@ def _has_profile() -> bool:
     return (home / "profiles.toml").exists()
 
 
+def free_key(key: str, has_ended: Callable[[str], bool]) -> str:
+    """Return the first of KEY, KEY#2, KEY#3, ... whose run has not ended, or that has no run yet."""
+    tried = chain([key], (f"{key}#{number}" for number in count(2)))
+    return next(one for one in tried if not has_ended(one))
+
+
+def _has_ended(key: str) -> bool:
+    """Whether Prefect has a run of this key that does nothing any more."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
+
+    of_key = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=of_key)
+    return any(run.state is not None and run.state.is_final() for run in runs)
+
+
 class PrefectTrigger:
-    """`leeway.domain.ports.RetrainTrigger`: a run of the training deployment, once for each decision."""
+    """`leeway.domain.ports.RetrainTrigger`: a run of the training deployment for each decision, one at a time."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -53,6 +72,8 @@ class PrefectTrigger:
     def request(self, decision: Decision) -> str:
         """The run's name. The decision's key makes it unique: asking again gives the run that is there.
 
+        Prefect never frees a key. A run that ended (was cancelled, crashed or failed) and left the decision open is
+        followed by another, under the next key: KEY, KEY#2, KEY#3.
         Raises WorkspaceError if Prefect does not take it; the decision stays open, and the next night asks again.
         """
         quiet_prefect()
@@ -65,7 +86,7 @@ class PrefectTrigger:
                 parameters={"request": decision.key},
                 timeout=0,
                 as_subflow=False,
-                idempotency_key=decision.key,
+                idempotency_key=free_key(decision.key, _has_ended),
             )
         except ObjectNotFound:
             raise WorkspaceError(

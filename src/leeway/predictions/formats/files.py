@@ -9,6 +9,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -29,8 +30,11 @@ def read_predictions(
     columns: Mapping[str, str] = {},
     classes: Sequence[str] | None = None,
     rows_at_once: int = 100_000,
+    now: datetime | None = None,
 ) -> Iterator[Batch]:
     """The rows of a file in batches of at most `rows_at_once`; `columns` maps our names to the file's.
+
+    With `now`, a row of more than an hour after it or 10 years before it is a bad one.
 
     Columns `p_<class>` without `classes` are taken in the alphabetical order of their names, if there are several.
     """
@@ -39,9 +43,8 @@ def read_predictions(
         for raw in _raw(path, columns, classes, rows_at_once):
             for start in range(0, max(1, len(raw.lines)), rows_at_once):
                 part = {name: column.slice(start, rows_at_once) for name, column in raw.columns.items()}
-                batch = tidy(
-                    RawRows(part, raw.lines[start : start + rows_at_once], raw.bad if not start else []), classes
-                )
+                bad = raw.bad if not start else []
+                batch = tidy(RawRows(part, raw.lines[start : start + rows_at_once], bad), classes, now)
                 batch = seen.sift(batch)
                 some = some or len(batch.lines) > 0 or len(batch.bad) > 0
                 yield batch

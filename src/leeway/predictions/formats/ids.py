@@ -44,7 +44,7 @@ class SeenIds:
             ~fresh & ~same,
             lambda row: f"prediction_id {shown(names, row)} came before with other content; give each row its own id",
         )
-        return Batch(batch.table.filter(pa.array(fresh)), sifted.ordered(), batch.lines[fresh])
+        return Batch(batch.table.filter(pa.array(fresh)), sifted.ordered(), batch.lines[fresh], batch.emptied)
 
 
 def _isin_runs(runs: Sequence[np.ndarray], hashes: np.ndarray) -> np.ndarray:

@@ -1,14 +1,18 @@
 """Sorts good rows of a prediction log from bad ones, and brings them to the schema."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leeway.domain.class_names import ClassNames, class_names, label_in
 from leeway.errors import DataError
 from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown
 
+CLOCKS_DIFFER = timedelta(hours=1)  # of machines that predict from ours; a time further ahead is a mistake
+LONG_AGO = timedelta(days=3653)
 _SLACK = 1e-6  # a float32 softmax oversteps 0..1 by less
 _ZONELESS = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?)?"
 _ISO = _ZONELESS.removesuffix("?") + r"(Z|[+-]\d\d(:?\d\d)?)$"
@@ -24,35 +28,55 @@ _WRITABLE = (
 _YEARS = np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], "datetime64[us]").astype(np.int64)  # of datetime
 
 
-def tidy(raw: RawRows, classes: Sequence[str] | None) -> Batch:
-    """The good rows, as SCHEMA has them."""
+def tidy(raw: RawRows, classes: Sequence[str] | None, now: datetime | None = None) -> Batch:
+    """The good rows, as SCHEMA has them. With `now`, a row whose time cannot be right is a bad one."""
     rows = Rows(raw.lines, raw.bad)
     out = {name: _text(raw.columns[name], name) for name in TEXTS if name in raw.columns}
     rows.refuse(as_mask(out["prediction_id"].is_null()), "prediction_id is empty; each row needs its own id")
     out["occurred_at"] = _times(raw.columns["occurred_at"], rows)
+    if now is not None:
+        _refuse_implausible(out["occurred_at"], rows, now)
+    given = [name.removeprefix("p_") for name in raw.columns if name.startswith("p_")]
+    known, label = class_names(tuple(given if classes is None else classes)), out.get("label")
+    for name in ("predicted_class", "label"):
+        if name in out:
+            out[name] = _classes(out[name], known, name, rows)
     if "predicted_class" in out:
-        rows.refuse(as_mask(out["predicted_class"].is_null()), "predicted_class is empty; name a class")
+        empty = as_mask(out["predicted_class"].is_null())
+        rows.refuse(empty, "predicted_class is empty, or reads as empty as `nan` and `none` do; name a class")
     for name, low in (("confidence", 0.0), ("draw_probability", np.nextafter(0, 1))):
         if name in raw.columns:
             out[name] = _share(raw.columns[name], name, low, rows)
-    names = [name.removeprefix("p_") for name in raw.columns if name.startswith("p_")] or classes
+    names = given or classes
     lists = _lists(raw.columns, rows)
     if lists is not None:
         out["probabilities"] = _checked(lists, names, rows)
         if "predicted_class" not in out:
             rows.refuse(as_mask(lists.is_null()), "has neither a predicted_class nor probabilities; give one")
-    if classes is not None and "label" in out:
-        known = as_mask(pc.is_in(out["label"], pa.array(classes, pa.string())))
-        rows.refuse(
-            as_mask(out["label"].is_valid()) & ~known,
-            lambda row: f"label {shown(out['label'], row)} is not a class; known are {', '.join(classes)[:200]}",
-        )
     kept = {name: column.filter(pa.array(rows.good)) for name, column in out.items()}
     if "probabilities" in kept:
         _fill_from_probabilities(kept, names)
     arrays = [kept.get(field.name, pa.nulls(int(rows.good.sum()), field.type)) for field in SCHEMA]
     table = pa.table(arrays, schema=SCHEMA)
-    return Batch(table, rows.ordered(), raw.lines[rows.good])
+    emptied = 0 if label is None else out["label"].null_count - label.null_count
+    return Batch(table, rows.ordered(), raw.lines[rows.good], emptied)
+
+
+def _classes(column: pa.Array, known: ClassNames, name: str, rows: Rows) -> pa.Array:
+    """The names as the class list has them, null where one stands for no label; a variant of a class is refused.
+
+    Each different name is looked at once.
+    """
+    coded = column.dictionary_encode()
+    texts: list[str] = coded.dictionary.to_pylist()
+    found = [label if (label := label_in(text, known)) is None else known.known(label) or label for text in texts]
+    variants = [place for place, label in enumerate(found) if label is not None and known.variant(label)]
+    if variants:
+        rows.refuse(
+            as_mask(pc.is_in(coded.indices, pa.array(variants, coded.indices.type))),
+            lambda row: f"{name} {known.unknown(str(column[row].as_py())[:60])}",
+        )
+    return column if found == texts else pa.array(found, pa.string()).take(coded.indices)
 
 
 def _lists(columns: Mapping[str, pa.Array], rows: Rows) -> pa.ListArray | None:
@@ -160,6 +184,26 @@ def _times(column: pa.Array, rows: Rows) -> pa.Array:
     ticks = times.cast(pa.int64()).fill_null(0).to_numpy()
     rows.refuse((ticks < _YEARS[0]) | (ticks > _YEARS[1]), f"occurred_at is outside years 1 to 9999; {_TIME_EXAMPLE}")
     return times
+
+
+def _refuse_implausible(times: pa.Array, rows: Rows, now: datetime) -> None:
+    """A time that has not come yet, or is long gone, would make nights of its own."""
+    ticks = times.cast(pa.int64()).fill_null(0).to_numpy()
+    earliest, latest = (pa.scalar(one, TIME).cast(pa.int64()).as_py() for one in (now - LONG_AGO, now + CLOCKS_DIFFER))
+    rows.refuse(
+        ticks < earliest,
+        lambda row: (
+            f"time {times[row].as_py():%Y-%m-%d} is implausible: is it in milliseconds, or was the camera's clock "
+            "reset? A row is at most 10 years old"
+        ),
+    )
+    rows.refuse(
+        ticks > latest,
+        lambda row: (
+            f"time {times[row].as_py():%Y-%m-%dT%H:%M:%SZ} is in the future, for it is {now:%Y-%m-%dT%H:%M:%SZ} now: "
+            "are its time zone and the clock of the machine that predicted right?"
+        ),
+    )
 
 
 def _parsed_times(text: pa.Array, rows: Rows) -> pa.Array:

@@ -42,6 +42,7 @@ class Batch:
     table: pa.Table  # (N,) rows of SCHEMA
     bad: tuple[BadRow, ...]
     lines: np.ndarray  # (N,) int64
+    emptied: int = 0  # labels such as `nan`, which stand for none
 
 
 class RawRows(NamedTuple):

@@ -1,0 +1,23 @@
+"""What a ledger tells about labels that came late, and about people who differ: a part of its Protocol."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Protocol
+
+from leeway.domain.records import Draw, Label, LabelPlan
+
+
+class LateLabels(Protocol):
+    """A part of `leeway.domain.stores.Ledger`."""
+
+    def late_draws(self, model: str, version: int, *, since: date) -> list[Draw]:
+        """Return the draws of nights from `since` on that were answered late, and that no late plan holds yet."""
+
+    def missed(self, model: str) -> set[str]:
+        """Return the predictions that a closed plan drew and nobody has labelled: an answer still measures, late."""
+
+    def plans_with(self, model: str, ids: Iterable[str]) -> list[LabelPlan]:
+        """Return the plans that drew any of these predictions, late ones left out, in order of version and night."""
+
+    def conflicts(self, model: str) -> list[tuple[Label, ...]]:
+        """What each person said last of what people call different things; see `leeway.domain.counting.conflicting`."""
