@@ -12,7 +12,7 @@ from numpy.random import Generator
 from leeway.checks.estimates import accuracy_estimate, draws_of, interval, outside_text, plain_counts
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.domain.text import day_text, range_text, share_text
+from leeway.domain.text import counted, day_text, range_text, share_text
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
@@ -238,5 +238,6 @@ def _sentence(evidence: Evidence, estimate: Estimate | None, *, floor: float, e_
     seen = f"accuracy {interval(estimate)}" if estimate else f"no estimate of the accuracy below {FEWEST} labels:"
     tonight = "" if any(one.draws for one in evidence.closed) else "no new labels tonight"
     against = f"e-value {e_value:,.3g} {'over' if e_value >= threshold else 'under'} its threshold {threshold:,.0f}"
-    told = f"{seen} from {labels} labels over {nights} nights, floor {floor:.1%}: {against}"
+    counts = f"{counted(labels, 'label')} over {counted(nights, 'night')}"
+    told = f"{seen} from {counts}, floor {floor:.1%}: {against}"
     return _with(told, tonight, outside_text(evidence.recent, evidence.window.classes), evidence.unmeasured)

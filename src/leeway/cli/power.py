@@ -125,8 +125,9 @@ def _gate(found: "Power") -> list[str]:
     gate = found.gate
     if found.asked.watched_only:
         return []
-    burst = f"{gate.per_burst_night:.1f} on each of the burst's nights"
-    lines = [f"Gate: {gate.per_night:.1f} labels a night, {burst}, of the gate's {gate.candidates:.1f} groups a night"]
+    burst = f"{round(gate.per_burst_night, 1):,g} on each of the burst's nights"
+    ours = f"of the gate's {round(gate.candidates, 1):,g} groups a night"
+    lines = [f"Gate: {round(gate.per_night, 1):g} labels a night, {burst}, {ours}"]
     for gain in gate.gains:
         plain, alarmed = (_after(one) for one in (gain.nights, gain.nights_after_alarm))
         needed = f"{gain.labels} labels" if gain.labels else "no number of labels"
