@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leeway.adapters.dvc.repository import run_git
+from leeway.jobs.init import init_workspace
 from leeway.stores.opening import open_stores
 from processes import BIN, environment
 from production import begun, morning, send
@@ -126,7 +127,14 @@ def test_a_bundle_without_the_dataset_that_could_judge_it(workspace: Path, leewa
 def test_mistakes_in_the_policy(old: str, new: str, said: str, workspace: Path, leeway: Leeway) -> None:
     path = workspace / "monitoring" / "policy.yaml"
     edit(path, old if old in path.read_text() else "per_night: 10", new)
-    assert said in refused(leeway(workspace, "monitor"))
+    for command in ("monitor", "status"):
+        assert said in refused(leeway(workspace, command))
+
+
+def test_status_names_a_mistake_in_the_policy_before_anything_is_released(tmp_path: Path, leeway: Leeway) -> None:
+    init_workspace(tmp_path / "new")
+    edit(tmp_path / "new" / "monitoring" / "policy.yaml", "answer_days: 10", "answer_days: 0")
+    assert "labels.answer_days" in refused(leeway(tmp_path / "new", "status"))
 
 
 def test_a_workspace_without_git_or_dvc(workspace: Path, leeway: Leeway) -> None:

@@ -70,6 +70,19 @@ def test_a_name_that_was_never_seen_is_a_version_of_its_own_and_told(leeway: Lee
     assert "'exp b'" in screen
 
 
+def test_a_name_of_a_version_is_printed_short_and_without_what_a_terminal_obeys(leeway: Leeway, pets: Path) -> None:
+    write_log(
+        pets / "night.csv",
+        [{**one, "model_version": f"\x1b[31m{'x' * 300}"} for one in answers(150)],
+        columns=(*COLUMNS, "model_version"),
+    )
+    said = told(leeway, pets, "ingest night.csv --model pets")
+    screen = told(leeway, pets, "monitor --as-of 2026-03-02T01:00:00")
+    for text in (said, screen):
+        assert "\\x1b[31mxxx" in text
+        assert ("\x1b" in text, "x" * 100 in text) == (False, False)
+
+
 def test_one_row_of_1970_makes_no_night_of_the_years_between(leeway: Leeway, pets: Path) -> None:
     rows: list[dict[str, str]] = [{**one, "model_version": "v1"} for one in answers(100)]
     old = {**rows[0], "prediction_id": "z", "occurred_at": "1970-01-01T00:00:00Z"}

@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then
 from leeway.domain.records import CheckResult, Status
+from leeway.domain.text import name_text
 from leeway.paramsfile import ParamsModel, Share, setting
 
 USUAL_NIGHTS = 28
@@ -136,8 +137,9 @@ def _others(evidence: Evidence) -> str:
 def _name(evidence: Evidence) -> str:
     if not evidence.unknown_name or evidence.earlier:
         return ""
+    name = name_text(evidence.unknown_name)
     return (
-        f"the log names a version that was never recorded, '{evidence.unknown_name}': from now on it is watched as "
+        f"the log names a version that was never recorded, {name}: from now on it is watched as "
         f"version {evidence.window.version}, against the reference of the version before"
     )
 

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+LONGEST_NAME = 60  # characters of a name from outside
+
 
 def counted(number: int, noun: str) -> str:
     """Return `1 night`, `2 nights`, `1,200 labels`."""
@@ -29,6 +31,11 @@ def sentence(text: str, *, capital: bool = True) -> str:
     """Return the text with a full stop where it has no end of its own, and with a capital letter unless told not to."""
     first = text[:1].upper() if capital else text[:1]
     return f"{first}{text[1:]}" + ("" if text.endswith((".", "?", "!", "…")) else ".")
+
+
+def name_text(name: str) -> str:
+    """Return a name from outside in quotes, cut, and with control characters spelled out: a terminal obeys them."""
+    return cut(repr(name), LONGEST_NAME)
 
 
 def cut(text: str, length: int) -> str:

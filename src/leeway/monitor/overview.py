@@ -18,6 +18,7 @@ ANSWERED_OF_LATE = timedelta(days=7)  # a version whose last answer is older is 
 
 def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> str:
     """Return a sentence for each model, the worst first, and beside it whatever else waits; empty without a model."""
+    budget = fleet.shared_policy.false_alarm_probability_per_year  # first: a mistake in the policy is said at once
     blocks, names = [], fleet.from_files
     if champion is not None:
         blocks += [_block(champion), *_blocks_beside(fleet.epochs_beside(champion))]
@@ -34,7 +35,6 @@ def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = No
         since = f"{waiting[0].made_at:%Y-%m-%d %H:%M}"
         lines.append(f"! {counted(len(waiting), 'alert')} not delivered since {since}: {_error(waiting)}")
     if names:
-        budget = fleet.shared_policy.false_alarm_probability_per_year
         lines.append(f"{counted(len(names), 'model')} known from files; false alarms: {budget:.2%} a year each")
     return "\n".join(lines)
 

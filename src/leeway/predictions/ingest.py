@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from leeway.data.image_files import ImageFolder
 from leeway.domain.records import NAMED_BY_LOG, WATCHED, ModelVersion, PredictionColumns, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
+from leeway.domain.text import name_text
 from leeway.errors import ConflictError, DataError
 from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.formats.shapes import BadRow, Batch
@@ -147,7 +148,7 @@ def _with_version(ledger: Ledger, model: str, name: str) -> list[ModelVersion]:
         number = max(versions[-1].version, BEYOND if registered else 0) + 1
         with suppress(ConflictError):
             ledger.record_model(replace(last, version=number, bundle_digest=digest, dataset_digest=NAMED_BY_LOG))
-            logger.info("%s: model_version %s is new: a new epoch, with the reference of the last", model, name)
+            logger.info("%s: model_version %s is new, with the reference of the last", model, name_text(name))
 
 
 def _known_elsewhere(log: PredictionLog, model: str, batch: Batch) -> str:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from leeway.checks.windows import night_bounds, night_of
 from leeway.domain.records import WATCHED, ModelVersion, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
+from leeway.domain.text import name_text
 from leeway.errors import first_few
 from leeway.predictions.ingest import Ingested
 
@@ -129,7 +130,6 @@ def _other_lines(summary: Summary) -> list[str]:
         named = [f"{count:,}: {reason}" for reason, count in summary.refused.most_common()]
         lines.append(f"refused: {summary.refused.total():,} rows ({first_few(named, MOST_REASONS, by='; ')})")
     for name, version in summary.begun:
-        lines.append(
-            f"model_version {name} is new: it is version {version}, and begins an epoch with evidence of its own"
-        )
+        shown = name_text(name)
+        lines.append(f"model_version {shown} is new: version {version}, and an epoch with evidence of its own")
     return lines
