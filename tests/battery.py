@@ -119,20 +119,25 @@ def window(night: date = NIGHT, **changed: object) -> WindowCounts:
 
 
 def plan(
-    name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure"
+    name: str,
+    drawn: Sequence[str],
+    *,
+    night: date = NIGHT,
+    purpose: str = "measure",
+    second_opinion: str = "none",
 ) -> tuple[LabelPlan, PlanDesign, list[Draw]]:
     """A plan, its design and its draws, as they are recorded."""
     draws = [
         Draw(f"{name}-{at}", name, "pets", one, purpose, stratum="dog", probability=0.125, guess=0.25)
         for at, one in enumerate(drawn)
     ]
-    made = LabelPlan(name, "pets", 1, night, CLOSED, asked=len(draws))
+    made = LabelPlan(name, "pets", 1, night, CLOSED, asked=len(draws), second_opinion=second_opinion)
     return made, PlanDesign(predictions=300, mean_guess=0.0625, stratum_shares={"dog": 1.0}), draws
 
 
-def planned(ledger: Ledger, name: str, drawn: Sequence[str], *, night: date = NIGHT, purpose: str = "measure") -> bool:
+def planned(ledger: Ledger, name: str, drawn: Sequence[str], *, night: date = NIGHT, **more: str) -> bool:
     """Record a plan that draws these predictions."""
-    made, design, draws = plan(name, drawn, night=night, purpose=purpose)
+    made, design, draws = plan(name, drawn, night=night, **more)
     pins = [prediction(one, group=f"thing of {one}") for one in sorted(set(drawn))]
     return ledger.record_plan(made, design, draws, pins, claim=claimed(ledger, night))
 
@@ -143,9 +148,16 @@ def pinned(name: str, **changed: object) -> Prediction:
 
 
 def label(
-    name: str, said: str = "dog", *, labeler: str = "ada", minute: int = 0, model: str = "pets", kind: str = "drawn"
+    name: str,
+    said: str = "dog",
+    *,
+    labeler: str = "ada",
+    minute: int = 0,
+    model: str = "pets",
+    kind: str = "drawn",
+    answer: str = "label",
 ) -> Label:
-    return Label(model, name, said, labeler, CLOSED + timedelta(minutes=minute), kind)
+    return Label(model, name, said, labeler, CLOSED + timedelta(minutes=minute), kind, answer)
 
 
 FIRED = CheckResult(

@@ -47,5 +47,6 @@ def labels(
         for i in range(wrong + right)
     )
     mean = guess if not np.isnan(guess) else 0.05
-    parts = {f"class {name}": (predictions // 3, 1 / 3, mean) for name in CLASSES}
+    parts = {f"class {name}": (predictions // 3, 1 / 3, mean, 1.0) for name in CLASSES}
+    parts["all"] = (predictions, 1.0, mean, 1.0)
     return NightLabels(night(number), predictions, mean, draws, {"2": 1.0}, parts)

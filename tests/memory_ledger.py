@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from leeway.domain.counting import conflicting, counting_labels
+from leeway.domain.answers import may_second, outcome, people, waits_for_second
+from leeway.domain.counting import conflicting, counting_labels, person
 from leeway.domain.queue import in_queue_order
 from leeway.domain.records import (
+    ERRORS,
     FILE,
     MEASURE,
     Alert,
@@ -21,6 +23,7 @@ from leeway.domain.records import (
     PlanDesign,
     Prediction,
     RecordedLabels,
+    UnansweredDraw,
     WindowCounts,
 )
 from leeway.domain.reopening import Reopening
@@ -111,15 +114,30 @@ class MemoryLedger(MemoryNights):
         drawn = [one for plan in self.plans(model, version) for one in self._plans[plan.id][2]]
         return {self._pins[one.model, one.prediction_id].group for one in drawn if one.purpose == purpose}
 
-    def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
-        own = [plan for plan, _, _ in self._plans.values() if plan.model == model and plan.closed_at is None]
-        own.sort(key=lambda one: (one.night, one.made_at, one.id))
-        drawn = [(plan, one) for plan in own for one in self._plans[plan.id][2]]
+    def label_queue(self, model: str, *, labeler: str = "") -> list[tuple[str, Prediction]]:
+        first = {one.id: label for _, one, label in self.second_opinions(model)} if labeler else {}
+        wanted = {one for one, label in first.items() if may_second(label, labeler)}
         return in_queue_order(
             (plan.night, plan.id, self._pins[key])
-            for plan, one in drawn
+            for plan, one in self._open_draws(model)
             if (key := (one.model, one.prediction_id)) not in self._labels
+            or (one.prediction_id in wanted and plan.second_opinion == ERRORS and one.purpose == MEASURE)
         )
+
+    def second_opinions(self, model: str) -> list[tuple[str, Prediction, Label]]:
+        said, waiting, first = people(self._order), [], {}
+        for plan, one in self._open_draws(model):
+            pin, own = self._pins[model, one.prediction_id], said.get((model, one.prediction_id), [])
+            asked = {"purpose": one.purpose, "second_opinion": plan.second_opinion}
+            if own and (label := waits_for_second(own, pin.predicted_class, **asked)):
+                waiting.append((plan.night, plan.id, pin))
+                first[pin.id] = label
+        return [(plan_id, one, first[one.id]) for plan_id, one in in_queue_order(waiting)]
+
+    def _open_draws(self, model: str) -> list[tuple[LabelPlan, Draw]]:
+        own = [plan for plan, _, _ in self._plans.values() if plan.model == model and plan.closed_at is None]
+        own.sort(key=lambda one: (one.night, one.made_at, one.id))
+        return [(plan, one) for plan in own for one in self._plans[plan.id][2]]
 
     def missed(self, model: str) -> set[str]:
         drawn = [one for plan in self._upto for one in self._plans[plan][2]]
@@ -171,7 +189,7 @@ class MemoryLedger(MemoryNights):
         for one in labels:
             said = self._labels.setdefault((one.model, one.prediction_id), [])
             last = own_last(said, one.labeler)
-            if one in said or (last and last.label == one.label):
+            if one in said or (last and last.said == one.said):
                 known += 1
                 continue
             said.append(one)
@@ -190,13 +208,21 @@ class MemoryLedger(MemoryNights):
         plan, _, draws = self._plans.get(plan_id, (None, None, []))
         upto = self._upto.get(plan_id) if as_closed else None
         wanted, answered = {(one.model, one.prediction_id) for one in draws}, []
-        counting = counting_labels(one for one in self._order[:upto] if (one.model, one.prediction_id) in wanted)
+        by_prediction = people(one for one in self._order[:upto] if (one.model, one.prediction_id) in wanted)
         for one in draws:
-            said, label = self._pins[one.model, one.prediction_id], counting.get((one.model, one.prediction_id))
-            if label and plan:
-                beside = (said.predicted_class, label.label, said.group, said.image, said.slice)
-                answered.append(LabelledDraw(one, plan.night, *beside))
+            said, own = self._pins[one.model, one.prediction_id], by_prediction.get((one.model, one.prediction_id))
+            if own and plan:
+                come = outcome(own, said.predicted_class, purpose=one.purpose, second_opinion=plan.second_opinion)
+                beside = (said.predicted_class, come.label, said.group, said.image, said.slice)
+                flags = {"seconded": come.seconded, "same_truth": come.same_truth}
+                answered.append(LabelledDraw(one, plan.night, *beside, **flags))
         return answered
+
+    def unanswered_draws(self, plan_id: str) -> list[UnansweredDraw]:
+        draws = self._plans[plan_id][2] if plan_id in self._plans else []
+        answered = {one.draw.id for one in self.labelled_draws(plan_id, as_closed=True)}
+        pairs = [(one, self._pins[one.model, one.prediction_id]) for one in draws if one.id not in answered]
+        return [UnansweredDraw(one, said.predicted_class, said.group, said.slice) for one, said in pairs]
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
         counting = counting_labels(self._said(model))
@@ -204,7 +230,9 @@ class MemoryLedger(MemoryNights):
         return sorted(pairs, key=lambda pair: (pair[0].labelled_at, pair[1].id))
 
     def label_counts(self) -> dict[str, int]:
-        models = [key[0] for key, said in self._labels.items() if any(one.labeler != FILE for one in said)]
+        models = [
+            key[0] for key, said in self._labels.items() if any(one.labeler != FILE and one.label for one in said)
+        ]
         return {model: models.count(model) for model in sorted(set(models))}
 
     def conflicts(self, model: str) -> list[tuple[Label, ...]]:
@@ -218,6 +246,6 @@ def own_last(said: Sequence[Label], labeler: str) -> Label | None:
     """What this person said last about a prediction; of two labels at one time the one recorded last."""
     last = None
     for one in said:
-        if one.labeler == labeler and (last is None or one.labelled_at >= last.labelled_at):
+        if person(one.labeler) == person(labeler) and (last is None or one.labelled_at >= last.labelled_at):
             last = one
     return last

@@ -108,10 +108,21 @@ class MemoryLog:
 
     # Counts and draws of a window
 
-    def cells(self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None) -> list[Cell]:
-        counts = Counter(_cell(version, row.said) for row in self._window(version, start, end, upto))
-        cells = [Cell(*key, count) for key, count in counts.items()]
-        return sorted(cells, key=lambda one: (one.predicted_class, one.slice is not None, one.slice or "", one.bin))
+    def cells(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        upto: str | None = None,
+        second: Collection[str] = (),
+    ) -> list[Cell]:
+        counts = Counter(_cell(version, row.said, second) for row in self._window(version, start, end, upto))
+        cells = [Cell(*key[:3], count, key[3]) for key, count in counts.items()]
+        return sorted(
+            cells,
+            key=lambda one: (one.predicted_class, one.slice is not None, one.slice or "", one.bin, one.second or ""),
+        )
 
     def pick(
         self,
@@ -122,11 +133,12 @@ class MemoryLog:
         *,
         stream: str,
         upto: str | None,
+        second: Collection[str] = (),
     ) -> list[Prediction]:
-        cells: dict[tuple[str, int, str | None], list[Prediction]] = {}
+        cells: dict[tuple[str, int, str | None, str | None], list[Prediction]] = {}
         for said in self._in_order(self._window(version, start, end, upto), stream):
-            cells.setdefault(_cell(version, said), []).append(said)
-        ordered = [(cells.get((one.predicted_class, one.bin, one.slice), []), one.rank) for one in picks]
+            cells.setdefault(_cell(version, said, second), []).append(said)
+        ordered = [(cells.get((one.predicted_class, one.bin, one.slice, one.second), []), one.rank) for one in picks]
         return [cell[rank] for cell, rank in ordered if rank < len(cell)]
 
     def sample(
@@ -265,7 +277,7 @@ def _moved(known: Prediction, image: str) -> Prediction:
     return replace(known, image=image) if image and not DIGEST.fullmatch(image) else known
 
 
-def _cell(version: ModelVersion, said: Prediction) -> tuple[str, int, str | None]:
+def _cell(version: ModelVersion, said: Prediction, second: Collection[str]) -> tuple[str, int, str | None, str | None]:
     edges = version.reference.bin_edges if version.reference.with_confidence else ()
     place = -1 if said.confidence is None else bisect(edges, said.confidence)
-    return said.predicted_class, place, said.slice
+    return said.predicted_class, place, said.slice, said.second_class if said.second_class in second else None

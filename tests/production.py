@@ -40,7 +40,7 @@ VERSION = ModelVersion(
 BEGAN = datetime.combine(FIRST, time(), tzinfo=UTC)
 POLICY = Policy.model_validate(
     {
-        "prediction_drift": {"min_predictions": 50, "reference_nights": 3},
+        "prediction_drift": {"min_predictions": 50, "reference_nights": 3, "trigger": "chi_square"},  # of one night
         "labels": {"per_night": 10, "burst_on_alarm": 40},
         "retrain": {"min_new_labels": 10},
         "promotion": {"mode": "auto", "gate_share": 0.3, "gate_per_night": 0, "margin_points": 3},

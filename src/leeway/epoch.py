@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from leeway.bundle.embedder import Embedder
+from leeway.checks.likeness import Likeness, left_out
 from leeway.checks.policy import Policy
 from leeway.checks.windows import night_bounds, night_of
 from leeway.data.classes import ClassParams
@@ -29,6 +31,7 @@ class Epoch:
     until: date | None = None  # first night that is no longer its own: the same version begins to serve anew
     champion: int | None = None  # version that serves, of a model that is released here; None: known from files
     class_rule: ClassParams = field(default_factory=ClassParams)  # what the workspace that trains it renames and adds
+    embedder: Embedder | None = None  # of images, for the nightly job; None: no image is looked at
     history: History = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +76,20 @@ class Epoch:
     def alarmed_nights(self) -> frozenset[date]:
         """Return nights on which a check that may alarm fired: a finding about the delivery says nothing of drift."""
         return frozenset(mark.night for mark in self.history.fired if mark.check in self.policy.alarming)
+
+    def accepted_nights(self) -> frozenset[date]:
+        """Return nights of which a person says that production looks like this."""
+        own = [one for one in self.history.decisions if one.version == self.version.version]
+        return frozenset(one.night for one in own if one.accepts)
+
+    def unlike_nights(self) -> frozenset[date]:
+        """Return nights that looked unlike the reference, and that wait for a person to accept them, or one like them.
+
+        From what was stored of these nights then, so that no night's result changes later.
+        """
+        asked = {mark.night for mark in self.history.fired if mark.check == Likeness.name}
+        reference = self.version.reference
+        return left_out(asked, self.accepted_nights(), self.history.windows, reference) if asked else frozenset()
 
     def alarm(self, night: date = date.max) -> Decision | None:
         """Return the last alarm of this epoch up to `night`; None without one."""

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from leeway.checks.windows import count_window
 from leeway.data.classes import ClassParams
+from leeway.domain.counting import draw_of
 from leeway.domain.records import (
     MEASURE,
     Alert,
@@ -23,7 +24,6 @@ from leeway.domain.records import (
     PlanDesign,
     Prediction,
     Status,
-    Tally,
     WindowCounts,
 )
 from leeway.domain.stores import LATE_NIGHTS, Ledger, PredictionLog
@@ -258,19 +258,28 @@ class History:
         measures = plan.asked and not self._is_replaced(plan)
         labelled = self._ledger.labelled_draws(plan.id, as_closed=True) if measures else []
         answered = tuple(one for one in labelled if one.draw.purpose == MEASURE)
-        given = tuple(_counted(plan, tally, index) for index, tally in enumerate(design.given))
+        unanswered = self._ledger.unanswered_draws(plan.id) if measures and len(labelled) < plan.asked else []
+        given = tuple(draw_of(plan, tally, index) for index, tally in enumerate(design.given))
         found = NightLabels(
-            plan.night,
-            design.predictions,
-            design.mean_guess,
+            *(plan.night, design.predictions, design.mean_guess),
             tuple(self._as_model_says(one) for one in answered + given),
-            design.stratum_shares,
-            design.parts,
-            design.uniform_share,
+            *(design.stratum_shares, design.parts, design.uniform_share),
+            unanswered=tuple(one for one in unanswered if one.draw.purpose == MEASURE),
+            answer_rates=design.answer_rates,
+            seconded=design.seconded,
+            given=bool(given),
+            counted_before=self._counted_before(plan),
         )
         if plan.closed_at is not None:
             self._labels[plan.id] = found
         return found
+
+    def _counted_before(self, plan: LabelPlan) -> int:
+        """Count the labels that the plan of a late plan's night, and its late plans before this one, have brought."""
+        if plan.late_of is None:
+            return 0
+        before = [one for one in self.plans if plan.late_of in (one.id, one.late_of) and one.made_at < plan.made_at]
+        return sum(one.labels for one in self.labels(before))
 
     def _as_model_says(self, one: LabelledDraw) -> LabelledDraw:
         """With the name that the model has for the label, if `data.classes` renames either."""
@@ -288,8 +297,3 @@ def last_nights(closed: Iterable[LabelPlan], nights: int) -> list[LabelPlan]:
     plans = list(closed)
     kept = sorted({one.night for one in plans if one.asks})[-nights:]
     return [one for one in plans if one.night in kept]
-
-
-def _counted(plan: LabelPlan, tally: Tally, index: int) -> LabelledDraw:
-    draw = Draw(f"{plan.id}/{index}", plan.id, plan.model, "", MEASURE, "0", tally.probability, 0.0)
-    return LabelledDraw(draw, plan.night, tally.predicted_class, tally.label, "", "", tally.slice, tally.count)

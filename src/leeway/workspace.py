@@ -6,8 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leeway.bundle.embedder import Embed, Embedder
 from leeway.domain.ports import DataRepository, Notifier, PageWriter, Registry, RetrainTrigger
+from leeway.domain.records import ModelVersion
 from leeway.domain.stores import ImageStore, Ledger, PredictionLog
+from leeway.errors import RegistryError
 from leeway.evaluation.reads import LEDGER
 from leeway.monitor.fleet import Fleet
 from leeway.release.versions import Versions
@@ -106,6 +109,20 @@ class Workspace:
     @property
     def fleet(self) -> Fleet:
         return Fleet(self.settings, self.log, self.ledger, self.images)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Embeds production's images with the bundle of their version."""
+        return Embedder(self.folder / ".leeway" / "embeddings", self._embed)
+
+    def _embed(self, version: ModelVersion) -> Embed:
+        """Load the version's bundle. Raises RegistryError or BundleError where it is not to be had."""
+        from leeway.bundle.predictor import Predictor
+
+        if version.model != self.model:
+            raise RegistryError(f"model {version.model} is not made in this workspace, whose model is {self.model}")
+        predictor = Predictor.load(self.versions.bundle(version.version))
+        return lambda images: predictor.predict(images).embedding
 
     @cached_property
     def notifier(self) -> Notifier:

@@ -103,6 +103,12 @@ def test_the_runbook_has_a_paragraph_for_every_check(check: str) -> None:
     assert f"### `{check}`" in RUNBOOK
 
 
+@pytest.mark.parametrize("check", CHECKS.names())
+def test_the_runbook_says_of_every_check_what_it_assumes(check: str) -> None:
+    paragraph = RUNBOOK.partition(f"### `{check}`\n")[2].partition("\n### ")[0].partition("\n## ")[0]
+    assert f"*Assumes*: {CHECKS.kind(check).assumes}." in " ".join(paragraph.split())
+
+
 @pytest.mark.parametrize("occasion", get_args(Occasion))
 def test_the_runbook_has_a_paragraph_for_every_alert(occasion: str) -> None:
     assert f"\n**{occasion}**: " in RUNBOOK

@@ -12,6 +12,7 @@ from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
 from leeway.checks.registry import CHECKS, Evidence, details_of, meaning_of
 from leeway.checks.windows import count_window
+from leeway.domain.image_night import ImageNight, MovedImage, ReferenceBet
 from leeway.domain.records import (
     Cell,
     CheckResult,
@@ -48,7 +49,7 @@ def labels(number: int, *, guess: float = 0.1, predictions: int = 300) -> NightL
 
 
 def evidence(tonight: WindowCounts, *, nights=(), classes=CLASSES) -> Evidence:
-    counts = tuple((30, 5, 1) for _ in classes)
+    counts = tuple((18, 18, 0) for _ in classes)
     earlier = [
         window(number, [dict(zip(CLASSES, (90, 110, 50, 50), strict=True)).get(name, 0) for name in classes], classes)
         for number in range(8)
@@ -68,7 +69,10 @@ def two_months() -> Evidence:
     cells = [Cell(CLASSES[said], place, f"camera-{said}", count) for _, said, place, count in reference.cells]
     nights = [count_window(version, FIRST + timedelta(days=number), cells) for number in range(56)]
     plans = [labels(number) for number in range(56)]
-    return Evidence(nights[-1], reference, earlier=nights[:-1], closed=plans[-1:], recent=plans[-7:], months=plans)
+    bet = ReferenceBet("2025-03-01", "2025-03-14", (0.1, 0.1, 0.1, 0.1), 0.02)
+    images = ImageNight("", 300, nights=14, bets={"14": bet}, moved=(MovedImage("p1", 2.5),))
+    seen = {"closed": plans[-1:], "recent": plans[-7:], "months": plans, "images": images}
+    return Evidence(nights[-1], reference, earlier=nights[:-1], **seen)
 
 
 def run(name: str, given: Evidence, previous: CheckResult | None = None, alpha: float = 0.02) -> CheckResult:

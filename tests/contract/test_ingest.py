@@ -81,6 +81,18 @@ def test_every_row_is_recorded_as_it_was_written(pets: Stores, tmp_path: Path) -
     assert (first.group, first.energy, first.image) == (row["prediction_id"], None, "")
 
 
+def test_the_second_class_of_a_log_is_recorded_and_a_foreign_one_refused(pets: Stores, tmp_path: Path) -> None:
+    rows = answers(3)
+    second = [CLASSES[(CLASSES.index(row["predicted_class"]) + 1) % 3] for row in rows]
+    told = [{**row, "second_class": name} for row, name in zip(rows, [second[0], "", "horse"], strict=True)]
+    path = write_log(tmp_path / "log.csv", told, columns=(*COLUMNS, "second_class"))
+    found = take(pets, path)
+    assert [one.second_class for one in said(pets, 1, START, NOW)] == [second[0], None]
+    assert [row.line for row in found.bad] == [4]
+    cells = pets.log.cells(pets.ledger.versions("pets")[0], START, NOW, second=second[:1])
+    assert {one.second for one in cells} == {second[0], None}
+
+
 def test_a_second_ingest_adds_nothing(pets: Stores, tmp_path: Path) -> None:
     path = write_log(tmp_path / "log.csv", answers(50, labelled=True))
     take(pets, path)

@@ -134,7 +134,7 @@ def test_a_thousand_tasks_come_back_through_label_studio(thousand: tuple[Path, l
     choices = [
         choice.get("alias", choice.get("value"))
         for choice in ElementTree.parse(folder / "label_studio.xml").iter("Choice")
-    ]
+    ][: len(CLASSES)]
     imported = json.loads((folder / "label_studio.json").read_text(encoding="utf-8"))
     exported = [
         {"id": 500 + number, **one, "annotations": [annotation(choices[number % len(choices)], by=user)], "drafts": []}
@@ -225,8 +225,9 @@ def test_a_task_without_an_image_and_one_that_stands_twice(tmp_path: Path) -> No
 
 def test_the_interface_offers_every_class_and_shows_local_files(thousand: tuple[Path, list[str]]) -> None:
     view = ElementTree.parse(thousand[0] / "label_studio.xml").getroot()
-    assert [one.get("alias", one.get("value")) for one in view.iter("Choice")] == list(CLASSES)
-    assert [one.get("value", "").count("$") for one in view.iter("Choice")] == [0] * len(CLASSES)  # $5 is a variable
+    choices = [one.get("alias", one.get("value")) for one in view.iter("Choice")]
+    assert choices == [*CLASSES, "unsure", "none of these classes"]
+    assert {one.get("value", "").count("$") for one in view.iter("Choice")} == {0}  # $5 is a variable
     assert [one.get("value") for one in view.iter("Image")] == ["/data/local-files/?d=$image"]
 
 
@@ -399,7 +400,7 @@ def test_reads_who_and_when(read_json: Callable[[object], AnswerFile]) -> None:
 def test_cancelled_and_empty_annotations_are_unanswered(read_json: Callable[[object], AnswerFile]) -> None:
     cancelled, empty = annotation("cat", was_cancelled=True), annotation()
     assert read_json([studio_task("p1", cancelled), studio_task("p2", empty), studio_task("p3")]) == AnswerFile(
-        (), (), 3
+        (), (), 3, skipped=1
     )
     assert said(read_json([studio_task("p1", cancelled, annotation("cat"))])) == [("p1", "cat", "7")]
 
@@ -493,3 +494,60 @@ def test_a_missing_file_a_folder_and_another_encoding_are_errors(tmp_path: Path)
     (tmp_path / "a.json").write_text("prediction_id,label\n")
     with pytest.raises(DataError, match="not complete JSON"):
         read(tmp_path / "a.json")
+
+
+# Answers that name nothing, and who answers
+
+
+def answered(answers: AnswerFile) -> list[tuple[str, str, str]]:
+    return [(one.prediction_id, one.label, one.answer) for one in answers.answers]
+
+
+def test_words_for_none_are_answers_in_any_case_and_a_skip_is_none(read_csv: Callable[[str], AnswerFile]) -> None:
+    known = "p1,Unsure\np2, NONE of  these classes \np3,SKIP\n"
+    answers = read_csv(f"prediction_id,label\n{known}")
+    assert answered(answers) == [("p1", "", "unsure"), ("p2", "", "none of these classes")]
+    assert (answers.findings, answers.unanswered, answers.skipped, answers.outside) == ((), 1, 1, {})
+
+
+@pytest.mark.parametrize(("class_", "written", "label"), [("unsure", "unsure", "unsure"), ("Skip", "Skip", "Skip")])
+def test_a_word_that_a_class_is_called_by_is_the_class(tmp_path: Path, class_: str, written: str, label: str) -> None:
+    (tmp_path / "labels.csv").write_text(f"prediction_id,label\np1,{written}\n", encoding="utf-8")
+    assert answered(read(tmp_path / "labels.csv", classes=("cat", class_))) == [("p1", label, "label")]
+
+
+def test_a_word_that_a_class_is_nearly_called_by_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("prediction_id,label\np1,unsure\n", encoding="utf-8")
+    [finding] = read(tmp_path / "labels.csv", classes=("cat", "Unsure")).findings
+    assert "did you mean 'Unsure'?" in finding.problem
+    export_tasks(tmp_path / "out", [task("p1")], classes=("cat", "Unsure"))
+    choices = [one.get("value") for one in ElementTree.parse(tmp_path / "out" / "label_studio.xml").iter("Choice")]
+    assert choices == ["cat", "Unsure", "none of these classes"]
+
+
+def test_a_person_who_says_two_things_of_one_prediction_is_refused(read_csv: Callable[[str], AnswerFile]) -> None:
+    answers = read_csv("prediction_id,label\np1,cat\np1,unsure\n")
+    assert answers.answers == ()
+    assert "ann says 'unsure' here and 'cat' at line 2" in answers.findings[0].problem
+
+
+def test_label_studio_offers_the_words_and_brings_them_back(read_json: Callable[[object], AnswerFile]) -> None:
+    answers = read_json([studio_task("p1", annotation("unsure")), studio_task("p2", annotation(was_cancelled=True))])
+    assert answered(answers) == [("p1", "", "unsure")]
+    assert (answers.unanswered, answers.skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("labeler", ["bob", "=bob", "007", "Zoë, at home"])
+def test_what_was_exported_for_a_person_comes_back_in_that_name(tmp_path: Path, labeler: str) -> None:
+    export_tasks(tmp_path / "out", [replace(task("p1"), labeler=labeler)], classes=CLASSES)
+    path = tmp_path / "out" / "labels.csv"
+    [row] = rows_of(path)
+    fill_in(path, ["cat"], row["labeler"])
+    assert said(read(path)) == [("p1", "cat", labeler)]
+    [imported] = json.loads((tmp_path / "out" / "label_studio.json").read_text(encoding="utf-8"))
+    for name, exported in (
+        ("full.json", {"id": 1, **imported, "annotations": [annotation("cat", by=7)]}),
+        ("min.json", {"id": 1, **imported["data"], "choice": "cat", "annotator": 7}),
+    ):
+        (tmp_path / name).write_text(json.dumps([exported]))
+        assert said(read(tmp_path / name)) == [("p1", "cat", labeler)]

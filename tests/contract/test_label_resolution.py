@@ -61,10 +61,12 @@ def sent(stores: Stores, model: str, ids: Sequence[str], *, images: Sequence[str
     stores.log.record(model, [(1, columns)], received_at=NOW)
 
 
-def asked(stores: Stores, model: str, ids: Sequence[str], *, images: Sequence[str] = ()) -> None:
+def asked(
+    stores: Stores, model: str, ids: Sequence[str], *, images: Sequence[str] = (), second_opinion: str = "none"
+) -> None:
     """People are asked to label these."""
     sent(stores, model, ids, images=images)
-    plan = LabelPlan(f"plan-{model}", model, 1, NIGHT, NOW, asked=len(ids))
+    plan = LabelPlan(f"plan-{model}", model, 1, NIGHT, NOW, asked=len(ids), second_opinion=second_opinion)
     draws = [Draw(f"{plan.id}-{at}", plan.id, model, one, MEASURE, "0", 0.1, 0.1) for at, one in enumerate(ids)]
     claim = stores.ledger.claim_night(version(model), NIGHT, holder="me", now=NOW, until=NOW + timedelta(hours=1))
     design = PlanDesign(predictions=len(ids), mean_guess=0.1)
@@ -356,3 +358,60 @@ def test_what_waits_goes_out_with_its_image_and_its_answers_come_back(stores: St
     import_labels(written(tmp_path / "b.csv", [row("p3", "cat")]), models_of(stores), labeler="ann", now=NOW)
     with pytest.raises(RefusedError, match="nobody is asked to label anything of 'pets'"):
         export_labels(epoch(stores, "pets"), tmp_path / "most", show_answer=False)
+
+
+# A second person
+
+
+def exported(stores: Stores, folder: Path, labeler: str = "") -> list[dict[str, str]]:
+    export_labels(epoch(stores, "pets"), folder, show_answer=False, labeler=labeler)
+    with (folder / "labels.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_second_opinion_is_asked_of_another_person_and_nothing_tells_which_it_is(
+    stores: Stores, tmp_path: Path
+) -> None:
+    asked(stores, "pets", ids := [f"p{number}" for number in range(9)], second_opinion="errors")
+    first = exported(stores, tmp_path / "ann", "ann")
+    assert {one["labeler"] for one in first} == {"ann"}
+    answers = [one | {"label": "dog" if at in (1, 4) else "cat"} for at, one in enumerate(first[:6])]
+    answered = {one["prediction_id"]: one["label"] for one in answers}
+    import_labels(written(tmp_path / "ann.csv", answers), models_of(stores), labeler="somebody", now=NOW)
+    contradicted = {name for name, label in answered.items() if label == "dog"}
+    again = exported(stores, tmp_path / "ann again", " Ann")
+    assert {one["prediction_id"] for one in again} == {*ids} - answered.keys()
+    nobody = exported(stores, tmp_path / "nobody")
+    assert {one["prediction_id"] for one in nobody} == {*ids} - answered.keys()
+    bob = exported(stores, tmp_path / "bob", "bob")
+    assert {one["prediction_id"] for one in bob} == {*ids} - answered.keys() | contradicted
+    assert [one["prediction_id"] for one in bob] == [
+        one["prediction_id"] for one in first if one["prediction_id"] in {*ids} - answered.keys() | contradicted
+    ]  # each in its place
+    assert {(*one.keys(), one["plan_id"], one["label"], one["labeler"]) for one in bob} == {
+        (*first[0].keys(), "plan-pets", "", "bob")
+    }
+    content = b"".join(path.read_bytes() for path in (tmp_path / "bob").rglob("*") if path.is_file())
+    assert b"ann" not in content.replace(b"annot", b"")
+    assert b"second" not in content
+
+
+def test_who_has_nothing_to_answer_is_told_that_a_second_person_is_waited_for(stores: Stores, tmp_path: Path) -> None:
+    asked(stores, "pets", ["p1"], second_opinion="errors")
+    import_labels(written(tmp_path / "a.csv", [row("p1", "dog")]), models_of(stores), labeler="ann", now=NOW)
+    for labeler in ("", "ann", "somebody"):
+        with pytest.raises(RefusedError, match="a label waits for a second person"):
+            exported(stores, tmp_path / "none", labeler)
+    made = export_labels(epoch(stores, "pets"), tmp_path / "bob", show_answer=False, labeler="bob")
+    assert (made.tasks, made.after) == (1, ("ann",))
+
+
+def test_an_import_tells_what_named_nothing(stores: Stores, imported: Import) -> None:
+    asked(stores, "pets", ["p1", "p2", "p3", "p4"])
+    rows = [row("p1", "unsure"), row("p2", "None of these"), row("p3", "skip"), row("p4", "")]
+    assert import_text(*imported(*rows)) == (
+        "2 new labels, 0 known, 2 unanswered (1 skipped), 0 refused; "
+        "1 `unsure` and 1 `none of these classes` in the file"
+    )
+    assert labels_of(stores, "pets") == {}
+    assert {one.id for _, one in stores.ledger.label_queue("pets")} == {"p3", "p4"}

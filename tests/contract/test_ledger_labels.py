@@ -242,12 +242,15 @@ def test_an_item_drawn_twice_is_answered_twice(stores: TwoStores) -> None:
     planned(stores.ledger, "x", ["b", "a", "b", "c"])
     stores.ledger.record_labels([label("b", "cat"), label("a"), label("b", "ship", labeler="bob", minute=-1)])
 
-    def answer(at: int, said: str) -> LabelledDraw:
+    def answer(at: int, said: str, *, same: bool = True) -> LabelledDraw:
         group = f"thing of {drawn[at].prediction_id}"
-        return LabelledDraw(drawn[at], NIGHT, "dog", said, group=group, image="ab" * 32, slice="door")
+        return LabelledDraw(drawn[at], NIGHT, "dog", said, group, "ab" * 32, "door", same_truth=same)
 
-    assert stores.ledger.labelled_draws("x") == [answer(0, "ship"), answer(1, "dog"), answer(2, "ship")]
+    ship = [answer(at, "ship", same=False) for at in (0, 2)]  # what the other calls a cat
+    assert stores.ledger.labelled_draws("x") == [ship[0], answer(1, "dog"), ship[1]]
     stores.ledger.record_labels([label("b", "dog", labeler="bob", minute=4)])
+    assert [one.label for one in stores.ledger.labelled_draws("x")] == ["cat", "dog", "cat"]
+    stores.ledger.record_labels([label("b", "dog", minute=5)])
     assert [one.label for one in stores.ledger.labelled_draws("x")] == ["dog"] * 3
     assert stores.ledger.labelled_draws("unknown") == []
 

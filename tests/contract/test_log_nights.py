@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -35,6 +35,7 @@ def random_log(rows: int = 3_000) -> list[Prediction]:
             predicted_class=draw.choice([*CLASSES, "horse"]),
             confidence=draw.choice([*EDGES, draw.random()]),
             slice=draw.choice(SLICES),
+            second_class=draw.choice([*CLASSES, None]),
             occurred_at=START + timedelta(hours=draw.randrange(-3, 27), microseconds=draw.randrange(2)),
         )
         for place in range(rows)
@@ -268,3 +269,40 @@ def test_nights_are_told_apart(stores: TwoStores) -> None:
     upto = stores.log.position("pets")
     at(START, "late")
     assert [stores.log.count(VERSION, START + day * DAY, END + day * DAY, after=upto) for day in (0, 1)] == [1, 0]
+
+
+# Second classes
+
+
+def key_with_second(names: Collection[str]) -> Callable[[Prediction], tuple[str, int, str | None, str | None]]:
+    return lambda one: (*key_of(one), one.second_class if one.second_class in names else None)
+
+
+@pytest.mark.parametrize("names", [["cat"], ["dog", "horse"], []])
+def test_cells_are_told_apart_by_the_second_classes_that_are_asked_for(stores: TwoStores, names: list[str]) -> None:
+    fill(stores)
+    rows, key = night_of(VERSION), key_with_second(names)
+    cells = stores.log.cells(VERSION, START, END, second=names)
+    expected = Counter(map(key, rows))
+    assert {(one.predicted_class, one.bin, one.slice, one.second): one.count for one in cells} == expected
+    assert len(cells) == len(expected)
+    if not names:
+        assert cells == stores.log.cells(VERSION, START, END)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_picks_inside_cells_of_second_classes(stores: TwoStores, stream: str) -> None:
+    fill(stores)
+    key = key_with_second(["cat", "dog"])
+    cells: dict[tuple[str, int, str | None, str | None], list[Prediction]] = {}
+    for one in in_order(night_of(VERSION), stream):
+        cells.setdefault(key(one), []).append(one)
+    assert {second for *_, second in cells} == {"cat", "dog", None}
+    picks = [
+        Pick(*cell, rank, len(rows), second)
+        for (*cell, second), rows in cells.items()
+        for rank in sorted({0, len(rows) // 2, len(rows) - 1})
+    ]
+    expected = [cells[one.predicted_class, one.bin, one.slice, one.second][one.rank] for one in picks]
+    found = stores.log.pick(VERSION, START, END, picks, stream=stream, upto=None, second=["cat", "dog"])
+    assert found == expected

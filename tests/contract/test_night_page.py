@@ -189,6 +189,13 @@ def test_only_a_quiet_check_that_can_fire_is_green(tmp_path: Path) -> None:
     assert ("quiet shown", "quiet", "attribution") in shown
 
 
+def test_a_finding_that_can_start_nothing_is_not_called_quiet(tmp_path: Path) -> None:
+    finding = CheckResult("attribution", Status.QUIET, "images look different", details={"finding": True})
+    html = drawn(tmp_path, page(results=(finding,), assumptions={"attribution": "draws are <independent>"}))
+    assert re.findall(r'class="status ([^"]+)">(\S+) ([^<]+)<', html) == [("quiet shown", "i", "shown only")]
+    assert "Attribution Draws are &lt;independent&gt;." in words(html) or "attribution Draws are" in words(html)
+
+
 def test_a_plain_mean_that_misleads_is_struck_out_with_the_reason(tmp_path: Path) -> None:
     html = drawn(tmp_path, page(plain_mean=0.642))
     assert html.count("<s>64.2%</s>") == 2

@@ -39,6 +39,7 @@ ARGUMENTS: dict[str, Any] = {
     "most": {0: 2**60, 1: 2**59},
     "k": 10,
     "stream": "plan",
+    "second": (),
     "upto": "12000",
     "rows_upto": "11000",
     "after": "12000",

@@ -40,8 +40,8 @@ READERS = {
     "data label-errors": [],
 }
 WRITERS = {
-    "init", "watch init", "ingest", "predict", "monitor", "reopen", "retrain", "release", "promote", "rollback",
-    "labels import", "data relabel",
+    "init", "watch init", "ingest", "predict", "monitor", "reopen", "accept", "retrain", "release", "promote",
+    "rollback", "labels import", "data relabel",
 }  # fmt: skip
 OWN = ("reports/", "tasks/", ".leeway/cache/", ".leeway/bundles/")  # reports and copies that a reader may make
 

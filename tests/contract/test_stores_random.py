@@ -49,6 +49,7 @@ class Machine(RuleBasedStateMachine):
         self.rows: dict[tuple[str, str], Prediction] = {}  # in the order in which they came
         self.seen: list[tuple[int, int, str, list[Prediction]]] = []  # model, night, position, what was there
         self.plans: dict[str, tuple[str, list[str], bool]] = {}  # model, drawn, open
+        self.seconds: set[str] = set()  # plans whose contradictions go to a second person
         self.pins: dict[tuple[str, str], Prediction] = {}
         self.labels: list[Label] = []
         self.upto: dict[str, int] = {}  # labels that were in when a plan closed
@@ -119,8 +120,13 @@ class Machine(RuleBasedStateMachine):
         assert self.ledger.record_window(made, **closing) == ((name, night) not in self.windows)
         self.windows.setdefault((name, night), position)
 
-    @rule(**WHICH, data=st.data(), stream=st.sampled_from(["plan", "gate", "page"]))
-    def draw(self, model: int, night: int, data: st.DataObject, stream: str) -> None:
+    @rule(
+        **WHICH,
+        data=st.data(),
+        stream=st.sampled_from(["plan", "gate", "page"]),
+        second_opinion=st.sampled_from(["none", "errors"]),
+    )
+    def draw(self, model: int, night: int, data: st.DataObject, stream: str, second_opinion: str) -> None:
         rows = self.night(model, night)
         if not rows:
             return
@@ -135,8 +141,10 @@ class Machine(RuleBasedStateMachine):
             Draw(f"{name}/{at}", name, one.model, one.id, "measure", "s", 0.5, 0.5) for at, one in enumerate(drawn)
         ]
         made = LabelPlan(name, version.model, 1, NIGHT + night * DAY, self.now, asked=len(draws))
+        made = replace(made, second_opinion=second_opinion)
         assert self.ledger.record_plan(made, PlanDesign(len(rows), 0.5), draws, drawn, claim=self.claim(model, night))
         self.plans[name] = (version.model, [one.id for one in drawn], True)
+        self.seconds |= {name} if second_opinion == "errors" else set()
         self.pins |= {(one.model, one.id): replace(one, probabilities=(), latency_ms=None) for one in drawn}
 
     @rule(data=st.data())
@@ -185,6 +193,20 @@ class Machine(RuleBasedStateMachine):
         first = min(people, key=lambda who: (min(one.labelled_at for one in people[who]), who), default="")
         return last_of(people.get(first, []))
 
+    def lasts(self, model: str, name: str, upto: int | None = None) -> list[Label]:
+        """What each person said last, in the order in which they came."""
+        people = self.said(model, name, upto)
+        order = sorted(people, key=lambda who: (min(one.labelled_at for one in people[who]), who))
+        return [one for who in order if (one := last_of(people[who]))]
+
+    def answer(self, plan: str, model: str, name: str, upto: int | None = None) -> str | None:
+        """What the draw counts as: of two who differ a contradiction, or, with second opinions, the model's answer."""
+        lasts, answered = self.lasts(model, name, upto), self.pins[model, name].predicted_class
+        against = [one.label for one in lasts if one.label != answered]
+        if not against or (plan in self.seconds and len(against) < len(lasts)):
+            return answered if lasts else None
+        return against[0]
+
     # Who serves
 
     @rule(model=WHICH["model"], version=st.integers(1, 2))
@@ -227,6 +249,11 @@ class Machine(RuleBasedStateMachine):
             assert self.ledger.label_counts().get(model, 0) == len(labelled)
             asked = {name for of, drawn, is_open in self.plans.values() if of == model and is_open for name in drawn}
             assert {one.id for _, one in self.ledger.label_queue(model)} == asked - set(labelled)
+            wanted = {one for name in self.seconds for one in self.waiting(name, model)}
+            assert {one.id for _, one, _ in self.ledger.second_opinions(model)} == wanted
+            hers = {one for one in wanted if self.lasts(model, one)[0].labeler == "ada"}
+            queue = {one.id for _, one in self.ledger.label_queue(model, labeler="ada")}
+            assert queue == asked - set(labelled) | (wanted - hers)
             lasts = [{last_of(own) for own in self.said(model, name).values()} for name in NAMES]
             apart = sum(len({one.label for one in last if one}) > 1 for last in lasts)
             assert len(self.ledger.conflicts(model)) == apart
@@ -236,10 +263,16 @@ class Machine(RuleBasedStateMachine):
             }
             assert closed == {night: position for (of, night), position in self.windows.items() if of == model}
 
+    def waiting(self, plan: str, model: str) -> list[str]:
+        """What an open plan drew, and one person alone has answered, otherwise than the model."""
+        of, drawn, is_open = self.plans[plan]
+        alone = [one for one in drawn if len(self.lasts(of, one)) == 1 and is_open and of == model]
+        return [one for one in alone if self.lasts(of, one)[0].label != self.pins[of, one].predicted_class]
+
     @invariant()
     def each_draw_is_answered_by_the_label_that_counts(self) -> None:
         for name, (model, drawn, _) in self.plans.items():
-            expected = [truth.label for one in drawn if (truth := self.truth(model, one))]
+            expected = [said for one in drawn if (said := self.answer(name, model, one))]
             assert [one.label for one in self.ledger.labelled_draws(name)] == expected
 
     @invariant()
@@ -247,9 +280,9 @@ class Machine(RuleBasedStateMachine):
         late = []
         for name, (model, drawn, _) in self.plans.items():
             upto = self.upto.get(name)
-            then = [self.truth(model, one, upto) for one in drawn]
+            then = [self.answer(name, model, one, upto) for one in drawn]
             measured = [one.label for one in self.ledger.labelled_draws(name, as_closed=True)]
-            assert measured == [one.label for one in then if one]
+            assert measured == [said for said in then if said]
             late += [
                 (name, one) for one, before in zip(drawn, then, strict=True) if not before and self.truth(model, one)
             ]

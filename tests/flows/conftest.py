@@ -27,7 +27,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     init_workspace(folder)
     path, yaml = folder / "monitoring" / "policy.yaml", YAML()
     policy = yaml.load(path)
-    policy["prediction_drift"] |= {"min_predictions": 50, "reference_nights": 3}
+    policy["prediction_drift"] |= {
+        "min_predictions": 50,
+        "reference_nights": 3,
+        "trigger": "chi_square",
+    }  # of one night
     policy["labels"] |= {"per_night": 10, "burst_on_alarm": 40}
     yaml.dump(policy, path)
     write_tiny_bundle(folder / "models" / "bundle")

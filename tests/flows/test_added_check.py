@@ -31,6 +31,7 @@ class Crowd(ParamsModel):
     """Are there more predictions than the service is made for?"""
 
     name: ClassVar[str] = "crowd"
+    assumes: ClassVar[str] = "nothing"
     order: ClassVar[int] = 55
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.EVIDENCE

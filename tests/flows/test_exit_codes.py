@@ -97,6 +97,12 @@ def with_a_file_that_is_no_database(folder: Path) -> None:
     (folder / ".leeway" / "leeway.db").write_text("no database\n" * 200)
 
 
+def with_a_night_that_asks(folder: Path) -> None:
+    """As if the confidences of that night had been others than those of the reference."""
+    with closing(sqlite3.connect(folder / ".leeway" / "leeway.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE check_results SET status = 'fired' WHERE \"check\" = 'likeness'")
+
+
 def without_bundle(folder: Path) -> None:
     shutil.rmtree(folder / "models" / "bundle")
 
@@ -142,6 +148,9 @@ CASES = [
     Case(1, "leeway reopen --from 2026-03-05 --model pets"),
     Case(2, "leeway reopen --from 2026-03-05 --model nobody"),
     Case(2, "leeway reopen --model pets"),
+    Case(0, "leeway accept 2026-03-05 --model pets", with_a_night_that_asks),
+    Case(2, "leeway accept 2026-03-05 --model pets"),
+    Case(2, "leeway accept yesterday --model pets"),
     Case(0, "leeway retrain"),
     Case(1, "leeway retrain", with_another_bundle),
     Case(1, "leeway retrain", with_a_retraining_at_work),

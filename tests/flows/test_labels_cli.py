@@ -78,7 +78,8 @@ def test_a_correction_is_told_and_so_is_a_second_opinion(leeway: Leeway, zoo: Pa
         f"b.csv: {len(pets)} new labels, 0 known, 0 unanswered, 0 refused",
         "pets:",
         NIGHT,
-        "pets: people disagree about 1 of its predictions; whoever labelled first counts",
+        "pets: people disagree about 1 of its predictions; until they agree each counts as an error (with "
+        "`second_opinion: errors` as right, if one of the two agrees with the model); the first label trains",
     ]
     who = r"ann says 'cat' \(\S+ \S+ UTC\), bob says 'ship' \(\S+ \S+ UTC\)"
     assert re.fullmatch(rf"  {pets[1]['prediction_id']}: {who}", other[-1])

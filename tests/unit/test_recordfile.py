@@ -116,7 +116,14 @@ def test_plans_and_windows_are_read_as_they_were_stored() -> None:
             "made_at": datetime(2026, 1, 3, tzinfo=UTC),
         },
         **{"predictions": 10, "mean_guess": 0.1, "closed_at": None, "stratum_shares": {"a": 1.0}, "uniform_share": 0.2},
-        **{"parts": {"class cat": [3, 0.1, 0.2]}, "applied_by": None, "asked": 0, "position": "7"},
+        **{
+            "parts": {"class cat": [3, 0.1, 0.2]},
+            "applied_by": None,
+            "asked": 0,
+            "position": "7",
+            "answer_rates": {"0": 0.5},
+            "seconded": 0.25,
+        },
         given=[{"predicted_class": "cat", "label": "dog", "slice": None, "probability": 0.25, "count": 2}],
     )
     read = rows.design_from(plan)

@@ -4,18 +4,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
+from pydantic import Field
 
-from leeway.checks.estimates import accuracy_estimate, draws_of, interval, outside_text, plain_counts
+from leeway.checks.bets import ALL, NightBet, bet_on, charged, draws_of_night, too_few_answers
+from leeway.checks.estimates import accuracy_estimate, interval, outside_text, plain_counts
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
 from leeway.domain.text import counted, day_text, range_text, share_text
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
-from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit, wilson_interval, wilson_lower
+from leeway.stats import spread as spreads
+from leeway.stats.estimation import FEWEST, Estimate, wilson_interval, wilson_lower
 
 MONTH = 28  # nights
 LOOKS_PER_YEAR = 13
@@ -32,21 +35,25 @@ class AccuracyDetails:
     labels: int = 0  # of the recent nights, as they lie there
     wrong: int = 0  # of these
     since: str = ""  # the first of the recent nights that has labels, ISO
-
-
-@dataclass(frozen=True, slots=True)
-class MonthlyDropDetails:
-    """Accuracy of the two months."""
-
-    before: Estimate
-    after: Estimate
+    night_spread: float | None = None  # sd of the nights' error rates that is allowed for; None: nothing is assumed
+    charged: float = 0.0  # share that the limit was raised by, for labels that are wrong
 
 
 @CHECKS.add
 class Accuracy(ParamsModel):
-    """Has the accuracy of served predictions fallen under its floor? A betting e-detector (STATISTICS.md, check 3)."""
+    """Has the accuracy of served predictions fallen under its floor? A betting e-detector (STATISTICS.md, check 3).
+
+    What it takes for granted: the nights' error rates have a mean of at most the limit and differ by at most
+    `night_spread` (sd), roughly normally and without long waves; draws are answered in each stratum whatever they show;
+    a label is wrong with at most `labels.error_rate`, two people independently.
+    """
 
     name: ClassVar[str] = "accuracy"
+    assumes: ClassVar[str] = (
+        "the nights' error rates have a mean of at most the limit and differ by at most `night_spread` (sd), roughly "
+        "normally and without long waves; draws are answered in each stratum whatever they show; a label is wrong with "
+        "at most `labels.error_rate`, two people independently"
+    )
     order: ClassVar[int] = 40
     needs_labels: ClassVar[bool] = True
     on_page: ClassVar[Place] = Place.EVIDENCE
@@ -62,6 +69,19 @@ class Accuracy(ParamsModel):
             "larger where production is harder than the test split",
         ),
     ] = 0.03
+    night_spread: Annotated[
+        Literal["measured", "any"] | Annotated[float, Field(ge=0, lt=1)],
+        setting(
+            "sd of the nights' error rates that is no news: `measured`, a share, or `any`",
+            "`any` where nights come in waves; alarms then take three times as long",
+        ),
+    ] = "measured"
+    weigh: Annotated[
+        Literal["nights", "predictions"],
+        setting(
+            "whether each night counts alike, or by its number of predictions", "`predictions` where some are tiny"
+        ),
+    ] = "nights"
     then: Annotated[
         Then, setting("alert, labels or retrain", "`labels` where people decide about every retraining")
     ] = "retrain"
@@ -72,8 +92,9 @@ class Accuracy(ParamsModel):
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
         """Statistic: the e-value M, against 365/alpha; effect: accuracy over `recent`; n: its labels.
 
-        State: log M of the four bets, the error limit they bet on, nights and labels so far. It starts anew after 365
-        nights, as the yearly budget does, and when the floor is changed: `anew` says so.
+        State: log M of the four bets, the error limit they bet on, nights and labels so far, and how much nights have
+        differed. M starts anew after 365 nights, as the yearly budget does, and when the floor is changed: `anew` says
+        so.
         """
         floor = self.effective_floor(evidence.model_reference)
         state = _resumed(previous, evidence.window.night, error_limit=1 - floor)
@@ -85,29 +106,77 @@ class Accuracy(ParamsModel):
             told = evidence.unmeasured or "no label has come in yet since this check started"
             return no_verdict(self.name, _with(told, anew), n=0, state=state if anew else {})
         try:
-            product = sum(night_product(night, error_limit=1 - floor) for night in evidence.closed)
+            after, allowed = self._after(evidence, state, error_limit=1 - floor)
             estimate = accuracy_estimate(evidence.recent)
         except ValueError as unusable:
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=tonight, state=state)
-        wealth = edetector.update(np.array(state.get("log_wealth", edetector.START)), np.asarray(product, dtype=float))
+        wealth = np.array(after.get("log_wealth", edetector.START))
         e_value, threshold = edetector.e_value(wealth), edetector.threshold(alpha) if alpha > 0 else math.inf
+        fired, unanswered = e_value >= threshold, too_few_answers(evidence.recent)
+        quiet = Status.NO_VERDICT if unanswered else Status.QUIET
+        told = _sentence(evidence, estimate, floor=floor, e_value=e_value, threshold=threshold)
         return CheckResult(
             check=self.name,
-            status=Status.FIRED if e_value >= threshold else Status.QUIET,
-            reason=_with(_sentence(evidence, estimate, floor=floor, e_value=e_value, threshold=threshold), anew),
+            status=Status.FIRED if fired else quiet,
+            reason=_with(told, unanswered, anew),
             statistic=e_value,
             threshold=threshold if alpha > 0 else None,
             effect=None if estimate is None else estimate.value,
             n=sum(night.labels for night in evidence.recent),
-            details=asdict(AccuracyDetails(floor, tonight, estimate, *plain_counts(evidence.recent))),
-            state={
-                "log_wealth": [float(one) for one in wealth],
-                "error_limit": 1 - floor,
-                "nights": state["nights"] + 1,
-                "labels": state["labels"] + tonight,
-                **({"anew": anew} if anew else {}),
-            },
+            details=asdict(AccuracyDetails(floor, tonight, estimate, *plain_counts(evidence.recent), *allowed)),
+            state=after,
         )
+
+    def _after(
+        self, evidence: Evidence, state: Mapping[str, Any], *, error_limit: float
+    ) -> tuple[dict[str, Any], tuple[float | None, float]]:
+        """Return the state after the plans that closed, and (spread, charge) that the last of them was held against.
+
+        Each night begins a bet, and labels of it that come late go on with it. A night is bet on with the spread that
+        was known before it.
+        """
+        wealth, sums = np.array(state.get("log_wealth", edetector.START)), np.array(state["spread_sums"])
+        spread, charge = self._spread(state, error_limit), 0.0
+        measured = {"night_spread": state["night_spread"]} if "night_spread" in state else {}
+        for night in sorted(evidence.closed, key=lambda one: (one.night, one.counted_before)):
+            limit = charged(night, error_limit, label_error=evidence.label_error)
+            bet = self._bet(night, evidence, error_limit=limit, spread=spread)
+            charge = limit - error_limit
+            if not bet.draws:
+                continue
+            late = night.counted_before > 0
+            wealth = wealth + bet.factor if late else edetector.update(wealth, bet.factor)
+            if not late:
+                sums = spreads.with_night(sums, draws=bet.draws, mean=bet.mean, ratio=bet.variance)
+            if self.night_spread == "measured" and spread is not None and not late:
+                found = float(spreads.measured(sums, assumed=np.array(spread)))
+                measured, spread = {"night_spread": found} if found != spread else measured, found
+        return {
+            **({"log_wealth": [float(one) for one in wealth]} if np.isfinite(wealth).all() else {}),
+            "error_limit": error_limit,
+            "nights": state["nights"] + 1,
+            "labels": state["labels"] + sum(one.labels for one in evidence.closed),
+            "spread_sums": [float(one) for one in sums],
+            **measured,
+            **({"anew": state["anew"]} if state.get("anew") else {}),
+        }, (spread, charge)
+
+    def _bet(self, night: NightLabels, evidence: Evidence, *, error_limit: float, spread: float | None) -> NightBet:
+        draws, stake = draws_of_night(night), 1.0
+        if self.weigh == "predictions":
+            first = night.night - timedelta(days=MONTH)
+            largest = max((one.total for one in evidence.earlier if first <= one.night < night.night), default=0)
+            stake = min(1.0, night.predictions / largest) if largest else 1.0
+        everything = np.ones(len(draws.wrong), dtype=bool)
+        return bet_on(night, draws, everything, part=ALL, error_limit=error_limit, spread=spread, stake=stake)
+
+    def _spread(self, state: Mapping[str, Any], error_limit: float) -> float | None:
+        """Return the spread that the next night is bet on with; None: nothing is assumed."""
+        if self.night_spread == "any":
+            return None
+        if isinstance(self.night_spread, float | int):
+            return float(self.night_spread)
+        return float(state.get("night_spread", spreads.SHARE_OF_LIMIT * error_limit))
 
     def meaning(self, result: CheckResult) -> str:
         """`45% right (33% to 58%) since 2 March, 33 of 60 labels wrong; the floor is 90%`."""
@@ -143,85 +212,16 @@ class Accuracy(ParamsModel):
         )
 
 
-@CHECKS.add
-class MonthlyDrop(ParamsModel):
-    """Has accuracy dropped from one month to the next? Alerts, never retrains (STATISTICS.md, check 5).
-
-    It looks every 28 nights, 13 times a year, at two disjoint windows of 28 nights: its false alerts have a budget of
-    their own, 5 % a year.
-    """
-
-    name: ClassVar[str] = "monthly_drop"
-    order: ClassVar[int] = 60
-    needs_labels: ClassVar[bool] = True
-    on_page: ClassVar[Place] = Place.ROW
-    details: ClassVar[type[Any]] = MonthlyDropDetails
-
-    min_drop: Annotated[Share, setting("drop between two months that is told, 0 to 1")] = 0.05
-    budget_share: ClassVar[float] = 0.0
-    then: ClassVar[Then] = "alert"
-
-    def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
-        """Statistic: one-sided lower limit of the drop; effect: the drop; n: labels of both months."""
-        tonight, nights = evidence.window.night, len(evidence.earlier) + 1
-        if not compares_months(nights):
-            due = max(-(-(nights + 1) // MONTH), 2) * MONTH - nights
-            return no_verdict(self.name, f"compares two months next in {due} nights", n=0)
-        middle = tonight - timedelta(days=MONTH)
-        level = 1 - 2 * 0.05 / LOOKS_PER_YEAR
-        try:
-            before, after = (accuracy_estimate(one, level=level) for one in _split(evidence.months, middle))
-        except ValueError as unusable:
-            return no_verdict(self.name, f"labels cannot be used: {unusable}", n=0)
-        labels = sum(one.labels for one in evidence.months)
-        if before is None or after is None:
-            return no_verdict(self.name, f"{labels} labels in two months; {FEWEST} in each are needed", n=labels)
-        drop, shown = before.value - after.value, drop_lower_limit(before, after)
-        return CheckResult(
-            self.name,
-            Status.FIRED if drop >= self.min_drop and shown > 0 else Status.QUIET,
-            f"accuracy {before.value:.1%} in the month before, {after.value:.1%} in this one: a drop of "
-            f"{100 * drop:.1f} points, of which {100 * max(shown, 0):.1f} are shown ({self.min_drop:.0%} is news)",
-            statistic=shown,
-            effect=drop,
-            n=labels,
-            details=asdict(MonthlyDropDetails(before, after)),
-        )
-
-
-def compares_months(nights: int) -> bool:
-    """Whether two months are compared on this night of the epoch, counted from 1."""
-    return nights % MONTH == 0 and nights >= 2 * MONTH
-
-
-def night_product(night: NightLabels, *, error_limit: float) -> np.ndarray:
-    """(4,) the night's bets. Raises ValueError for numbers that no design gives."""
-    draws = draws_of([night])
-    if len(draws) and not 0 <= night.mean_guess <= 1:
-        raise ValueError(f"the plan of {night.night} has mean guess {night.mean_guess}")
-    return edetector.night_log_product(
-        draws.wrong,
-        weights=draws.weights,
-        guesses=draws.guesses,
-        mean_guess=night.mean_guess,
-        error_limit=error_limit,
-        multiplicity=draws.count,
-    )
-
-
-def _split(nights: Any, middle: date) -> tuple[list[NightLabels], list[NightLabels]]:
-    """Nights of the month up to `middle`, and of the month after it."""
-    first = middle - timedelta(days=MONTH)
-    return [one for one in nights if first < one.night <= middle], [one for one in nights if one.night > middle]
-
-
 def _resumed(previous: CheckResult | None, night: date, *, error_limit: float) -> Mapping[str, Any]:
     state = previous.state if previous else {}
-    fresh = {"error_limit": error_limit, "nights": 0, "labels": 0}  # M is 0, whose log JSON does not have
+    known = {
+        name: state[name] for name in ("spread_sums", "night_spread") if name in state
+    }  # M is 0: log M is left out
+    fresh = {"error_limit": error_limit, "nights": 0, "labels": 0, "spread_sums": spreads.NONE.tolist(), **known}
     if not previous or not state or state["nights"] >= edetector.NIGHTS_PER_YEAR:
         return fresh
     if math.isclose(state["error_limit"], error_limit):
-        return state
+        return fresh | dict(state)
     e_value = "" if previous.statistic is None else f", e-value {previous.statistic:,.3g}"
     before = f"{1 - state['error_limit']:.1%} until then ({state['labels']} labels{e_value})"
     told = f"the evidence began anew on {night}, when the floor became {1 - error_limit:.1%}; it was {before}"

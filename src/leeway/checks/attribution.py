@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from numpy.random import Generator
 
+from leeway.checks.alikeness import FEWEST, deflation, is_known
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import band_counts, class_truth, joint_bands
 from leeway.domain.records import CheckResult, Status
@@ -35,13 +36,23 @@ class AttributionDetails:
     class_mix: Mapping[str, MixShare] = field(default_factory=dict)
     prior_corrected_accuracy: float | None = None
     df: int | None = None
+    design_effect: float = 1.0  # the answers count as so many times fewer
+    finding: bool = False  # shown only
 
 
 @CHECKS.add
 class AttributionOfShift(ParamsModel):
-    """Has only the mix of classes changed, or do images look different? (STATISTICS.md, check 7.) It never fires."""
+    """Has only the mix of classes changed, or do images look different? (STATISTICS.md, check 7.) It never fires.
+
+    Answers count as n / deff: nights differ by more than independent answers would (`checks.alikeness`). Its sentence
+    about images is false on the nights that docs/years.md gives; `benchmarks/nulls_first.py` counts them.
+    """
 
     name: ClassVar[str] = "attribution"
+    assumes: ClassVar[str] = (
+        "a night's answers behave like n / deff(n) independent draws, within each true class with the chances that the "
+        'reference has for it; "images look different" is then said on 0 to 3 nights a year'
+    )
     order: ClassVar[int] = 30
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.NEVER_FIRES
@@ -65,11 +76,12 @@ class AttributionOfShift(ParamsModel):
                 break
             nights.append(one)
         counts = np.sum([band_counts(one, reference.classes) for one in nights], axis=0)
-        found = attribute(counts, joint_bands(reference), rng=rng)
+        effect = deflation(evidence, size=counts.sum() / len(nights))
+        found = attribute(np.rint(counts / effect).astype(np.int64), joint_bands(reference), rng=rng)
         right, true, _ = class_truth(reference)
         before, accuracy = true / true.sum(), prior_corrected_accuracy(found.shares, right, true)
         moved = float(0.5 * np.abs(found.shares - before).sum())
-        noise = MIX_SIGMAS * math.sqrt(len(before) / (2 * math.pi * int(counts.sum())))  # of total variation, about
+        noise = MIX_SIGMAS * math.sqrt(len(before) * effect / (2 * math.pi * int(counts.sum())))  # of it, about
         mix_moved = not found.images_differ and moved >= max(MIX_MOVED, noise)
         verdict = "images look different" if found.images_differ else _mix_sentence(moved, accuracy, shown=mix_moved)
         mix = {
@@ -82,6 +94,8 @@ class AttributionOfShift(ParamsModel):
             class_mix=mix,
             prior_corrected_accuracy=accuracy,
             df=found.df,
+            design_effect=effect,
+            finding=found.images_differ or mix_moved,
         )
         return CheckResult(
             self.name,
@@ -107,6 +121,8 @@ class AttributionOfShift(ParamsModel):
             return f"{len(reference.classes)} classes; {MOST_CLASSES} can be told apart in reasonable time"
         if len(reference.classes) < 2 or set(window.classes) != set(reference.classes):
             return f"{len(reference.classes)} classes in the reference, {len(window.classes)} tonight: not the same"
+        if not is_known(evidence):
+            return f"{FEWEST} quiet nights before this one have to tell how much nights differ"
         return ""
 
 

@@ -11,11 +11,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pydantic import Field
 
+from leeway.checks.bets import too_few_answers
+from leeway.checks.class_bets import ClassLimits, class_factors, deaf
 from leeway.checks.estimates import (
     ClassEstimates,
-    Draws,
     class_estimates,
-    draws_of,
     interval,
     labels_outside,
     slice_estimates,
@@ -27,11 +27,12 @@ from leeway.domain.text import cut, range_text, share_text
 from leeway.errors import first_few
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
-from leeway.stats.allocation import limited
 from leeway.stats.estimation import FEWEST, Estimate, wilson_interval, wilson_lower
 
 Floats = NDArray[np.float64]
 LOWEST_FLOOR, HIGHEST_FLOOR = 0.05, 0.98
+USUAL_PRECISION = 0.9  # where no truth is known
+USUAL_DETECTORS = 20
 SUSPECTS = 10  # detectors with the most evidence: the label plan leans to them
 
 
@@ -45,6 +46,8 @@ class ClassAccuracyDetails:
     leading: str = ""  # the detector with the most evidence
     suspects: Mapping[str, float] = field(default_factory=dict)  # share of the evidence of the leading detectors
     floors: Mapping[str, float] = field(default_factory=dict)  # of each detector: `recall cat`, `slice door`
+    strength: float | None = None  # how far the leading detector has come, 0 to 1; None: in results of releases before
+    no_verdict: Sequence[str] = ()  # detectors that wrong labels alone could drown: nothing is said of them
 
 
 @CHECKS.add
@@ -54,9 +57,17 @@ class ClassAccuracy(ParamsModel):
     One betting e-detector each. Their mean is one, too, under any dependence: half for the classes, half for the
     slices, of which new ones may appear (weights only shrink, so the mean still grows by at most 1 a night). It fires
     when the mean reaches 365/alpha, and names the largest.
+
+    What it takes for granted: each precision, recall and slice has a mean over the nights of at least its floor, and
+    differs from night to night by at most .3 of its limit (recall .15), roughly normally and without long waves; draws
+    are answered in each stratum whatever they show; a label is wrong with at most `labels.error_rate`.
     """
 
     name: ClassVar[str] = "class_accuracy"
+    assumes: ClassVar[str] = (
+        "the nights' error rates of each class and slice have a mean of at most its limit and differ roughly normally "
+        "and without long waves; answers and labels are as `accuracy` assumes"
+    )
     order: ClassVar[int] = 50
     needs_labels: ClassVar[bool] = True
     on_page: ClassVar[Place] = Place.EVIDENCE
@@ -85,12 +96,14 @@ class ClassAccuracy(ParamsModel):
         labels = sum(one.labels for one in evidence.recent)
         slices = sorted({name[6:] for night in evidence.closed for name in night.parts if name.startswith("slice ")})
         limits, night = self._limits(evidence.model_reference), evidence.window.night
-        state = _resumed(previous, limits, slices, self._slice_limit(evidence), night=night)
+        state = _resumed(previous, limits, slices, self.slice_limit(evidence.model_reference), night=night)
         anew = f"; {state['anew']}" if state["anew"] else ""
+        held = ClassLimits(classes, state["limits"], _precisions(evidence.model_reference), evidence.label_error)
         try:
-            wealth = _updated(state, evidence.closed)
+            wealth = _updated(state, evidence.closed, held)
             per_class = class_estimates(evidence.recent, classes)
             per_slice = slice_estimates(evidence.recent)
+            unheard = deaf([*evidence.closed, *evidence.recent][-1], held) if evidence.recent else []
         except ValueError as unusable:
             kept = dict(previous.state) if previous else {}
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=labels, state=kept)
@@ -102,27 +115,31 @@ class ClassAccuracy(ParamsModel):
         fired = log_m >= math.log(threshold)
         evident = {name: float(edetector.log_mixture(np.array(one))) for name, one in wealth.items()}
         leading = max(sorted(evident), key=lambda name: evident[name]) if evident else ""
+        suspects = _suspects(evident)
         known = {name: one.recall.value for name, one in per_class.items() if one.recall}
         details = ClassAccuracyDetails(
             per_class=per_class,
             per_slice=per_slice,
             labels_outside_classes=labels_outside(evidence.recent, classes).total(),
             leading=leading,
-            suspects=_suspects(evident),
+            suspects=suspects,
             floors={name: 1 - limit for name, limit in state["limits"].items()},
+            strength=float(suspicion_strength(evident[leading], detectors=len(evident), line=math.log(threshold))),
+            no_verdict=unheard,
         )
+        unanswered = too_few_answers(evidence.recent)
+        told = _sentence(details, evident, log_m=log_m, threshold=threshold)
         return CheckResult(
             self.name,
-            Status.FIRED if fired else Status.QUIET,
-            _sentence(per_class, per_slice, evident, leading, log_m=log_m, threshold=threshold, limits=state["limits"])
-            + anew,
+            Status.FIRED if fired else Status.NO_VERDICT if unanswered else Status.QUIET,
+            told + (f"; {unanswered}" if unanswered else "") + anew,
             statistic=math.exp(min(log_m, 700.0)),
             threshold=threshold if alpha > 0 else None,
             effect=min(known.values()) if known else None,
             n=labels,
             details=asdict(details),
             state={
-                "log_wealth": {name: [float(x) for x in one] for name, one in wealth.items()},
+                "log_wealth": {name: [float(x) for x in one] for name, one in wealth.items() if np.isfinite(one).all()},
                 "limits": state["limits"],
                 "nights": state["nights"] + 1,
                 "labels": state["labels"] + sum(one.labels for one in evidence.closed),
@@ -157,8 +174,13 @@ class ClassAccuracy(ParamsModel):
                 found[f"{way} {name}"] = 1 - self.effective_floor(name, int(right[place]), int(among[place]))
         return found
 
-    def _slice_limit(self, evidence: Evidence) -> float:
-        reference = evidence.model_reference
+    def precision_limits(self, reference: ReferenceCounts) -> dict[str, float]:
+        """Error limit of the answers that name each class."""
+        limits = self._limits(reference).items()
+        return {name.removeprefix("precision "): limit for name, limit in limits if name.startswith("precision ")}
+
+    def slice_limit(self, reference: ReferenceCounts) -> float:
+        """Error limit of each slice."""
         return 1 - self.effective_floor("", reference.correct, reference.total)
 
     def effective_floor(self, name: str, right: int, total: int) -> float:
@@ -173,6 +195,17 @@ class ClassAccuracy(ParamsModel):
         return min(max(floor, LOWEST_FLOOR), HIGHEST_FLOOR)
 
 
+def suspicion_strength(leading: float | Floats, *, detectors: int, line: float) -> Floats:
+    """(...) how far the leading detector has come towards the alarm, 0 to 1: so many of the labels follow it.
+
+    leading (...): its log M; of more than twenty detectors chance alone brings one further.
+    """
+    by_chance = max(math.log(detectors / USUAL_DETECTORS), 0.0)
+    over = np.maximum(np.asarray(leading) - by_chance, 0.0)
+    strength: Floats = np.clip(over / line, 0.0, 1.0) if np.isfinite(line) else np.zeros_like(over)
+    return strength
+
+
 def mean_evidence(wealth: Mapping[str, Floats]) -> float:
     """log of the mean M: half for classes, half for slices where there are any; -inf without evidence."""
     logs = {name: float(edetector.log_mixture(one)) for name, one in wealth.items()}
@@ -182,50 +215,20 @@ def mean_evidence(wealth: Mapping[str, Floats]) -> float:
     return float(np.logaddexp.reduce(means)) - math.log(len(means)) if means else -math.inf
 
 
-def _updated(state: Mapping[str, Any], closed: Sequence[NightLabels]) -> dict[str, Floats]:
-    """log M of the four bets of every detector after these labels. Raises ValueError for unusable draws."""
-    products = {name: np.zeros(len(edetector.DROPS)) for name in state["limits"]}
-    for night in closed:
-        draws = draws_of([night])
-        for name in _touched(draws, products):
-            products[name] = products[name] + _product(night, draws, name, error_limit=state["limits"][name])
-    return {name: edetector.update(state["log_wealth"][name], one) for name, one in products.items()}
+def _updated(state: Mapping[str, Any], closed: Sequence[NightLabels], held: ClassLimits) -> dict[str, Floats]:
+    """log M of the four bets of every detector after these labels. Raises ValueError for unusable draws.
 
-
-def _touched(draws: Draws, known: Mapping[str, Any]) -> list[str]:
-    """Detectors for which a draw says something: the others' product is 1."""
-    names = {f"precision {name}" for name in draws.answer} | {f"recall {name}" for name in draws.truth}
-    names |= {f"slice {name}" for name in draws.slice if name is not None}
-    return sorted(names & known.keys())
-
-
-def _product(night: NightLabels, draws: Draws, detector: str, *, error_limit: float) -> Floats:
-    """(4,) the bets of one detector on one night."""
-    way, _, name = detector.partition(" ")
-    part = night.parts.get(f"slice {name}" if way == "slice" else f"class {name}")
-    if way == "recall":
-        items, drawn = (part[0], part[1]) if part else (0, 0.0)
-        return edetector.missed_log_product(
-            draws.wrong,
-            belongs=draws.truth == name,
-            weights=draws.weights,
-            error_limit=error_limit,
-            uniform_share=night.uniform_share,
-            sampled=max(night.predictions * drawn / items, 1.0) if items else 1.0,
-            multiplicity=draws.count,
-        )
-    if part is None or not part[0]:
-        return np.zeros(len(edetector.DROPS))
-    inside = draws.slice == name if way == "slice" else draws.answer == name
-    weights = part[1] / (part[0] * draws.probability[inside])
-    return edetector.night_log_product(
-        draws.wrong[inside],
-        weights=weights,
-        guesses=limited(draws.guesses[inside], weights=weights),
-        mean_guess=part[2],
-        error_limit=error_limit,
-        multiplicity=draws.count[inside],
-    )
+    Each night begins a bet, and labels of it that come late go on with it.
+    """
+    wealth: dict[str, Floats] = dict(state["log_wealth"])
+    for night in sorted(closed, key=lambda one: (one.night, one.counted_before)):
+        factors = class_factors(night, held)
+        if not factors:
+            continue
+        for name, one in wealth.items():
+            factor = factors.get(name, 0.0)
+            wealth[name] = one + factor if night.counted_before else np.logaddexp(0.0, one) + factor
+    return wealth
 
 
 def _resumed(
@@ -266,23 +269,29 @@ def _suspects(evident: Mapping[str, float]) -> dict[str, float]:
     return {name: math.exp(finite[name] - total) for name in ranked}
 
 
-def _sentence(
-    per_class: Mapping[str, ClassEstimates],
-    per_slice: Mapping[str, Estimate | None],
-    evident: Mapping[str, float],
-    leading: str,
-    *,
-    log_m: float,
-    threshold: float,
-    limits: Mapping[str, float],
-) -> str:
-    way, _, name = leading.partition(" ")
-    estimate = per_slice.get(name) if way == "slice" else getattr(per_class.get(name), way, None)
+def _precisions(reference: ReferenceCounts) -> Floats:
+    """(K,) share of the answers naming each class that are right, on the reference."""
+    right, _, said = class_truth(reference)
+    usual = reference.accuracy if reference.total else USUAL_PRECISION
+    shares: Floats = np.clip((right + usual) / (said + 1.0), 0.05, 0.995)
+    return shares
+
+
+def _sentence(details: ClassAccuracyDetails, evident: Mapping[str, float], *, log_m: float, threshold: float) -> str:
+    way, _, name = details.leading.partition(" ")
+    per_class = details.per_class
+    estimate = details.per_slice.get(name) if way == "slice" else getattr(per_class.get(name), way, None)
     now = f", now {interval(estimate)} from {estimate.labels} labels" if estimate else ""
     known = sum(one.recall is not None for one in per_class.values())
     verdict = "over" if log_m >= math.log(threshold) else "under"
+    unheard = (
+        f"; no verdict on {first_few(list(details.no_verdict), 3)}, which wrong labels alone could make seem missed: "
+        "ask for second opinions"
+        if details.no_verdict
+        else ""
+    )
     return (
-        f"most evidence against {leading} (floor {1 - limits[leading]:.0%}{now}): mean e-value of {len(evident)} "
-        f"detectors {math.exp(min(log_m, 700.0)):,.3g} {verdict} threshold {threshold:,.0f}; "
-        f"{known} of {len(per_class)} classes have {FEWEST} labels"
+        f"most evidence against {details.leading} (floor {details.floors[details.leading]:.0%}{now}): mean e-value of "
+        f"{len(evident)} detectors {math.exp(min(log_m, 700.0)):,.3g} {verdict} threshold {threshold:,.0f}; "
+        f"{known} of {len(per_class)} classes have {FEWEST} labels{unheard}"
     )

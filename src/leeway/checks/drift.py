@@ -7,29 +7,18 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from leeway.checks.references import Standing, by_class, standings
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
-from leeway.checks.windows import drift_reference
-from leeway.checks.yardstick import band_counts, class_counts
-from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
+from leeway.checks.yardstick import class_counts
+from leeway.domain.records import CheckResult, Status
 from leeway.domain.text import cut, share_text
 from leeway.paramsfile import Count, ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
-from leeway.stats.multinomial import day_tolerance, log_detector, share_box
+from leeway.stats.reference import design_effect as effect_of_night
 
-Ints = NDArray[np.int64]
 LARGEST = 700.0  # e to this is still a number in JSON
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What tonight is held against: nights of production, or the reference that came with the model."""
-
-    days: Ints  # (D, K) counts of the reference, by night where it is nights
-    bands: Ints  # (D, 3K)
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,7 @@ class PredictedShare:
 
 @dataclass(frozen=True, slots=True)
 class DriftDetails:
-    """The chi-square report (STATISTICS.md, check 1), and both e-values."""
+    """The chi-square report (STATISTICS.md, check 1), and the e-values."""
 
     p: float
     alarm_under_p: float  # of the chi_square trigger
@@ -51,10 +40,11 @@ class DriftDetails:
     total_variation: float
     psi: float
     cramers_v: float
-    design_effect: float | None = None
+    design_effect: float | None = None  # of the first reference: how its nights differ, 1 as by chance
     reference_predictions: int = 0
     shares: Mapping[str, PredictedShare] = field(default_factory=dict)
-    log_e_values: Mapping[str, float] = field(default_factory=dict)
+    log_e_values: Mapping[str, float] = field(default_factory=dict)  # by what is looked at and the reference
+    design_effects: Mapping[str, float] = field(default_factory=dict)  # by the same: what tonight's counts are over
     settings: Mapping[str, float] = field(default_factory=dict)  # of which a change counts every night anew
 
 
@@ -62,12 +52,23 @@ class DriftDetails:
 class PredictionDrift(ParamsModel):
     """Have the shares of predicted classes left those of the reference, by more than chance and tolerance?
 
-    A mixture e-detector over the classes, and one over class x confidence band, with half the weight each
-    (STATISTICS.md, check 2). `trigger: chi_square` fires on tonight's exact p under alpha/365 instead, with total
-    variation of at least `tv_floor` (rule 5). The chi-square report is in the details either way (check 1).
+    Null: a night's counts behave like n / deff(n) independent draws from shares inside the box about the reference,
+    deff as its nights have shown it (an upper limit). A season of 20 %, a wave of weeks, and hundreds of copies of one
+    image on some nights only are outside of it.
+
+    Mixture e-detectors over the classes, and over class x confidence band, against the first 7 quiet nights and, once
+    they are there, the first 28 as well, with the same weight each; no single night decides (STATISTICS.md, check 2).
+    A file that came with the model stands for both; what its nights differ by is measured on the first 7 quiet nights
+    of production, about their own mean: no verdict before. `trigger: chi_square` fires on tonight's exact p under
+    alpha/365 instead, with total variation of at least `tv_floor` (rule 5). The chi-square report is in the details
+    either way (check 1).
     """
 
     name: ClassVar[str] = "prediction_drift"
+    assumes: ClassVar[str] = (
+        "the night's counts behave like n / deff(n) independent draws from shares inside the box about the reference; "
+        "deff is measured on the reference nights"
+    )
     order: ClassVar[int] = 20
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.EVIDENCE
@@ -99,35 +100,32 @@ class PredictionDrift(ParamsModel):
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:
         """Statistic: M against 365/alpha (or X2); effect: total variation; n: tonight's predictions. No state."""
-        window = evidence.window
-        standing = self._standing(evidence)
-        if isinstance(standing, str):
-            return no_verdict(self.name, standing, n=window.total)
-        nights = _nights_after(standing, evidence, self)
-        e_values = {"classes": self._log_m(nights, standing.days, class_counts)}
-        if _has_bands(evidence, nights):
-            e_values["classes and confidence"] = self._log_m(nights, standing.bands, band_counts)
-        log_m = float(np.logaddexp.reduce([one - math.log(len(e_values)) for one in e_values.values()]))
+        window, found = evidence.window, self._standings(evidence)
         by_chi_square = self.trigger == "chi_square"
+        lacks = found if isinstance(found, str) else found[0].lacks
+        if isinstance(found, str) or (lacks and not by_chi_square):
+            return no_verdict(self.name, lacks, n=window.total)
+        seen = _Seen({}, {}) if lacks else _look(found, tolerance=self.tolerance)
         nightly = alpha / edetector.NIGHTS_PER_YEAR
-        found = chi_square(
-            standing.days.sum(axis=0),
+        report = chi_square(
+            by_class(found[0].days).sum(axis=0),
             class_counts(window, window.classes),
             alpha=nightly if by_chi_square and nightly > 0 else DISPLAY_ALPHA,
             rng=rng,
         )
         threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
-        fired = found.tv >= self.tv_floor and found.p < nightly if by_chi_square else log_m >= math.log(threshold)
+        moved = report.tv >= self.tv_floor and report.p < nightly
+        fired = moved if by_chi_square else seen.log_m >= math.log(threshold)
         return CheckResult(
             check=self.name,
             status=Status.FIRED if fired else Status.QUIET,
-            reason=self._sentence(found, log_m=log_m, threshold=threshold, nightly=nightly, against=standing.name)
+            reason=self._sentence(report, seen, threshold=threshold, nightly=nightly, against=found[0].name)
             + self._changed(previous),
-            statistic=found.statistic if by_chi_square else math.exp(min(log_m, LARGEST)),
+            statistic=report.statistic if by_chi_square else math.exp(min(seen.log_m, LARGEST)),
             threshold=None if by_chi_square or alpha <= 0 else threshold,
-            effect=found.tv,
+            effect=report.tv,
             n=window.total,
-            details=asdict(_details(found, standing, evidence, nightly=nightly, log_e_values=e_values))
+            details=asdict(_details(report, found[0], evidence, nightly=nightly, seen=seen))
             | {"settings": self._settings()},
         )
 
@@ -155,41 +153,52 @@ class PredictionDrift(ParamsModel):
             return share
         return f"the mix of answers and of how sure they are is not the usual one ({share})"
 
-    def _standing(self, evidence: Evidence) -> "_Standing | str":
-        """The reference, or why there is none."""
-        window, reference = evidence.window, evidence.model_reference
+    def _standings(self, evidence: Evidence) -> list[Standing] | str:
+        """The references, or why there is none."""
+        window = evidence.window
         if len(window.classes) < 2:
             return f"{len(window.classes)} class in the model: its share cannot move"
         if window.total < self.min_predictions:
             return f"{window.total} predictions, {self.min_predictions} needed"
-        if reference.production:
-            bands = np.array(reference.counts, dtype=np.int64).reshape(1, -1)
-            return _Standing(bands.reshape(1, -1, 3).sum(axis=2), bands, "the reference file")
-        nights = drift_reference(
-            evidence.earlier, evidence.fired, nights=self.reference_nights, min_predictions=self.min_predictions
-        )
-        if len(nights) < self.reference_nights:
-            return f"the reference has {len(nights)} of its {self.reference_nights} nights"
-        if any(set(one.classes) != set(window.classes) for one in nights):
-            return "the reference nights have other classes than tonight"
-        days = np.stack([class_counts(one, window.classes) for one in nights])
-        return _Standing(
-            days, np.stack([band_counts(one, window.classes) for one in nights]), f"{len(nights)} reference nights"
-        )
+        return standings(evidence, nights=self.reference_nights, min_predictions=self.min_predictions)
 
-    def _log_m(self, nights: Sequence[WindowCounts], days: Ints, count: Any) -> float:
-        counts = np.stack([count(one, nights[-1].classes) for one in nights])
-        reference = days.sum(axis=0)
-        low, high = share_box(reference, tolerance=day_tolerance(days, tolerance=self.tolerance))
-        return float(log_detector(counts, reference, low=low, high=high))
-
-    def _sentence(self, found: Homogeneity, *, log_m: float, threshold: float, nightly: float, against: str) -> str:
+    def _sentence(self, found: Homogeneity, seen: "_Seen", *, threshold: float, nightly: float, against: str) -> str:
         p = f"{found.p:.2g}" if found.p >= 1e-4 else f"{found.p:.0e}"
         moved = f"{found.tv:.1%} of {found.n:,} predictions moved to another class than in {against}"
         if self.trigger == "chi_square":
             return f"{moved} (tolerance {self.tv_floor:.0%}), p {p} (alarm under {nightly:.1e})"
-        verdict = "over" if log_m >= math.log(threshold) else "under"
-        return f"{moved}, p {p}; e-value {math.exp(min(log_m, LARGEST)):,.3g} {verdict} its threshold {threshold:,.0f}"
+        verdict = "over" if seen.log_m >= math.log(threshold) else "under"
+        return (
+            f"{moved}, p {p}; e-value {math.exp(min(seen.log_m, LARGEST)):,.3g} {verdict} its threshold "
+            f"{threshold:,.0f}, most of it of {seen.largest}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the detectors say, each by what it looks at and its reference."""
+
+    log_e_values: dict[str, float]
+    design_effects: dict[str, float]  # of tonight
+
+    @property
+    def log_m(self) -> float:
+        logs = list(self.log_e_values.values())
+        return float(np.logaddexp.reduce(logs) - math.log(len(logs))) if logs else -math.inf
+
+    @property
+    def largest(self) -> str:
+        return max(self.log_e_values, key=lambda name: round(self.log_e_values[name], 9))
+
+
+def _look(found: Sequence[Standing], *, tolerance: float) -> _Seen:
+    seen = _Seen({}, {})
+    for standing in found:
+        for looked_at, (reference, nights) in standing.against(tolerance=tolerance).items():
+            name = f"{looked_at} against {standing.name}"
+            seen.log_e_values[name] = float(reference.log_m(nights))
+            seen.design_effects[name] = float(effect_of_night(int(nights[-1].sum()), reference.rho))
+    return seen
 
 
 def _moved(share: PredictedShare) -> tuple[float, float]:
@@ -198,36 +207,12 @@ def _moved(share: PredictedShare) -> tuple[float, float]:
     return round(abs(change), 9), change
 
 
-def _nights_after(standing: _Standing, evidence: Evidence, check: PredictionDrift) -> list[WindowCounts]:
-    """Nights of this year of the epoch that are not reference, tonight last."""
-    everything = [*evidence.earlier, evidence.window]
-    used: set[Any] = set()
-    if not evidence.model_reference.production:
-        found = drift_reference(
-            evidence.earlier, evidence.fired, nights=len(standing.days), min_predictions=check.min_predictions
-        )
-        used = {one.night for one in found}
-        everything = [one for one in everything if one.night > max(used)]
-    first = (evidence.earlier[0] if evidence.earlier else evidence.window).night
-    year = (evidence.window.night - first).days // edetector.NIGHTS_PER_YEAR
-    classes = set(evidence.window.classes)
-    return [
-        one
-        for one in everything
-        if (one.night - first).days // edetector.NIGHTS_PER_YEAR == year and set(one.classes) == classes
-    ]
-
-
-def _has_bands(evidence: Evidence, nights: Sequence[WindowCounts]) -> bool:
-    reference: ReferenceCounts = evidence.model_reference
-    return reference.with_confidence and not any(one.without_confidence for one in nights)
-
-
 def _details(
-    found: Homogeneity, standing: _Standing, evidence: Evidence, *, nightly: float, log_e_values: Mapping[str, float]
+    found: Homogeneity, standing: Standing, evidence: Evidence, *, nightly: float, seen: _Seen
 ) -> DriftDetails:
-    effect = design_effect(standing.days)
-    reference, current = standing.days.sum(axis=0), evidence.window.per_class()
+    effect = design_effect(by_class(standing.days))
+    window = evidence.window
+    reference, current = by_class(standing.days).sum(axis=0), class_counts(window, window.classes)
     trained = {
         name: sum(bands)
         for name, bands in zip(evidence.model_reference.classes, evidence.model_reference.counts, strict=True)
@@ -244,10 +229,11 @@ def _details(
         shares={
             name: PredictedShare(
                 reference=float(before) / found.n_ref,
-                current=now / found.n,
+                current=float(now) / found.n,
                 model_reference=trained.get(name, 0) / max(sum(trained.values()), 1),
             )
-            for name, before, now in zip(evidence.window.classes, reference, current, strict=True)
+            for name, before, now in zip(window.classes, reference, current, strict=True)
         },
-        log_e_values=log_e_values,
+        log_e_values=seen.log_e_values,
+        design_effects=seen.design_effects,
     )

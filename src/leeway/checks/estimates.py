@@ -22,10 +22,10 @@ class Draws:
     """Labelled draws of some nights as arrays (n,)."""
 
     wrong: NDArray[np.bool_]
-    weights: Floats  # 1 / (N q_i)
+    weights: Floats  # 1 / (N q_i r_h), r_h the answered share of the draws of its stratum
     guesses: Floats
     count: NDArray[np.int64]  # like draws counted together
-    truth: NDArray[np.object_]
+    truth: NDArray[np.object_]  # None where it is not known
     answer: NDArray[np.object_]
     slice: NDArray[np.object_]
     probability: Floats
@@ -46,13 +46,13 @@ class ClassEstimates:
 
 def draws_of(nights: Sequence[NightLabels]) -> Draws:
     """Raises ValueError for a draw without a usable probability or guess."""
-    pairs = usable_draws(nights)
+    pairs, asked = usable_draws(nights), _asked_for_an_answer(nights)
     return Draws(
         wrong=np.array([one.wrong for _, one in pairs], dtype=bool),
-        weights=np.array([1 / (size * one.draw.probability) for size, one in pairs]),
+        weights=np.array([asked.get(one.draw.stratum, 1.0) / (size * one.draw.probability) for size, one in pairs]),
         guesses=np.array([one.draw.guess for _, one in pairs]),
         count=np.array([one.count for _, one in pairs], dtype=np.int64),
-        truth=np.array([one.label for _, one in pairs], dtype=object),
+        truth=np.array([one.label if one.same_truth else None for _, one in pairs], dtype=object),
         answer=np.array([one.predicted_class for _, one in pairs], dtype=object),
         slice=np.array([one.slice for _, one in pairs], dtype=object),
         probability=np.array([one.draw.probability for _, one in pairs]),
@@ -62,8 +62,9 @@ def draws_of(nights: Sequence[NightLabels]) -> Draws:
 def accuracy_estimate(nights: Sequence[NightLabels], *, level: float = 0.95) -> Estimate | None:
     """Share of right answers among all predictions of these nights, with its interval; None below 10 labels.
 
-    Post-stratified by the strata of the draws; where every draw is uniform and ten of either kind are labelled, powered
-    by the guesses instead (STATISTICS.md, check 6). A night counts by its number of labels.
+    Post-stratified by the strata of the draws; where every draw is uniform and answered, and ten of either kind are
+    labelled, powered by the guesses instead (STATISTICS.md, check 6). A night counts by its number of labels. Draws
+    that nobody answered are taken to be like the answered ones of their stratum.
     Raises ValueError for a draw without a usable probability or guess.
     """
     draws = draws_of(nights)
@@ -104,17 +105,18 @@ def _right(error: Estimate | None) -> Estimate | None:
 
 
 def class_estimates(nights: Sequence[NightLabels], classes: Sequence[str]) -> dict[str, ClassEstimates]:
-    """Recall, precision and false-positive rate of each class.
+    """Recall, precision and false-positive rate of each class; a draw whose truth is not known counts for precision.
 
     Raises ValueError for a draw without a usable probability or guess.
     """
     draws, found = draws_of(nights), {}
     for name in classes:
         is_class, says_class = draws.truth == name, draws.answer == name
+        is_another = ~is_class & (draws.truth != None)  # noqa: E711
         found[name] = ClassEstimates(
             recall=_share(draws, ~draws.wrong, among=is_class),
             precision=_share(draws, ~draws.wrong, among=says_class),
-            false_positive_rate=_share(draws, says_class, among=~is_class),
+            false_positive_rate=_share(draws, says_class, among=is_another),
             labels=int(draws.count[is_class].sum()),
         )
     return found
@@ -183,6 +185,17 @@ def plain_counts(nights: Sequence[NightLabels]) -> tuple[int, int, str]:
 def interval(estimate: Estimate) -> str:
     """The estimate in a sentence."""
     return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+
+
+def _asked_for_an_answer(nights: Sequence[NightLabels]) -> dict[str, float]:
+    """Return draws for each answer, by stratum. A night of which nobody answered anything was not looked at."""
+    answered: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    for night in nights:
+        answered.update(one.draw.stratum for one in night.draws)
+        if night.draws and not night.counted_before:
+            skipped.update(one.draw.stratum for one in night.unanswered)
+    return {stratum: 1 + skipped[stratum] / count for stratum, count in answered.items()}
 
 
 def usable_draws(nights: Sequence[NightLabels]) -> list[tuple[int, LabelledDraw]]:

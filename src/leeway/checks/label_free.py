@@ -12,6 +12,8 @@ from leeway.domain.records import CheckResult, Status
 from leeway.paramsfile import ParamsModel
 from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
 
+FALLEN = 0.05  # of accuracy: a promise this far under the reference is a finding
+
 
 @dataclass(frozen=True, slots=True)
 class LabelFreeDetails:
@@ -20,6 +22,7 @@ class LabelFreeDetails:
     calibrated: float | None = None
     thresholded: float | None = None
     reference: float | None = None
+    finding: bool = False  # they promise less than the reference by FALLEN: shown only
 
 
 @CHECKS.add
@@ -27,6 +30,10 @@ class LabelFree(ParamsModel):
     """What the confidences promise about accuracy, with what that takes for granted (STATISTICS.md, check 8)."""
 
     name: ClassVar[str] = "label_free"
+    assumes: ClassVar[str] = (
+        "an answer of some confidence is as often right as it was on the reference; errors made with confidence leave "
+        "no trace"
+    )
     order: ClassVar[int] = 70
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.NEVER_FIRES
@@ -45,12 +52,14 @@ class LabelFree(ParamsModel):
             return no_verdict(self.name, f"{reference.total} reference labels beside confidences", n=window.total)
         promised = calibrated_accuracy(now, isotonic_guesses(*bin_truth(reference)))
         over = thresholded_accuracy(now, known, accuracy=reference.accuracy)
+        fallen = promised <= reference.accuracy - FALLEN
         return CheckResult(
             self.name,
             Status.QUIET,
-            f"confidences promise {promised:.1%} (calibrated) or {over:.1%} (ATC), if an answer of some confidence is "
-            "as often right as it was on the reference; nothing is cleared by it",
+            f"confidences promise {promised:.1%} (calibrated) or {over:.1%} (ATC)"
+            + (f", and {reference.accuracy:.1%} on the reference" if fallen else "")
+            + ", if an answer of some confidence is as often right as it was there; nothing is cleared by it",
             effect=promised,
             n=int(now.sum()),
-            details=asdict(LabelFreeDetails(promised, over, reference.accuracy)),
+            details=asdict(LabelFreeDetails(promised, over, reference.accuracy, fallen)),
         )

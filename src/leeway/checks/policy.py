@@ -49,6 +49,22 @@ class LabelPlanning(ParamsModel):
             "7 where somebody labels every week; fewer decide sooner on what is answered",
         ),
     ] = 10
+    error_rate: Annotated[
+        float,
+        setting(
+            "share of the labels that are wrong at most, from 0 to under .5",
+            "what gold items show; 0 where the truth is beyond doubt",
+            ge=0,
+            lt=0.5,
+        ),
+    ] = 0.01
+    second_opinion: Annotated[
+        Literal["none", "errors"],
+        setting(
+            "`errors`: a label that contradicts the model goes to a second person, who does not know it",
+            "`errors` where two people label: wrong labels hardly count then",
+        ),
+    ] = "none"
 
     def wanted(self, predictions: int) -> int:
         """Labels asked for of a night with so many predictions."""
@@ -101,7 +117,10 @@ class Promotion(ParamsModel):
     ] = 3
     min_accuracy: Annotated[Share, setting("floor of a first model, 0 to 1")] = 0.90
     min_class_recall: Annotated[
-        Share, setting("floor of each class of a first model, and of one that the champion does not know, 0 to 1")
+        Share,
+        setting(
+            "recall that a class of a first model or a new class must reach, and no other be shown to be under, 0 to 1"
+        ),
     ] = 0.75
 
 

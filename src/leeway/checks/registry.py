@@ -1,6 +1,6 @@
 """Registry of checks: what a check is given, what it must offer, and where it is found by name."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 from numpy.random import Generator
 from pydantic import TypeAdapter, ValidationError
 
+from leeway.domain.image_night import ImageNight
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status, WindowCounts
 from leeway.errors import ParamsError
 
@@ -24,7 +25,8 @@ class Evidence:
     window: WindowCounts  # the night
     model_reference: ReferenceCounts  # what the version answered where the truth was known
     earlier: Sequence[WindowCounts] = ()  # closed windows of this epoch before the night, in order
-    fired: AbstractSet[date] = frozenset()  # nights of this epoch on which some check fired
+    fired: AbstractSet[date] = frozenset()  # nights of this epoch on which some check fired, or that ask to be accepted
+    accepted: AbstractSet[date] = frozenset()  # nights of this epoch of which a person says: production looks like this
     closed: Sequence[NightLabels] = ()  # label plans that closed since the last run: each is handed over once
     recent: Sequence[NightLabels] = ()  # labels of the last nights, those of `closed` included: for the estimates shown
     months: Sequence[NightLabels] = ()  # closed labels of the last 56 nights
@@ -34,6 +36,8 @@ class Evidence:
     unknown_name: str = ""  # of this version in a prediction log, where nobody had recorded it before
     hours: str = ""  # how the night was cut after a change of the time zone
     unmeasured: str = ""  # which labels measure nothing, and why
+    label_error: float = 0.0  # share of the labels that are taken to be wrong, 0 to 1
+    images: ImageNight = field(default_factory=ImageNight)  # a sample of tonight's, beside the reference nights'
 
 
 class Place(Enum):
@@ -41,13 +45,14 @@ class Place(Enum):
 
     ROW = "row"  # nothing more
     EVIDENCE = "evidence"  # its statistic against its threshold, night by night
-    NEVER_FIRES = "never fires"  # nothing more, and the row says that its quiet clears nothing
+    NEVER_FIRES = "never fires"  # nothing more, and the row says that it is shown only: its quiet clears nothing
 
 
 class Check(Protocol):
     """Numbers in, one of three answers out. Its fields are its settings; its class attributes say the rest of it."""
 
     name: ClassVar[str]  # of its results, its policy section and its runbook paragraph
+    assumes: ClassVar[str]  # its null, in one sentence: what has to hold so that what it says is true
     order: ClassVar[int]  # in the policy, the results and the page: the lowest first
     needs_labels: ClassVar[bool]  # whether it judges labels of production: its alarm needs no more of them
     on_page: ClassVar[Place]
@@ -78,7 +83,7 @@ def meaning_of(check: Check | None, result: CheckResult) -> str:
     return said or f"{result.check.replace('_', ' ')}: {result.reason}"
 
 
-ATTRIBUTES = ("name", "order", "needs_labels", "on_page", "details")
+ATTRIBUTES = ("name", "assumes", "order", "needs_labels", "on_page", "details")
 K = TypeVar("K", bound=type[Check])
 D = TypeVar("D", bound=Hashable)
 
@@ -132,6 +137,12 @@ def details_of(result: CheckResult | None, kind: type[D]) -> D | None:
     except ValidationError:
         return None
     return details
+
+
+def details_by_night(results: Iterable[tuple[date, CheckResult]], kind: type[D]) -> dict[date, D]:
+    """Return what a check found each night, of the nights on which that can be read."""
+    found = [(night, details_of(one, kind)) for night, one in results]
+    return {night: details for night, details in found if details}
 
 
 @cache

@@ -40,6 +40,7 @@ class Traffic(ParamsModel):
     """
 
     name: ClassVar[str] = "traffic"
+    assumes: ClassVar[str] = "nothing: it counts, and takes half of the usual predictions for few, by chance or not"
     order: ClassVar[int] = 10
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.ROW

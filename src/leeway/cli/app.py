@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leeway.cli import accept as cli_accept
 from leeway.cli import data as cli_data
 from leeway.cli import heartbeat as cli_heartbeat
 from leeway.cli import labels as cli_labels
@@ -45,6 +46,7 @@ app.command()(cli_power.power)
 app.command()(cli_watch.backtest)
 app.command()(cli_heartbeat.heartbeat)
 app.command()(cli_reopen.reopen)
+app.command()(cli_accept.accept)
 
 
 def main() -> None:

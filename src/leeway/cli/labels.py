@@ -27,16 +27,25 @@ def labels_export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     model: Model = None,
     show_answer: Annotated[bool, typer.Option("--show-answer", help="Write what the model said, too.")] = False,
+    labeler: Annotated[str, typer.Option(help="Who will answer: others' answers may need a second opinion.")] = "",
 ) -> None:
-    """Write what people are asked to label: images, a CSV to fill in, and Label Studio tasks."""
+    """Write what people are asked to label: images, a CSV to fill in, and Label Studio tasks.
+
+    With labels.second_opinion in monitoring/policy.yaml, an answer that contradicts the model is asked of a second
+    person, who does not see which these are: that takes --labeler, under the same name each time.
+    """
     from leeway.jobs.epochs import latest
     from leeway.labels.exchange import export_labels
     from leeway.workspace import open_workspace
 
     with open_workspace(reading=True) as workspace:
         name = named_model(workspace.settings, model)
-        made = export_labels(latest(workspace, name, datetime.now(UTC)), folder, show_answer=show_answer)
+        epoch = latest(workspace, name, datetime.now(UTC))
+        made = export_labels(epoch, folder, show_answer=show_answer, labeler=labeler)
     print(f"{made.tasks} tasks in {folder}; README.txt says how. Hand back: leeway labels import FILE")
+    if made.after:
+        known = " or ".join(map(repr, made.after))
+        print(f"answers come back as of {labeler!r}; if you have answered as {known}, export under that name instead")
     if made.left_out:
         print(f"{len(made.left_out):,} are left out: their images cannot be read; put those back and export again:")
         print_some([f"{one.prediction_id}: {one.problem}" for one in made.left_out])
@@ -56,7 +65,7 @@ def labels_import(
     from leeway.jobs.epochs import latest, reconcile_once
     from leeway.labels.exchange import import_labels, import_text
     from leeway.labels.resolution import Models
-    from leeway.labels.summary import by_model, nights_text
+    from leeway.labels.summary import by_model, nights_text, seconds_text
     from leeway.monitor.fleet import trains
     from leeway.workspace import open_workspace
 
@@ -83,7 +92,7 @@ def labels_import(
         refused = take_in_turn(files, take_file)
         for name, ids in by_model(labelled).items():
             print(f"{name}:")
-            print_some(nights_text(epoch_of(name), ids))
+            print_some([*nights_text(epoch_of(name), ids), *filter(None, [seconds_text(epoch_of(name))])])
             _print_conflicts(workspace, name)
         print_outside(outside, trained={workspace.model} if trains(workspace.settings) else ())
         stop_if_refused(refused)

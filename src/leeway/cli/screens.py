@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leeway.domain.records import Action, CheckResult, Status
+from leeway.domain.records import SHOWN_ONLY, Action, CheckResult, Status
 from leeway.domain.text import sentence
 from leeway.monitor.due import doubt_text
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SHOWN = 3
 DOUBT = "no prediction came after them, or the clock is wrong; `leeway monitor --as-of TIME` decides them on purpose"
 MARKS = {Status.FIRED: "! fired", Status.QUIET: "  quiet", Status.NO_VERDICT: "? no verdict"}
+FINDING = f"i {SHOWN_ONLY}"
 
 
 def screen(morning: "Morning") -> str:
@@ -33,7 +34,8 @@ def screen(morning: "Morning") -> str:
             lines.append(f"night of {one.night}  {one.decision.reason}")
             continue
         lines.append(f"night of {one.night}  {sentence(one.headline)}")
-        lines += [f"  {MARKS[result.status]:13} {result.check:17} {result.reason}" for result in one.results]
+        lines += [f"  {_mark(result):13} {result.check:17} {result.reason}" for result in one.results]
+        lines += [f"  {one.first_nights}"] if one.first_nights else []
         lines.append(f"  -> {one.decision.action}: {one.decision.reason}")
     asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
     if len(asked) > SHOWN:
@@ -78,10 +80,14 @@ def as_object(morning: "Morning", pages: Sequence[Path]) -> dict[str, Any]:
     }
 
 
+def _mark(result: CheckResult) -> str:
+    return FINDING if result.answer == SHOWN_ONLY else MARKS[result.status]
+
+
 def _check(result: CheckResult) -> dict[str, Any]:
     return {
         "check": result.check,
-        "status": str(result.status),
+        "status": result.answer,
         "reason": result.reason,
         "statistic": result.statistic,
         "threshold": result.threshold,

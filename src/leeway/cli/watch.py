@@ -115,7 +115,8 @@ def backtest(
     """Replay the stored history through another policy: both alarm calendars, and what would change."""
     from leeway.checks.policy import load_policy
     from leeway.monitor.fleet import number_of_models
-    from leeway.monitor.replay import calendars_text, compare, past_epochs
+    from leeway.monitor.past import past_epochs
+    from leeway.monitor.replay import calendars_text, compare
     from leeway.workspace import open_workspace
 
     with open_workspace(reading=True) as workspace:

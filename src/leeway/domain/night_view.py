@@ -1,7 +1,7 @@
 """The page of a night as numbers: what the step gathers, and what the adapter draws."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from leeway.domain.records import Action, CheckResult, Decision, Status
@@ -144,6 +144,9 @@ class NightPage:
     unsure: tuple[Picture, ...]  # least confident first
     unlike: tuple[Picture, ...]  # highest energy first
     headline: str = ""  # what the night means for people
+    first_nights: str = ""  # what is watched already, and what not yet
+    assumptions: Mapping[str, str] = field(default_factory=dict)  # by check, in order: what has to hold
+    moved: tuple[Picture, ...] = ()  # whose images moved most; empty unless image drift fired
 
     def result(self, check: str) -> CheckResult | None:
         return next((one for one in self.results if one.check == check), None)

@@ -15,6 +15,11 @@ MEASURE, GATE = "measure", "gate"  # purposes of a draw
 # Kinds of truth: asked for by a plan, come by itself, or come with the prediction log.
 DRAWN, VOLUNTEERED, GIVEN = "drawn", "volunteered", "given"
 FILE = "file"  # in whose name the labels of a prediction log stand
+UNNAMED = "somebody"  # in whose name the labels of people stand who do not say theirs
+NAMED, UNSURE, NONE_OF_THESE = "label", "unsure", "none of these classes"  # answers: a name, or none
+# Which answers of a plan go to a second person; of a plan of the release before, whoever labelled first counts.
+NOT_SECONDED, ERRORS, FIRST_COUNTS = "none", "errors", ""
+SHOWN_ONLY = "shown only"  # instead of quiet: a finding of a check that never alarms
 NAMED_BY_LOG = "named by a log"  # dataset digest of a version that a log named first
 
 
@@ -191,6 +196,7 @@ class LabelPlan:
     closed_at: datetime | None = None
     applied_by: str | None = None  # the decision whose checks took its labels into account
     late_of: str | None = None  # the plan whose draws it holds that were answered after that one closed
+    second_opinion: str = NOT_SECONDED  # or ERRORS: what contradicts the model goes to a second person
 
     @property
     def asks(self) -> bool:
@@ -210,10 +216,13 @@ class PlanDesign:
     predictions: int  # N, size of the window the draws come from
     mean_guess: float  # g_bar over the whole window
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # share of the window in each stratum
-    # `class cat` and `slice door` -> items, chance of a draw, mean guess
+    # `all`, `class cat`, `slice door` -> items, chance of a draw, mean guess, variance of a draw (`Allocation.part`);
+    # `given` -> what `labels.chances.chances_of` says of labels that came with the log
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     uniform_share: float = 0.2  # eta: no weight 1 / (N q_i) exceeds 1 / eta
     given: tuple["Tally", ...] = ()  # instead of draws: answers that came with their draw probability
+    answer_rates: Mapping[str, float] = field(default_factory=dict)  # answered share of each stratum before; missing: 1
+    seconded: float = 0.0  # share of the contradictions before that a second person answered, 0 to 1
     position: str | None = None  # of the prediction log, which the draws or answers were taken from; None: not kept
 
 
@@ -230,14 +239,24 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Human truth for a prediction: never the model's own answer. A later one of the same person corrects it."""
+    """What a person said of a prediction: never the model's own answer. A later one of the same person corrects it."""
 
     model: str
     prediction_id: str
-    label: str
+    label: str  # "" where the answer is no name
     labeler: str
     labelled_at: datetime
     kind: str = DRAWN
+    answer: str = NAMED
+
+    @property
+    def said(self) -> str:
+        """The name, or in words that it is none."""
+        return self.label or self.answer
+
+    def contradicts(self, predicted: str) -> bool:
+        """Whether it does not say what the model said."""
+        return self.answer != NAMED or self.label != predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +281,8 @@ class LabelledDraw:
     image: str
     slice: str | None = None
     count: int = 1  # like draws counted together, where a whole night was labelled
+    seconded: bool = False  # somebody contradicts the model, and a second person, who is asked then, has answered
+    same_truth: bool = True  # False: it contradicts the model, and nobody knows what it is
 
     @property
     def wrong(self) -> bool:
@@ -269,16 +290,31 @@ class LabelledDraw:
 
 
 @dataclass(frozen=True, slots=True)
+class UnansweredDraw:
+    """A draw that nobody had answered when its plan closed."""
+
+    draw: Draw
+    predicted_class: str
+    group: str
+    slice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NightLabels:
-    """The answered draws of one closed plan: what the accuracy checks read."""
+    """The draws of one closed plan, with their answers: what the accuracy checks read."""
 
     night: date
     predictions: int  # N
     mean_guess: float  # g_bar
-    draws: tuple[LabelledDraw, ...]  # purpose "measure" only
+    draws: tuple[LabelledDraw, ...]  # answered, purpose "measure" only
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # of the plan
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)  # of the plan
     uniform_share: float = 0.2  # of the plan
+    unanswered: tuple[UnansweredDraw, ...] = ()
+    answer_rates: Mapping[str, float] = field(default_factory=dict)  # of the plan
+    seconded: float = 0.0  # of the plan
+    given: bool = False  # labels that came with the log, each with the chance of being chosen
+    counted_before: int = 0  # draws of this night that other plans have brought: this one holds late labels
 
     @property
     def labels(self) -> int:
@@ -293,6 +329,7 @@ class Cell:
     bin: int  # of confidence, 0 to B-1; -1 without a confidence
     slice: str | None
     count: int
+    second: str | None = None  # second class, where the cells are told apart by this one; None: any other, or unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +341,7 @@ class Pick:
     slice: str | None
     rank: int
     among: int  # predictions of the cell
+    second: str | None = None  # of the cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +402,15 @@ class CheckResult:
     n: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON: p-value, interval, per class
     state: Mapping[str, Any] = field(default_factory=dict)  # JSON: what the check carries to the next night
+
+    @property
+    def answer(self) -> str:
+        """What people and programs are shown: its status; `shown only` for a finding that can start nothing.
+
+        Such a finding is not quiet: quiet says that a check which may alarm has found nothing.
+        """
+        shown = self.status is Status.QUIET and bool(self.details.get("finding"))
+        return SHOWN_ONLY if shown else str(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +475,16 @@ class Decision:
         """Whether a night's results called for it, rather than the calendar or a person."""
         return self.key == nightly_key(self.model, self.version, self.night)
 
+    @property
+    def accepts(self) -> bool:
+        """Whether a person says with it that the night looks as production does."""
+        return self.key == accepted_key(self.model, self.version, self.night)
+
+
+def accepted_key(model: str, version: int, night: date) -> str:
+    """Return the key of the decision by which a person accepts a night."""
+    return f"{nightly_key(model, version, night)}/accepted"
+
 
 def nightly_key(model: str, version: int, night: date) -> str:
     """Return the key of the decision that a night's results call for."""
@@ -484,3 +541,4 @@ class Verdict:
     against: int | None = None  # the champion's version; None for a first one, judged by absolute floors
     wanted: int = 0  # where it cannot tell: gate labels with which it could
     wanted_since: date | None = None  # first night whose gate labels count; None: they all do
+    unguarded: Mapping[str, str] = field(default_factory=dict)  # classes that a person has to look at, and why

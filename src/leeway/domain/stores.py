@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from leeway.domain.drawing import Drawing
 from leeway.domain.late_labels import LateLabels
 from leeway.domain.moments import Moments
 from leeway.domain.outbox import Outbox
 from leeway.domain.records import (
     Alert,
-    Cell,
     CheckResult,
     Claim,
     Decision,
@@ -19,7 +19,6 @@ from leeway.domain.records import (
     LabelPlan,
     Mark,
     ModelVersion,
-    Pick,
     PlanDesign,
     Prediction,
     PredictionColumns,
@@ -36,7 +35,7 @@ from leeway.domain.reopening import Reopenings
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 
 
-class PredictionLog(Moments, Protocol):
+class PredictionLog(Drawing, Moments, Protocol):
     """What models said, and truth that came with it: large, append-only, keyed by (model, id). Times are aware UTC.
 
     A position is a moment of one model's log, as a text that nobody but the log reads: `upto` it a night stays as it
@@ -60,26 +59,6 @@ class PredictionLog(Moments, Protocol):
 
     def position(self, model: str) -> str:
         """Return where the model's log ends now."""
-
-    def cells(self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None) -> list[Cell]:
-        """Count a night by class, confidence bin and slice, in the database; in order of class, slice, bin."""
-
-    def pick(
-        self,
-        version: ModelVersion,
-        start: datetime,
-        end: datetime,
-        picks: Sequence[Pick],
-        *,
-        stream: str,
-        upto: str | None,
-    ) -> list[Prediction]:
-        """Return the picked predictions in the order of `picks`; one beyond its cell's end is left out."""
-
-    def sample(
-        self, version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None = None
-    ) -> list[Prediction]:
-        """Return the first k of the window in the order of the stream: a uniform sample without replacement."""
 
     def by_ids(self, model: str, ids: Iterable[str]) -> list[Prediction]:
         """Return these predictions in order of id, whatever their version; unknown ids are left out."""
@@ -245,8 +224,11 @@ class Ledger(LateLabels, Outbox, Reopenings, Protocol):
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
         """Groups of the predictions that were ever drawn for this purpose."""
 
-    def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
-        """(plan id, prediction) of open plans that no one has labelled; see `leeway.domain.queue.in_queue_order`."""
+    def label_queue(self, model: str, *, labeler: str = "") -> list[tuple[str, Prediction]]:
+        """(plan id, prediction) of open plans that no one has answered; see `leeway.domain.queue.in_queue_order`.
+
+        For a `labeler` what waits for another person to answer it, too, among the others.
+        """
 
     def queues(self, ids: Iterable[str]) -> dict[str, list[str]]:
         """Return the models that have pinned each of these ids, in order; ids of none are left out."""
@@ -267,7 +249,7 @@ class Ledger(LateLabels, Outbox, Reopenings, Protocol):
         """
 
     def labelled_draws(self, plan_id: str, *, as_closed: bool = False) -> list[LabelledDraw]:
-        """Answered draws of a plan, any purpose, in their order; see `leeway.domain.counting.counting_labels`.
+        """Answered draws of a plan, any purpose, in their order; see `leeway.domain.answers.outcome`.
 
         With `as_closed` by the labels that were in when it closed (all, where the release before closed it).
         """

@@ -44,6 +44,7 @@ class Checklist:
 
     bundle_digest: str
     items: tuple[ChecklistItem, ...]
+    guarded: tuple[str, ...] = ()  # classes of which the must-pass set has an image
 
     @property
     def failed(self) -> tuple[ChecklistItem, ...]:
@@ -55,6 +56,7 @@ class Checklist:
         return {
             "bundle_digest": self.bundle_digest,
             "items": [one | {"reason": one["reason"][:longest]} for one in items],
+            "guarded": list(self.guarded),
         }
 
 
@@ -118,7 +120,7 @@ def fill_checklist(
         images_per_class(dict(zip(manifest.classes, tested, strict=True))),
         all_required_right(required),
     )
-    return Checklist(bundle_digest, items)
+    return Checklist(bundle_digest, items, tuple(sorted({one.label for one in required if not one.trained_on})))
 
 
 def weights_loaded(training: Mapping[str, Any], *, majority_share: float | None) -> ChecklistItem:

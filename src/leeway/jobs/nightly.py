@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from leeway.jobs.telling import failure_told, tell_people, tell_unfinished
 from leeway.labels.answers import take_given_answers
 from leeway.monitor import night as nights
 from leeway.monitor.due import Due, due_nights, tell_doubt, tell_late
+from leeway.monitor.first_nights import first_nights_text
+from leeway.monitor.image_night import image_night
 from leeway.monitor.pages_due import PageTools, draw_missing
 from leeway.monitor.words import headline
 from leeway.release.waiting import is_due
@@ -34,6 +36,7 @@ class DecidedNight:
     results: tuple[CheckResult, ...]
     decision: Decision
     headline: str = ""  # what the night means for people
+    first_nights: str = ""  # what is watched already, and what not yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def _nightly(
     show: Callable[[Morning], object],
 ) -> Nightly:
     done = Nightly()
-    watched = epochs.watched(workspace, as_of, done.failures, model=model)
+    found = epochs.watched(workspace, as_of, done.failures, model=model)
+    watched = [replace(one, embedder=workspace.embedder) for one in found]
     for epoch in watched:
         looked = look(epoch, done.failures, confirmed=confirmed, run=run)
         if looked is not None:
@@ -110,7 +114,13 @@ def _nightly(
     return done
 
 
-def look(epoch: Epoch, failures: Failures, *, confirmed: bool = False, run: RunStep = call) -> Morning | None:
+def look(
+    epoch: Epoch,
+    failures: Failures,
+    *,
+    confirmed: bool = False,
+    run: RunStep = call,
+) -> Morning | None:
     """Close, check and decide every night that is due, and plan labels: also of a night before one that fails.
 
     Each night is claimed first; one that somebody else is at is left to them. None where something failed before a
@@ -151,9 +161,10 @@ def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
     """Take one night from the labels that are in to a stored decision."""
     run(nights.close_labels, epoch, night)
     window = run(nights.close_window, epoch, night)
-    results = run(nights.run_checks, epoch, window)
+    images = run(image_night, epoch, window)
+    results = run(nights.run_checks, epoch, window, images)
     decision = run(nights.conclude, epoch, window, results)
-    return DecidedNight(night, tuple(results), decision, headline(decision, results, epoch.policy))
+    return _told(epoch, decision, tuple(results))
 
 
 def judge_waiting(workspace: Workspace, as_of: datetime) -> Release | None:
@@ -189,4 +200,10 @@ def _last(epoch: Epoch) -> list[DecidedNight]:
     this = (epoch.version.version, decided[-1])
     decision = next(one for one in epoch.history.decisions if one.nightly and (one.version, one.night) == this)
     results = tuple(result for _, result in epoch.history.results([decided[-1]]))
-    return [DecidedNight(decided[-1], results, decision, headline(decision, results, epoch.policy))]
+    return [_told(epoch, decision, results)]
+
+
+def _told(epoch: Epoch, decision: Decision, results: tuple[CheckResult, ...]) -> DecidedNight:
+    """With what it means for people."""
+    means, night = headline(decision, results, epoch.policy), decision.night
+    return DecidedNight(night, results, decision, means, first_nights_text(epoch, night))

@@ -10,7 +10,18 @@ from leeway.checks.policy import Policy
 from leeway.checks.waits import Burst
 from leeway.checks.windows import night_of
 from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
-from leeway.domain.records import DRAWN, GATE, Decision, Label, LabelledDraw, LabelPlan, Prediction, RecordedLabels
+from leeway.domain.records import (
+    DRAWN,
+    ERRORS,
+    GATE,
+    MEASURE,
+    Decision,
+    Label,
+    LabelledDraw,
+    LabelPlan,
+    Prediction,
+    RecordedLabels,
+)
 from leeway.domain.stores import ImageStore, Ledger, PredictionLog
 from leeway.epoch import Epoch
 from leeway.labels.coverage import covers, rows_of
@@ -24,19 +35,31 @@ MOST_GIVEN = 100_000  # labels that came with the log and are trained on: more o
 
 
 def close_labels(epoch: Epoch) -> list[LabelPlan]:
-    """Close the plans whose draws are all answered, or whose time is over; return those that closed now.
+    """Close the plans that have all their answers, or whose time is over; return those that closed now.
 
-    What a plan measures are the labels that are in then. What is answered later is measured by a late plan.
+    What a plan measures are the labels that are in then. What is answered later is measured by a late plan. A
+    contradiction that no second person has come for by then is an error.
     """
     closed = []
     for plan in epoch.history.plans:
         if plan.closed_at is not None:
             continue
-        complete = len(epoch.ledger.labelled_draws(plan.id)) == plan.asked
-        if complete or epoch.as_of >= closes_at(plan, epoch.policy):
+        if is_complete(plan, epoch.ledger.labelled_draws(plan.id)) or epoch.as_of >= closes_at(plan, epoch.policy):
             epoch.history.close_plan(plan, closed_at=epoch.as_of)
             closed.append(plan)
     return closed
+
+
+def is_complete(plan: LabelPlan, answered: Sequence[LabelledDraw]) -> bool:
+    """Whether all that a plan asked for is in: an answer to each draw, and the second opinions that it wants."""
+    return len(answered) == plan.asked and not second_wanted(plan, answered)
+
+
+def second_wanted(plan: LabelPlan, answered: Sequence[LabelledDraw]) -> list[LabelledDraw]:
+    """Return the answered draws of an open plan that wait for a second person."""
+    if plan.second_opinion != ERRORS or plan.closed_at is not None:
+        return []
+    return [one for one in answered if one.draw.purpose == MEASURE and one.wrong and not one.seconded]
 
 
 def burst_of(epoch: Epoch, alarm: Decision) -> Burst:
@@ -44,7 +67,8 @@ def burst_of(epoch: Epoch, alarm: Decision) -> Burst:
     plans = [one for one in epoch.history.plans if one.night >= alarm.night and one.is_nightly]
     nights = sorted({one.night for one in plans})[: epoch.policy.labels.burst_nights]
     asked = [one for one in plans if one.night in nights]
-    answered = sum(len(epoch.ledger.labelled_draws(one.id)) for one in asked)
+    answers = [(one, epoch.ledger.labelled_draws(one.id)) for one in asked]
+    answered = sum(len(draws) - len(second_wanted(one, draws)) for one, draws in answers)
     closes = max((one.closed_at or closes_at(one, epoch.policy) for one in asked), default=epoch.as_of)
     return Burst(len(nights), sum(one.asked for one in asked), answered, closes)
 
@@ -140,12 +164,14 @@ def labels_since(alarm: Decision | None, policy: Policy) -> date | None:
 def gate_labels(epoch: Epoch, *, since: date | None) -> list[LabelledDraw]:
     """Return the answered draws that were made for the gate since this night, one of each group.
 
-    Of earlier epochs of this version, too: they are no evidence, but images that two bundles can answer.
+    Of earlier epochs of this version, too: they are no evidence, but images that two bundles can answer. What nobody
+    could name compares nothing.
     """
     plans = [
         one for one in epoch.ledger.plans(epoch.model, epoch.version.version) if since is None or one.night >= since
     ]
     answered = [one for plan in plans for one in epoch.ledger.labelled_draws(plan.id) if one.draw.purpose == GATE]
+    answered = [one for one in answered if one.same_truth]
     return list({one.group: one for one in reversed(answered)}.values())
 
 

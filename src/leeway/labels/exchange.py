@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from leeway.domain.records import DRAWN, VOLUNTEERED, Label, RecordedLabels
+from leeway.domain.answers import may_second
+from leeway.domain.counting import person
+from leeway.domain.records import DRAWN, NONE_OF_THESE, UNNAMED, UNSURE, VOLUNTEERED, Label, RecordedLabels
 from leeway.domain.stores import Ledger
 from leeway.epoch import Epoch
 from leeway.errors import RefusedError
@@ -22,20 +24,22 @@ class Exported:
 
     tasks: int
     left_out: tuple[LeftOut, ...]  # whose image is not to be had: nobody could say what it shows
+    after: tuple[str, ...] = ()  # people whose answers are asked for a second time, by somebody else
 
 
-def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool) -> Exported:
+def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool, labeler: str = "") -> Exported:
     """Write what people are asked to label of this model into a new folder.
 
+    What waits for a second person stands among the others if the `labeler`, who will answer, is known, and is not the
+    first one; nothing in the folder tells which it is.
     A prediction whose image is gone, empty or no image is left out and listed; one that came without an image is
     asked about by its id. Raises RefusedError if nobody is asked anything, or no image that is asked about can be
     read; WorkspaceError for a folder that cannot be filled.
     """
-    queue = epoch.ledger.label_queue(epoch.model)
+    who = "" if person(labeler) == UNNAMED else labeler.strip()
+    queue = epoch.ledger.label_queue(epoch.model, labeler=who)
     if not queue:
-        raise RefusedError(
-            f"nobody is asked to label anything of '{epoch.model}': `leeway monitor` plans what is to be labelled"
-        )
+        raise RefusedError(_nothing(epoch, who))
     read, left_out = read_images([one for _, one in queue if one.image], epoch.images)
     images: dict[str, bytes | None] = {one.id: content for one, content in read}
     images |= {one.id: None for _, one in queue if not one.image}
@@ -45,12 +49,15 @@ def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool) -> Exported:
             "where they were, or ingest the log anew from where its images lie now"
         )
     tasks = [
-        Task(plan, one.model, one.id, images[one.id], one.predicted_class, one.confidence, one.slice)
+        Task(plan, one.model, one.id, images[one.id], one.predicted_class, one.confidence, one.slice, who)
         for plan, one in queue
         if one.id in images
     ]
     export_tasks(folder, tasks, classes=epoch.version.reference.classes, show_answer=show_answer)
-    return Exported(len(tasks), tuple(left_out))
+    second = epoch.ledger.second_opinions(epoch.model) if who else []
+    asked = {task.prediction_id for task in tasks}
+    after = {first.labeler for _, one, first in second if one.id in asked and may_second(first, who)}
+    return Exported(len(tasks), tuple(left_out), tuple(sorted(after)))
 
 
 def import_labels(path: Path, models: Models, *, labeler: str, now: datetime) -> tuple[RecordedLabels, AnswerFile]:
@@ -72,7 +79,25 @@ def import_text(recorded: RecordedLabels, read: AnswerFile) -> str:
     """Return what became of a file, in one line."""
     corrected = corrections_text(recorded.corrected, recorded.measured)
     new = f"{recorded.new} new labels{f', of them {corrected}' if corrected else ''}"
-    return f"{new}, {recorded.known} known, {read.unanswered} unanswered, {len(read.findings)} refused"
+    skipped = f" ({read.skipped} skipped)" if read.skipped else ""
+    counts = [(sum(one.answer == word for one in read.answers), word) for word in (UNSURE, NONE_OF_THESE)]
+    none = " and ".join(f"{count} `{word}`" for count, word in counts if count)
+    text = f"{new}, {recorded.known} known, {read.unanswered} unanswered{skipped}, {len(read.findings)} refused"
+    return f"{text}; {none} in the file" if none else text
+
+
+def _nothing(epoch: Epoch, labeler: str) -> str:
+    """Say why there is nothing to export, and what to do."""
+    text = f"nobody is asked to label anything of '{epoch.model}'"
+    waiting = len(epoch.ledger.second_opinions(epoch.model))
+    if not waiting:
+        return f"{text}: `leeway monitor` plans what is to be labelled"
+    who = f"{labeler} is asked" if labeler else "nobody who does not say their name is asked"
+    opinions = "a label waits" if waiting == 1 else f"{waiting} labels wait"
+    return (
+        f"{who} to label nothing of '{epoch.model}': {opinions} for a second person, who says who they are "
+        "(`leeway labels export DIR --labeler NAME`) and is not the one who gave the label"
+    )
 
 
 def _labels(answers: Iterable[LabelAnswer], ledger: Ledger, now: datetime) -> list[Label]:
@@ -88,6 +113,7 @@ def _labels(answers: Iterable[LabelAnswer], ledger: Ledger, now: datetime) -> li
             one.labeler,
             one.labelled_at or now,
             DRAWN if (one.model, one.prediction_id) in drawn else VOLUNTEERED,
+            one.answer,
         )
         for one in answers
     ]

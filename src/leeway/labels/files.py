@@ -16,6 +16,7 @@ from leeway import durable
 from leeway.data import spreadsheet
 from leeway.errors import DataError, WorkspaceError
 from leeway.labels.label_studio import HOW_TO, Question, Statement, read_export, write_project
+from leeway.labels.words import offered
 
 COLUMNS = ("plan_id", "model", "prediction_id", "image", "label", "labeler")
 ANSWER_COLUMNS = ("predicted_class", "confidence")
@@ -32,11 +33,12 @@ SIGNATURES = (
 README = """\
 Label tasks of leeway: {count} images
 
-Say for each image what it shows. An image that you are unsure about can stay without a label.
+Say for each image what it shows: one of the classes below, or that it is none. What stays without a label, or has the
+label skip, is not answered, and asked again.
 
 In a spreadsheet
   1. Open labels.csv. The column image names the picture, in the folder images.
-  2. Write one of the classes below, as it stands there, into the column label and, if several people label, your
+  2. Write one of the classes below, as it stands there, into the column label and, where none stands there, your
      name into labeler. Change no other column; an apostrophe before an id belongs there.
   3. Save it as CSV in UTF-8 (in Excel: "CSV UTF-8"). Commas and semicolons are both fine.
 
@@ -46,6 +48,9 @@ Hand back
 
 Classes
 {classes}
+
+Where none can be named
+{words}
 """
 
 
@@ -60,6 +65,7 @@ class Task:
     predicted_class: str
     confidence: float | None
     slice: str | None
+    labeler: str = ""  # who is asked: the answer comes back in this name
 
 
 def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str], show_answer: bool = False) -> None:
@@ -87,22 +93,27 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
             image = _image_name(task.image, task.prediction_id, number, len(tasks))
             (folder / image).write_bytes(task.image)
         answer = (task.predicted_class, task.confidence) if show_answer else None
-        questions.append(Question(image, task.model, task.prediction_id, task.plan_id, answer))
+        questions.append(Question(image, task.model, task.prediction_id, task.plan_id, answer, task.labeler))
     columns = (*COLUMNS, *ANSWER_COLUMNS) if show_answer else COLUMNS
-    ids = ("plan_id", "model", "prediction_id")
+    ids = ("plan_id", "model", "prediction_id", "labeler")
     spreadsheet.write_file(folder / "labels.csv", columns, map(_row, questions), ids=ids, mark=True)
     write_project(folder, questions, classes)
     names = "\n".join(f"  {spreadsheet.to_cell(' '.join(name.split()), typed=True)}" for name in classes)
-    readme = README.format(count=len(tasks), classes=names, label_studio=HOW_TO)
+    words = "\n".join(f"  {word}" for word in (*offered(classes), "(nothing: it is asked again)"))
+    readme = README.format(count=len(tasks), classes=names, words=words, label_studio=HOW_TO)
     (folder / "README.txt").write_text(readme, encoding="utf-8")
 
 
 def _row(question: Question) -> list[str]:
-    cells = [question.plan_id, question.model, question.prediction_id, question.image, "", ""]
+    cells = [question.plan_id, question.model, question.prediction_id, question.image, "", question.labeler]
     if question.answer is not None:
         name, confidence = question.answer
         cells += [name, "" if confidence is None else f"{confidence:.4f}"]
     return cells
+
+
+def _name_in(cell: str) -> str:
+    return spreadsheet.from_cell(cell).strip()
 
 
 def _image_name(content: bytes, prediction_id: str, number: int, count: int) -> str:
@@ -184,7 +195,7 @@ def _read_csv(text: str, path: Path) -> Iterator[Statement]:
                 continue
             cells = dict(zip(columns, row, strict=True))
             labels = (cells["label"],) if cells["label"].strip() else ()
-            said = Statement(place, cells["prediction_id"], labels, cells.get("labeler", "").strip())
+            said = Statement(place, cells["prediction_id"], labels, _name_in(cells.get("labeler", "")))
             yield replace(said, model=cells.get("model", ""), from_spreadsheet=True)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}; is a quote missing? Save it as CSV again") from error

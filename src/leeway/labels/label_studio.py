@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from leeway.errors import DataError
+from leeway.labels.words import offered
 
 CONTROL = "choice"  # name of the Choices; in a JSON-MIN export it is the key of the answer
 FLAT_KEYS = (CONTROL, "label")
@@ -25,7 +26,7 @@ In Label Studio
      the full path of this folder.
   2. In a new project paste label_studio.xml as the code of the labeling interface; under Cloud Storage add a source
      storage "Local files" with the full path of the folder images, and do not sync it.
-  3. Import label_studio.json, label (Skip where you are unsure), and export as JSON or JSON-MIN.
+  3. Import label_studio.json, label (Skip what you do not want to answer), and export as JSON or JSON-MIN.
 """
 
 
@@ -41,6 +42,7 @@ class Statement:
     problem: str = ""  # why it cannot be read further
     model: str = ""  # empty: the file names none
     from_spreadsheet: bool = False  # its texts are cells, as `leeway.data.spreadsheet` protects them
+    skipped: bool = False  # a person saw it and said nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,12 @@ class Question:
     prediction_id: str
     plan_id: str
     answer: tuple[str, float | None] | None
+    labeler: str = ""  # who is asked, where that is known
 
     def content(self) -> dict[str, Any]:
         """As Label Studio imports it."""
         data = {name: getattr(self, name) for name in ("image", "model", "prediction_id", "plan_id")}
+        data |= {"labeler": self.labeler} if self.labeler else {}
         if self.answer is None:
             return {"data": data}
         name, confidence = self.answer
@@ -72,7 +76,7 @@ def write_project(folder: Path, questions: Sequence[Question], classes: Sequence
 
 
 def _labeling_config(classes: Sequence[str]) -> str:
-    """The labelling interface: the image and one choice among the classes.
+    """The labelling interface: the image and one choice among the classes and the words for none of them.
 
     The tasks hold paths inside the exported folder, which hold on any machine; the interface puts Label Studio's
     address of local files before them.
@@ -82,7 +86,7 @@ def _labeling_config(classes: Sequence[str]) -> str:
             "<View>",
             '  <Image name="image" value="/data/local-files/?d=$image"/>',
             f'  <Choices name="{CONTROL}" toName="image" choice="single-radio" required="true">',
-            *(f"    <Choice {_choice_attributes(name)}/>" for name in classes),
+            *(f"    <Choice {_choice_attributes(name)}/>" for name in (*classes, *offered(classes))),
             "  </Choices>",
             "</View>",
             "",
@@ -105,6 +109,7 @@ def _choice_attributes(name: str) -> str:
 def read_export(text: str, path: Path) -> list[Statement]:
     """What a JSON or JSON-MIN export says, one statement per annotation, one without labels where there is none.
 
+    A task that was exported for a person is answered by that person, whatever the account is called.
     Raises DataError if it is neither.
     """
     try:
@@ -115,8 +120,9 @@ def read_export(text: str, path: Path) -> list[Statement]:
         raise DataError(f"{path}: not a list of tasks; export JSON or JSON-MIN from Label Studio and give that file")
     _expect_keys(content, path)
     return [
-        replace(found, model=_text(_fields(task).get("model")))
+        replace(found, model=_text(fields.get("model")), labeler=_labeler(fields.get("labeler")) or found.labeler)
         for number, task in enumerate(content, 1)
+        for fields in [_fields(task)]
         for found in _statements(task, number)
     ]
 
@@ -170,7 +176,8 @@ def _annotated(place: str, prediction_id: str, annotation: object) -> Statement:
     who, when = _labeler(annotation.get("completed_by")), _instant(annotation.get("created_at"))
     results = annotation.get("result") or []
     if annotation.get("was_cancelled") or not results:
-        return Statement(place, prediction_id, (), who, when)
+        skipped = bool(annotation.get("was_cancelled"))
+        return Statement(place, prediction_id, (), who, when, skipped=skipped)
     listed = results if isinstance(results, list) else []
     values = [one.get("value") for one in listed if isinstance(one, dict)]
     chosen = [value for value in values if isinstance(value, dict) and "choices" in value]

@@ -1,8 +1,8 @@
 """Late labels: what is answered, or comes with the log, after a night was measured, as plans of their own.
 
 A *late plan* is of the night of another plan, and has its design. It holds those draws alone that were unanswered when
-that one, and every late plan of it, was closed, and that are answered now; it is closed at once. The night that is
-decided next takes it into account, once, as any plan.
+that one, and every late plan of it, was closed, and that are answered now, each with the weight that it has where all
+answer; it is closed at once. The night that is decided next takes it into account, once, as any plan.
 
 What is promised: each draw counts once, with its own probability, so that its bet is as fair as it would have been in
 time. That needs that *whether an answer comes late does not depend on whether the model was right*: where people put
@@ -42,7 +42,9 @@ def take_late_answers(epoch: Epoch) -> list[LabelPlan]:
             plan, id=name, made_at=epoch.as_of, asked=len(late), closed_at=epoch.as_of, applied_by=None, late_of=plan_id
         )
         own = [replace(one, id=f"{name}{one.id.removeprefix(plan_id)}", plan_id=name) for one in late]
-        if history.record_plan(made, epoch.ledger.design(plan_id), own):
+        # It holds answered draws alone, each of which stands for itself; and no second person was asked in time.
+        design = replace(epoch.ledger.design(plan_id), answer_rates={}, seconded=0.0)
+        if history.record_plan(made, design, own):
             taken.append(made)
     return taken
 

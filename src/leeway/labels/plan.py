@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from leeway.checks.accuracy import Accuracy
+from leeway.checks.bets import ALL, CHANCES
+from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.policy import Policy
 from leeway.data.split import uniform_number
 from leeway.domain.records import (
@@ -25,18 +29,14 @@ from leeway.domain.records import (
     Tally,
 )
 from leeway.epoch import Epoch
-from leeway.stats.allocation import Allocation, allocate
+from leeway.labels.answering import answer_rates, seconded_share
+from leeway.labels.chances import chances_of
+from leeway.labels.leaning import Suspicion, lean, members_of
+from leeway.stats.allocation import GUESS_CUTS, Allocation, allocate, guesses_at
 
 GATE_SLACK = 3  # predictions looked at for each gate draw, beyond what the gate's share asks for on average
+SLICE = "slice"
 UNKNOWN_GUESS = 0.5  # where nothing is known of an answer's confidence
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """What earlier nights say of classes and slices: share of the evidence of each, and how far it has come."""
-
-    shares: Mapping[str, float] = field(default_factory=dict)  # `precision cat`, `recall cat`, `slice door` -> share
-    strength: float = 0.0  # 0: none, 1: at the alarm's threshold
 
 
 def chance(key: str) -> Generator:
@@ -66,16 +66,21 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion, waited_for: 
         return known[plan_id]
     window = next((one for one in epoch.history.windows if one.night == night), None)
     position = window.position if window else None
+    start, end = epoch.bounds(night)
+    second = suspicion.second_classes
     cells = epoch.history.cells(night, upto=position)
+    if second:  # what has one of these classes second is drawn from by itself
+        cells = epoch.log.cells(version, start, end, upto=position, second=second)
     total = sum(one.count for one in cells)
     came_labelled = f"{plan_id}/given" in known
     measure, gate = (0, 0) if came_labelled else _draws_wanted(epoch, night, total)
     gate = gate if came_labelled else max(gate, waited_for)
     rng = chance(f"plan/{plan_id}")
-    design = design_of(cells, version.reference, policy, suspicion)
+    rates = answer_rates(epoch, night)
+    design = design_of(cells, version.reference, policy, suspicion, rates)
     picks = _picks(cells, design, draws=measure, rng=rng)
-    start, end = epoch.bounds(night)
-    found = epoch.log.pick(version, start, end, [pick for _, pick in picks], stream="plan", upto=position)
+    wanted = [pick for _, pick in picks]
+    found = epoch.log.pick(version, start, end, wanted, stream="plan", upto=position, second=second)
     drawn = tuple(
         Draw(
             id=f"{plan_id}/{place}",
@@ -94,13 +99,16 @@ def plan_labels(epoch: Epoch, night: date, *, suspicion: Suspicion, waited_for: 
     chosen = _gate_chosen(candidates, taken, draws=gate)
     draws = drawn + _gate_draws(plan_id, chosen, among=len(candidates))
     plan = LabelPlan(plan_id, version.model, version.version, night, epoch.as_of, asked=len(draws))
+    plan = replace(plan, second_opinion=policy.labels.second_opinion)
     drawn_by = PlanDesign(
         predictions=total,
         mean_guess=float(design.mean_control),
         stratum_shares={str(stratum): float(share) for stratum, share in enumerate(design.shares)},
-        parts=parts_of(cells, design),
+        parts=parts_of(cells, design, limits_of(policy, version.reference)),
         uniform_share=policy.labels.uniform_share,
         position=position,
+        answer_rates=rates,
+        seconded=seconded_share(epoch, night),
     )
     epoch.history.record_plan(plan, drawn_by, draws, list({one.id: one for one in (*found, *chosen)}.values()))
     return plan
@@ -111,11 +119,12 @@ def given_plan(
 ) -> tuple[LabelPlan, PlanDesign]:
     """Return labels that came with the probability of being chosen (a census: 1), as a plan that is closed already.
 
-    With one probability for all they are a uniform sample, of weight 1. Otherwise item i of m counts with m / (N p_i).
+    With one probability on all nights so far they are a uniform sample, of weight 1. Otherwise item i of m counts with
+    m / (N p_i).
     The guess is taken as 0: whoever chose them did not know ours.
     """
-    labels, total = sum(one.count for one in tallies), sum(one.count for one in cells)
-    uniform = len({one.probability for one in tallies}) == 1
+    chances, total = chances_of(epoch, tallies), sum(one.count for one in cells)
+    labels, uniform = chances[0], chances[2] > 0
     given = tuple(
         Tally(
             one.predicted_class,
@@ -133,32 +142,53 @@ def given_plan(
         predictions=total,
         mean_guess=0.0,
         stratum_shares={"0": 1.0},
-        parts=_given_parts(cells, given, uniform=uniform),
+        parts={**_given_parts(cells, given, uniform=uniform), CHANCES: chances},
         uniform_share=min(min(total * one.probability for one in given), 1.0),
         given=given,
     )
 
 
-def design_of(cells: Sequence[Cell], reference: ReferenceCounts, policy: Policy, suspicion: Suspicion) -> Allocation:
-    """The night's sampling design over its cells."""
+def design_of(
+    cells: Sequence[Cell],
+    reference: ReferenceCounts,
+    policy: Policy,
+    suspicion: Suspicion,
+    rates: Mapping[str, float] = MappingProxyType({}),
+) -> Allocation:
+    """The night's sampling design over its cells. `rates`: answered share of each stratum before, where it is known."""
     sizes = np.array([one.count for one in cells], dtype=np.int64)
     guesses, strata = _guesses(cells, reference)
+    appeal, part = lean(suspicion.shares, sizes, members_of(cells))
+    number = 1 + max(len(GUESS_CUTS), int(strata.max(initial=0)) if strata is not None else 0)
     return allocate(
         guesses,
         uniform_share=policy.labels.uniform_share,
         sizes=sizes,
         strata=strata,
-        suspicion=_suspicion(cells, sizes, suspicion),
-        lean=policy.labels.lean * suspicion.strength,
+        suspicion=appeal,
+        lean=policy.labels.lean * suspicion.strength * float(part),
+        answer_rates=np.array([rates.get(str(stratum), 1.0) for stratum in range(number)]),
     )
 
 
-def parts_of(cells: Sequence[Cell], design: Allocation) -> dict[str, tuple[int, float, float]]:
-    """`class cat` and `slice door` -> items, chance of a draw, mean guess: what the detectors of each are given."""
+def limits_of(policy: Policy, reference: ReferenceCounts) -> dict[str, float]:
+    """`all`, `class cat`, `slice` -> the error rate from which a detector of it wants to alarm."""
+    classes, everything = policy.check(ClassAccuracy), 1 - policy.check(Accuracy).effective_floor(reference)
+    return {ALL: everything, SLICE: classes.slice_limit(reference)} | {
+        f"class {name}": limit for name, limit in classes.precision_limits(reference).items()
+    }
+
+
+def parts_of(
+    cells: Sequence[Cell], design: Allocation, limits: Mapping[str, float]
+) -> dict[str, tuple[int, float, float, float]]:
+    """`all`, `class cat`, `slice door` -> items, chance of a draw, mean guess, variance: what its detector is given."""
     found = {}
-    for name, inside in _members(cells).items():
-        part = design.part(inside)
-        found[name] = (part.items, float(part.drawn), float(part.mean_control))
+    for name, inside in ({ALL: np.ones(len(cells), dtype=bool)} | members_of(cells)).items():
+        limit = limits.get(SLICE if name.startswith(SLICE) else name)
+        likely = None if limit is None else guesses_at(design.guesses[inside], design.sizes[inside], limit=limit)
+        part = design.part(inside, likely=likely)
+        found[name] = (part.items, float(part.drawn), float(part.mean_control), float(part.variance))
     return found
 
 
@@ -199,35 +229,16 @@ def _guesses(cells: Sequence[Cell], reference: ReferenceCounts) -> tuple[NDArray
     return np.array([UNKNOWN_GUESS if one.bin < 0 else by_bin[one.bin] for one in cells]), None
 
 
-def _suspicion(cells: Sequence[Cell], sizes: NDArray[np.int64], suspicion: Suspicion) -> NDArray[np.float64]:
-    """(C,) appeal of each item: every suspect's share, spread evenly over its items."""
-    appeal, members = np.zeros(len(cells)), _members(cells)
-    for name, share in suspicion.shares.items():
-        way, _, part = name.partition(" ")
-        inside = members.get(f"slice {part}" if way == "slice" else f"class {part}")
-        if inside is not None and share > 0:
-            appeal[inside] += share / sizes[inside].sum()
-    return appeal
-
-
-def _members(cells: Sequence[Cell]) -> dict[str, NDArray[np.bool_]]:
-    """Which cells belong to each class and slice."""
-    said = np.array([one.predicted_class for one in cells], dtype=object)
-    where = np.array([one.slice for one in cells], dtype=object)
-    classes = {f"class {name}": said == name for name in sorted(set(said.tolist()))}
-    return classes | {f"slice {name}": where == name for name in sorted({one for one in where.tolist() if one})}
-
-
 def _given_parts(
     cells: Sequence[Cell], given: Sequence[Tally], *, uniform: bool
-) -> dict[str, tuple[int, float, float]]:
+) -> dict[str, tuple[int, float, float, float]]:
     labels, total = sum(one.count for one in given), sum(one.count for one in cells)
-    found = {}
-    for name, inside in _members(cells).items():
+    found = {ALL: (total, 1.0, 0.0, 1.0)}
+    for name, inside in members_of(cells).items():
         items = sum(one.count for one, belongs in zip(cells, inside.tolist(), strict=True) if belongs)
         kind, _, part = name.partition(" ")
         fell = sum(one.count for one in given if (one.slice if kind == "slice" else one.predicted_class) == part)
-        found[name] = (items, items / total if uniform else fell / labels, 0.0)
+        found[name] = (items, items / total if uniform else fell / labels, 0.0, 1.0)
     return found
 
 
@@ -246,7 +257,7 @@ def _picks(cells: Sequence[Cell], design: Allocation, *, draws: int, rng: Genera
 
 
 def _pick(cell: Cell, rank: int) -> Pick:
-    return Pick(cell.predicted_class, cell.bin, cell.slice, rank, among=cell.count)
+    return Pick(cell.predicted_class, cell.bin, cell.slice, rank, among=cell.count, second=cell.second)
 
 
 def _gate_candidates(epoch: Epoch, night: date, *, draws: int, predictions: int, upto: str | None) -> list[Prediction]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable
 
-from leeway.domain.records import Label, LabelPlan
+from leeway.domain.answers import may_second
+from leeway.domain.records import NAMED, NONE_OF_THESE, NOT_SECONDED, UNSURE, Label, LabelledDraw, LabelPlan
 from leeway.domain.stores import Ledger
 from leeway.domain.text import counted
 from leeway.epoch import Epoch
-from leeway.labels.answers import closes_at
+from leeway.labels.answers import closes_at, is_complete, second_wanted
 
 COUNTED = "counted by the next `leeway monitor`"
+ANYBODY = "a second person"  # who has not answered yet
 ONLY_KEPT = "what comes now is kept, and measures nothing"
 IF_FAIR = "which is fair if a label comes late whatever it says, not because the model was wrong"
 
@@ -24,8 +26,8 @@ def nights_text(epoch: Epoch, ids: Collection[str]) -> list[str]:
 
 
 def _line(epoch: Epoch, plan: LabelPlan) -> str:
-    answered = len(epoch.ledger.labelled_draws(plan.id))
-    text = f"{answered} of {plan.asked} answered"
+    draws = epoch.ledger.labelled_draws(plan.id)
+    answered, text = len(draws), f"{len(draws)} of {plan.asked} answered{_unnamed(draws)}"
     beside = [one for one in epoch.ledger.plans(epoch.model, plan.version) if one.night == plan.night]
     measured_by_log = [one for one in beside if one.given]
     if plan.closed_at is None:
@@ -33,8 +35,10 @@ def _line(epoch: Epoch, plan: LabelPlan) -> str:
             return f"{text}: labels that came with the log measure this night; {ONLY_KEPT}"
         if not _is_looked_at(epoch, plan):
             return f"{text}: version {plan.version} serves no longer; {ONLY_KEPT}"
+        waiting = len({one.draw.prediction_id for one in second_wanted(plan, draws)})
+        text += f", {_contradict(waiting)}" if waiting else ""
         until = closes_at(plan, epoch.policy)
-        return f"{text}: {COUNTED}" if answered == plan.asked else f"{text}: open until {until:%Y-%m-%d}"
+        return f"{text}: {COUNTED}" if is_complete(plan, draws) else f"{text}: open until {until:%Y-%m-%d}"
     in_time = len(epoch.ledger.labelled_draws(plan.id, as_closed=True))
     counted_late = sum(one.asked for one in beside if one.late_of == plan.id)
     late = answered - in_time - counted_late
@@ -54,6 +58,30 @@ def _is_looked_at(epoch: Epoch, plan: LabelPlan) -> bool:
     return own and (epoch.began_at is None or plan.night >= epoch.first_night)
 
 
+def seconds_text(epoch: Epoch) -> str:
+    """Say how many answers wait for a second person, and what to do; empty where none is asked, or none waits."""
+    if epoch.policy.labels.second_opinion == NOT_SECONDED:
+        return ""
+    firsts = [first for _, _, first in epoch.ledger.second_opinions(epoch.model)]
+    if not firsts:
+        return ""
+    unnamed = sum(not may_second(one, ANYBODY) for one in firsts)
+    again = f"; {unnamed} of them came without a name: import them again with --labeler NAME" if unnamed else ""
+    return f"{_contradict(len(firsts))}: `leeway labels export DIR --labeler NAME`{again}"
+
+
+def _contradict(count: int) -> str:
+    verbs = "contradicts the model and waits" if count == 1 else "contradict the model and wait"
+    return f"{count} {verbs} for a second person"
+
+
+def _unnamed(draws: Collection[LabelledDraw]) -> str:
+    """How many of the answers name nothing."""
+    counts = [(sum(one.label == word for one in draws), word) for word in (UNSURE, NONE_OF_THESE)]
+    told = ", ".join(f"{count} `{word}`" for count, word in counts if count)
+    return f" ({told})" if told else ""
+
+
 def conflicts_text(ledger: Ledger, model: str) -> list[str]:
     """Return a line for each prediction that people call different things: who said what, and when."""
     return [f"{said[0].prediction_id}: {', '.join(map(_said, said))}" for said in ledger.conflicts(model)]
@@ -61,7 +89,10 @@ def conflicts_text(ledger: Ledger, model: str) -> list[str]:
 
 def conflicts_title(model: str, conflicts: Collection[str]) -> str:
     """Return the line above them."""
-    return f"{model}: people disagree about {len(conflicts)} of its predictions; whoever labelled first counts"
+    return (
+        f"{model}: people disagree about {len(conflicts)} of its predictions; until they agree each counts as an error "
+        "(with `second_opinion: errors` as right, if one of the two agrees with the model); the first label trains"
+    )
 
 
 def corrections_text(corrected: int, measured: int) -> str:
@@ -84,4 +115,5 @@ def by_model(labels: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 
 
 def _said(label: Label) -> str:
-    return f"{label.labeler} says {label.label!r} ({label.labelled_at:%Y-%m-%d %H:%M} UTC)"
+    said = repr(label.label) if label.answer == NAMED else label.answer
+    return f"{label.labeler} says {said} ({label.labelled_at:%Y-%m-%d %H:%M} UTC)"

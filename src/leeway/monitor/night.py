@@ -1,18 +1,19 @@
 """A night: its labels and its window closed, its checks run, decided, and its labels planned."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from leeway.checks.accuracy import MONTH, compares_months
+from leeway.checks.accuracy import MONTH
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
 from leeway.checks.decide import Past, decide, lacks_labels, standing_alarm
 from leeway.checks.estimates import class_weights
+from leeway.checks.monthly_drop import compares_months
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence, details_of
 from leeway.checks.windows import night_bounds, night_of
+from leeway.domain.image_night import ImageNight
 from leeway.domain.ports import RetrainTrigger
 from leeway.domain.records import (
     WATCHED,
@@ -30,6 +31,7 @@ from leeway.epoch import Epoch, withdraw_requests
 from leeway.history import last_nights, news_of
 from leeway.labels import answers, late, plan
 from leeway.labels.coverage import unmeasured
+from leeway.labels.leaning import Suspicion
 from leeway.labels.plan import chance
 from leeway.monitor import alerts, reminders
 from leeway.monitor.due import due_nights
@@ -92,8 +94,11 @@ def close_window(epoch: Epoch, night: date) -> WindowCounts:
     return epoch.history.close_window(night, closed_at=epoch.as_of)
 
 
-def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
-    """Run every check of the policy on this night, each with its own share of the yearly false-alarm budget."""
+def run_checks(epoch: Epoch, window: WindowCounts, images: ImageNight | None = None) -> list[CheckResult]:
+    """Run every check of the policy on this night, each with its own share of the yearly false-alarm budget.
+
+    `images`: what the night's images look like; None where nothing embeds them.
+    """
     history, alarm, night = epoch.history, epoch.alarm(window.night), window.night
     earlier = [one for one in history.windows if one.night < night]
     closed = history.closed_plans()
@@ -104,7 +109,8 @@ def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
         window=window,
         model_reference=epoch.version.reference,
         earlier=earlier,
-        fired=frozenset(one for one in epoch.alarmed_nights() if one < night),
+        fired=frozenset(one for one in epoch.alarmed_nights() | epoch.unlike_nights() if one < night),
+        accepted=epoch.accepted_nights(),
         closed=history.labels(news_of(closed)),
         recent=history.labels(recent),
         months=history.labels(months),
@@ -114,6 +120,7 @@ def run_checks(epoch: Epoch, window: WindowCounts) -> list[CheckResult]:
         unknown_name=unknown_name(epoch.version),
         hours=_hours(epoch, night),
         unmeasured=unmeasured(epoch, night),
+        images=images or ImageNight(),
     )
     return run_all(evidence, history.last_results(epoch.policy.checks, before=night), epoch.policy)
 
@@ -124,6 +131,7 @@ def run_all(evidence: Evidence, previous: Mapping[str, CheckResult], policy: Pol
     Versions that answer on one night share the model's false-alarm budget for it.
     """
     policy = policy.shared_by(len(evidence.beside) + bool(evidence.window.total + evidence.window.foreign))
+    evidence = replace(evidence, label_error=policy.labels.error_rate)
     night = f"{evidence.window.model}/{evidence.window.version}/{evidence.window.night}"
     return [
         check.run(evidence, previous.get(name), alpha=policy.alpha(check), rng=chance(f"{night}/{name}"))
@@ -166,7 +174,7 @@ def plan_labels(epoch: Epoch, night: date) -> LabelPlan:
     """Draw what people are asked to label of this night; more while an alarm is open, or a challenger waits for it."""
     last = epoch.history.last_results([ClassAccuracy.name], before=night + timedelta(days=1))
     found = last.get(ClassAccuracy.name)
-    suspicion = _suspicion(found) if found else plan.Suspicion()
+    suspicion = _suspicion(found) if found else Suspicion()
     return plan.plan_labels(epoch, night, suspicion=suspicion, waited_for=draws_missing(epoch))
 
 
@@ -231,9 +239,7 @@ def _new_labels(epoch: Epoch, alarm: Decision | None) -> int:
     return len(answers.training_labels(epoch, since=answers.labels_since(alarm, epoch.policy)))
 
 
-def _suspicion(result: CheckResult) -> plan.Suspicion:
-    """How far the evidence against classes and slices has come, in logs, and against which."""
-    statistic, threshold = result.statistic or 0.0, result.threshold or math.inf
-    strength = math.log(statistic) / math.log(threshold) if statistic > 1 else 0.0
+def _suspicion(result: CheckResult) -> Suspicion:
+    """How far the evidence against classes and slices has come, and against which."""
     details = details_of(result, ClassAccuracyDetails)
-    return plan.Suspicion(details.suspects if details else {}, min(max(strength, 0.0), 1.0))
+    return Suspicion(details.suspects, details.strength or 0.0) if details else Suspicion()

@@ -11,9 +11,11 @@ import numpy as np
 from leeway.checks.accuracy import Accuracy, AccuracyDetails
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
 from leeway.checks.drift import DriftDetails, PredictionDrift
+from leeway.checks.image_drift import ImageDrift
 from leeway.checks.registry import Place, details_of
 from leeway.checks.windows import drift_reference
 from leeway.checks.yardstick import histogram
+from leeway.domain.image_night import ImageNight
 from leeway.domain.night_view import (
     AccuracyPoint,
     ClassMix,
@@ -37,10 +39,12 @@ from leeway.domain.records import (
     NightLabels,
     Prediction,
     ReferenceCounts,
+    Status,
     WindowCounts,
 )
 from leeway.epoch import Epoch
 from leeway.history import last_nights
+from leeway.monitor.first_nights import first_nights_text
 from leeway.monitor.night import RECENT_NIGHTS
 from leeway.monitor.pictures import PictureCandidates, labelled_of, pictures_of
 from leeway.monitor.words import headline
@@ -91,7 +95,10 @@ def night_page(epoch: Epoch, window: WindowCounts) -> NightPage:
         errors=errors,
         unsure=unsure,
         unlike=unlike,
+        moved=_moved(epoch, tonight.get(ImageDrift.name)),
         headline=headline(decision, tuple(tonight.values()), epoch.policy) if decision else "",
+        first_nights=first_nights_text(epoch, window.night),
+        assumptions={name: check.assumes for name, check in checks},
     )
 
 
@@ -102,6 +109,16 @@ def _pictures(
     week = [one for one in closed if night - timedelta(days=RECENT_NIGHTS) < one.night <= night]
     found = PictureCandidates(sample, *labelled_of(epoch, week, sample))
     return [pictures_of(epoch, chosen, found.labels) for chosen in (found.errors(), found.unsure(), found.unlike())]
+
+
+def _moved(epoch: Epoch, result: CheckResult | None) -> tuple[Picture, ...]:
+    """Return the images that lie furthest out where images have drifted, most first; none where they have not."""
+    found = details_of(result, ImageNight)
+    if found is None or result is None or result.status is not Status.FIRED:
+        return ()
+    ids = [one.prediction_id for one in found.moved]
+    known = {one.id: one for one in epoch.log.by_ids(epoch.model, ids)}
+    return pictures_of(epoch, [known[one] for one in ids if one in known], {})
 
 
 # Labels

@@ -8,6 +8,7 @@ from leeway.domain.records import Action, Alert, Decision, DecisionState
 from leeway.domain.stores import Ledger, PredictionLog
 from leeway.domain.text import counted, sentence
 from leeway.epoch import Epoch
+from leeway.labels.summary import seconds_text
 from leeway.monitor.fleet import Fleet
 from leeway.monitor.standing import Rank, concerns
 
@@ -77,6 +78,7 @@ def champion_overview(epoch: Epoch) -> str:
         *_last_night(epoch),
         *_decisions(ledger.decisions(epoch.model)),
         f"labels     {queue} predictions wait for a person, {labelled} are labelled",
+        *(f"           {text}" for text in [seconds_text(epoch)] if text),
     ]
     return "\n".join(lines)
 
@@ -109,7 +111,7 @@ def _last_night(epoch: Epoch) -> list[str]:
     if not nights:
         return ["last night none is closed yet: predictions of a day are checked by the next `leeway monitor`"]
     results = [result for _, result in epoch.history.results(nights)]
-    return [f"last night {nights[0]}", *(f"  {one.status:10} {one.check:18} {one.reason}" for one in results)]
+    return [f"last night {nights[0]}", *(f"  {one.answer:10} {one.check:18} {one.reason}" for one in results)]
 
 
 def _decisions(decisions: list[Decision]) -> list[str]:

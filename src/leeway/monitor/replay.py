@@ -2,16 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from leeway.checks.accuracy import MONTH
+from leeway.checks.image_drift import ImageDrift
+from leeway.checks.likeness import Likeness, left_out
 from leeway.checks.policy import Policy
-from leeway.checks.registry import Evidence, details_of
+from leeway.checks.registry import Evidence, details_by_night
 from leeway.checks.traffic import Traffic, TrafficDetails
+from leeway.domain.image_night import ImageNight
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
+from leeway.domain.text import cut
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
+from leeway.monitor.first_nights import accepted_by_then
 from leeway.monitor.night import RECENT_NIGHTS, run_all, unknown_name
 
 ALERT_ONLY = "alert only: "
@@ -66,13 +71,15 @@ class _Closed:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """One epoch of one version as the store has it: read once, replayed under any policy."""
+    """One epoch of one version as the store has it."""
 
     version: ModelVersion
     time_zone: str  # in which its nights were cut
     windows: Sequence[WindowCounts]
     closed: Sequence[_Closed]  # in the store's order
     delivered: Mapping[date, TrafficDetails]
+    images: Mapping[date, ImageNight]
+    accepted: Mapping[date, frozenset[date]]  # by night that was decided: nights that a person had accepted by then
 
 
 @dataclass(slots=True)
@@ -81,6 +88,7 @@ class _Memory:
 
     previous: dict[str, CheckResult] = field(default_factory=dict)  # last result of each check
     fired: set[date] = field(default_factory=set)
+    asked: set[date] = field(default_factory=set)  # nights that looked unlike the reference
     told: dict[str, date] = field(default_factory=dict)  # last alarm of each check
     alarm: date = date.min  # the last one that asked for something
 
@@ -99,8 +107,7 @@ def compare(epochs: Sequence[Epoch], policy: Policy, *, since: date | None = Non
     """(calendar of each epoch's own policy, calendar of `policy`) over all these epochs; see `replay`."""
     histories = [(one.policy, _read(one)) for one in epochs]
     own = [_calendar(history, its_own, since=since) for its_own, history in histories]
-    other = [_calendar(history, policy, since=since) for _, history in histories]
-    return _sum(own), _sum(other)
+    return _sum(own), _sum([_calendar(history, policy, since=since) for _, history in histories])
 
 
 def replayed_nights(epoch: Epoch, policy: Policy) -> Iterator[ReplayedNight]:
@@ -108,34 +115,13 @@ def replayed_nights(epoch: Epoch, policy: Policy) -> Iterator[ReplayedNight]:
     return _nights(_read(epoch), policy)
 
 
-def past_epochs(epoch: Epoch) -> list[Epoch]:
-    """Return an epoch for each time that a version of this trained model began to serve, or to answer, in order.
-
-    An epoch ends where the same version's next one begins.
-    """
-    known = {one.version: one for one in epoch.ledger.versions(epoch.model)}
-    periods = [one for one in epoch.ledger.serving_periods(epoch.model) if one.version in known]
-    begun = [replace(epoch, version=known[one.version], began_at=one.began_at) for one in periods]
-    served = {one.version.version: one.first_night for one in reversed(begun)}
-    answered = [replace(epoch, version=one, began_at=epoch.log.first_at(one)) for one in known.values()]
-    begun += [
-        one
-        for one in answered
-        if one.began_at and one.first_night < served.get(one.version.version, date.max) and one.history.windows
-    ]
-    begun.sort(key=lambda one: one.began_at or one.as_of)
-    found = {(one.first_night, one.version.version): one for one in begun}
-    return [
-        replace(one, until=next((first for first, again in found if again == version and first > began), None))
-        for (began, version), one in found.items()
-    ]
-
-
 def _read(epoch: Epoch) -> _Stored:
     windows = [one for one in epoch.history.windows if epoch.until is None or one.night < epoch.until]
-    delivered = [(night, details_of(one, TrafficDetails)) for night, one in epoch.history.results_of(Traffic.name)]
-    known = {night: details for night, details in delivered if details}
-    return _Stored(epoch.version, epoch.policy.time_zone, windows, _closed_plans(epoch, windows), known)
+    delivered, images = (
+        details_by_night(epoch.history.results_of(kind.name), kind.details) for kind in (Traffic, ImageDrift)
+    )
+    own = (epoch.version, epoch.policy.time_zone, windows, _closed_plans(epoch, windows))
+    return _Stored(*own, delivered, images, accepted_by_then(epoch))
 
 
 def _closed_plans(epoch: Epoch, windows: Sequence[WindowCounts]) -> list[_Closed]:
@@ -184,8 +170,9 @@ def _nights(history: _Stored, policy: Policy) -> Iterator[ReplayedNight]:
         results = tuple(run_all(evidence, memory.previous, policy))
         alarms = tuple(_alarms(window, results, policy, memory))
         memory.previous.update({one.check: one for one in results})
-        if any(one.status is Status.FIRED and one.check in policy.alarming for one in results):
-            memory.fired.add(window.night)
+        fired = {one.check for one in results if one.status is Status.FIRED}
+        memory.fired |= {window.night} if fired & policy.alarming else set()
+        memory.asked |= {window.night} if Likeness.name in fired else set()
         yield ReplayedNight(window.night, results, alarms, sum(one.labels for one in evidence.closed))
 
 
@@ -196,11 +183,14 @@ def _evidence(history: _Stored, place: int, memory: _Memory) -> Evidence:
     kept = sorted({one.labels.night for one in closed if one.asked})[-RECENT_NIGHTS:]
     months = window.night - timedelta(days=2 * MONTH)
     delivered = history.delivered.get(window.night, TrafficDetails())
+    earlier, reference = history.windows[:place], history.version.reference
+    accepted = history.accepted.get(window.night, frozenset())
     return Evidence(
         window=window,
-        model_reference=history.version.reference,
-        earlier=history.windows[:place],
-        fired=frozenset(memory.fired),
+        model_reference=reference,
+        earlier=earlier,
+        fired=memory.fired | left_out(memory.asked, accepted, earlier, reference),
+        accepted=accepted,
         closed=[one.labels for one in closed if one.applied == window.night],
         recent=[one.labels for one in closed if one.labels.night in kept and one.labels.night >= begun],
         months=[one.labels for one in closed if one.labels.night > months],
@@ -209,6 +199,7 @@ def _evidence(history: _Stored, place: int, memory: _Memory) -> Evidence:
         champion=delivered.champion,
         unknown_name=unknown_name(history.version),
         hours=delivered.hours,
+        images=history.images.get(window.night, ImageNight()),
     )
 
 
@@ -245,7 +236,7 @@ def calendars_text(own: Calendar, other: Calendar) -> str:
         *_side_by_side(own, other),
     ]
     changes = sorted((one.night, one.version, whose, one.reason) for whose, some in only.items() for one in some)
-    told = [f"only {w:5} {night} version {version}  {_cut(why, LONGEST_REASON)}" for night, version, w, why in changes]
+    told = [f"only {w:5} {night} version {version}  {cut(why, LONGEST_REASON)}" for night, version, w, why in changes]
     told = told or ["nothing changes: both give the same alarms"]
     return "\n".join([*lines, "", *told[:MOST_REASONS], *_left_out(told, MOST_REASONS)])
 
@@ -274,11 +265,10 @@ def _only_in(one: Calendar, another: Calendar) -> list[Alarm]:
 def _side_by_side(own: Calendar, other: Calendar) -> list[str]:
     """A line for each night with an alarm; of many, those that differ come before the others are left out."""
     now, then = _by_night(own), _by_night(other)
-    nights = sorted(now.keys() | then.keys())
-    if not nights:
+    if not (nights := sorted(now.keys() | then.keys())):
         return ["no alarm in either"]
     shown = sorted(sorted(nights, key=lambda key: now.get(key) == then.get(key))[:MOST_NIGHTS])
-    cells = [(*key, *(_cut(one.get(key, "-"), WIDTH) for one in (now, then))) for key in shown]
+    cells = [(*key, *(cut(one.get(key, "-"), WIDTH) for one in (now, then))) for key in shown]
     lines = [f"{night}  {version:>7}  {left:{WIDTH}}  {right}" for night, version, left, right in cells]
     return [f"{'night':10}  version  {'policy now':{WIDTH}}  other", *lines, *_left_out(nights, MOST_NIGHTS)]
 
@@ -289,10 +279,6 @@ def _by_night(calendar: Calendar) -> dict[tuple[date, int], str]:
         names = [f"({name})" if alarm.alert_only else name for name in alarm.checks]
         found.setdefault((alarm.night, alarm.version), []).extend(names)
     return {key: ", ".join(names) for key, names in found.items()}
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _left_out(found: Sequence[object], most: int) -> list[str]:

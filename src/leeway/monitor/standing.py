@@ -5,13 +5,15 @@ from datetime import date, timedelta
 from enum import IntEnum
 
 from leeway.checks.decide import standing_alarm, taken_for
+from leeway.checks.likeness import Likeness
 from leeway.checks.traffic import Traffic
 from leeway.checks.waits import days_since, export_command, how_to_start
 from leeway.checks.windows import night_of
 from leeway.domain.records import Action, CheckResult, Decision, DecisionState, Release, Status
 from leeway.domain.text import counted, cut, day_text
 from leeway.epoch import Epoch
-from leeway.monitor import words
+from leeway.labels.summary import seconds_text
+from leeway.monitor import first_nights, words
 from leeway.monitor.due import due_nights
 from leeway.release import waiting
 
@@ -64,12 +66,12 @@ def concerns(epoch: Epoch) -> list[Concern]:
         _told(epoch, last),
         _request(epoch, last),
         *(_candidates(epoch) if not epoch.version.watched_only else []),
-        *([_finding(epoch, last), _fired_again(epoch, last)] if last else []),
+        *([_finding(epoch, last), _fired_again(epoch, last), _asks(epoch)] if last else []),
     ]
     found = [one for one in said if one is not None]
     if all(one.rank >= Rank.UNDER_WAY for one in found) and not (last and _asking(epoch, last)):
         found.append(_verdict(epoch, last))
-    return sorted([*found, *_late_rows(epoch)], key=lambda one: one.rank)
+    return sorted([*found, *_first_nights(epoch, last), *_late_rows(epoch)], key=lambda one: one.rank)
 
 
 def last_night(epoch: Epoch) -> LastNight | None:
@@ -206,7 +208,8 @@ def _candidate(epoch: Epoch, release: Release) -> Concern:
 
 def _finding(epoch: Epoch, last: LastNight) -> Concern | None:
     """What a check that only alerts found last night; no prediction at all is said already."""
-    told = [one for one in last.fired if one not in _asking(epoch, last) and (one.check != Traffic.name or one.n)]
+    told = [one for one in last.fired if one not in _asking(epoch, last) and one.check != Likeness.name]
+    told = [one for one in told if one.check != Traffic.name or one.n]
     if not told:
         return None
     advice = words.advice_on([one.check for one in told])
@@ -245,6 +248,18 @@ def _verdict(epoch: Epoch, last: LastNight | None) -> Concern:
     return Concern(Rank.HEALTHY, f"healthy since {since}: {measured}")
 
 
+def _asks(epoch: Epoch) -> Concern | None:
+    """Nights that a person is asked to accept, or to look at."""
+    asked = first_nights.asks_text(epoch)
+    return Concern(Rank.YOURS, asked) if asked else None
+
+
+def _first_nights(epoch: Epoch, last: LastNight | None) -> list[Concern]:
+    """What is watched from the first night on, and what is not yet."""
+    text = first_nights.first_nights_text(epoch, last.night) if last else ""
+    return [Concern(Rank.HEALTHY, text)] if text else []
+
+
 def _late_rows(epoch: Epoch) -> list[Concern]:
     """What came after its night was decided, of the last 7 nights: it is seen by no check."""
     late = [one for one in epoch.history.windows if one.late]
@@ -258,5 +273,6 @@ def _late_rows(epoch: Epoch) -> list[Concern]:
 
 def _asked(epoch: Epoch) -> str:
     """What people are asked to label, and how; empty where nothing waits."""
-    queue = len(epoch.ledger.label_queue(epoch.model))
-    return f"; {counted(queue, 'prediction')} now without a label: `{export_command(epoch.version)}`" if queue else ""
+    queue, second = len(epoch.ledger.label_queue(epoch.model)), seconds_text(epoch)
+    told = f"{counted(queue, 'prediction')} now without a label: `{export_command(epoch.version)}`" if queue else ""
+    return "".join(f"; {one}" for one in (told, second) if one)

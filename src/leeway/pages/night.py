@@ -76,6 +76,7 @@ def _content(page: NightPage) -> dict[str, Any]:
         "errors": tuple(map(_tile, page.errors)),
         "unsure": tuple(map(_tile, page.unsure)),
         "unlike": tuple(map(_tile, page.unlike)),
+        "moved": tuple(map(_tile, page.moved)),
     }
 
 

@@ -262,16 +262,16 @@ def _version(versions: Sequence[ModelVersion], name: str) -> int:
 
 
 def _columns(table: pa.Table, *, census: bool) -> PredictionColumns:
-    moments = table["occurred_at"].cast(pa.timestamp("us")).cast(pa.string())
     chances = [1.0] * table.num_rows if census else table["draw_probability"].to_pylist()
     lists = table["probabilities"]
     return PredictionColumns(
         ids=table["prediction_id"].to_pylist(),
-        occurred_at=moments.to_pylist(),
+        occurred_at=table["occurred_at"].cast(pa.timestamp("us")).cast(pa.string()).to_pylist(),
         predicted=table["predicted_class"].to_pylist(),
         labels=table["label"].to_pylist(),
         draw_probabilities=chances,
         confidence=_given(table["confidence"]),
+        second=_given(table["second_class"]),
         probabilities=() if _empty(lists) else [json.dumps(one or []) for one in lists.to_pylist()],
         slices=_given(table["slice"]),
         groups=() if _empty(table["group"]) else pc.coalesce(table["group"], table["prediction_id"]).to_pylist(),

@@ -27,28 +27,29 @@ class Look:
 
 
 def last_look(champion: Epoch, tags: Mapping[str, str]) -> Look | None:
-    """Return the last look at the version with these tags in this epoch of the champion; None if there was none."""
+    """Return the last look at the version with these tags against the champion, in any epoch; None if none is noted."""
     if tags.get(AGAINST_TAG) != str(champion.version.version):
         return None
     with suppress(ValueError, KeyError, TypeError):
         kept = json.loads(tags.get(ATTEMPT_TAG, ""))
-        if kept["epoch"] == _epoch(champion):
-            since = date.fromisoformat(kept["since"]) if kept["since"] else None
-            attempt = Attempt(int(kept["number"]), int(kept["look"]))
-            return Look(attempt, int(kept["labels"]), since, tags.get(OUTCOME_TAG) == PASSED)
+        since = date.fromisoformat(kept["since"]) if kept["since"] else None
+        attempt = Attempt(int(kept["number"]), int(kept["look"]))
+        return Look(attempt, int(kept["labels"]), since, tags.get(OUTCOME_TAG) == PASSED)
     return None
 
 
 def judged_against(champion: Epoch) -> list[Release]:
     """Return what came of each judgement against the champion in its epoch, in order."""
-    found = champion.ledger.releases(champion.model)
-    ours = [one for one in found if one.previous == champion.version.version and one.outcome in JUDGED]
-    return [one for one in ours if champion.began_at is None or one.at >= champion.began_at]
+    return [one for one in _ever_judged(champion) if champion.began_at is None or one.at >= champion.began_at]
 
 
 def number_of(champion: Epoch, version: int) -> int:
-    """Return which challenger of the champion's epoch this is, by the order in which they were first judged."""
-    known = list(dict.fromkeys(one.version for one in judged_against(champion)))
+    """Return which challenger of the champion this is, by the order in which they were first judged.
+
+    Counted in the ledger over all its epochs: a rollback to the champion gives nobody a fresh start, since the test
+    split and the labels are the same.
+    """
+    known = list(dict.fromkeys(one.version for one in _ever_judged(champion)))
     return known.index(version) + 1 if version in known else len(known) + 1
 
 
@@ -56,10 +57,12 @@ def attempt_at(champion: Epoch, version: int, last: Look | None, *, labels: int)
     """Return what a look on so many recent images is: a further one only if there are more of them than at the last.
 
     A version that passed keeps its look: whoever approves it days later asks whether it still holds, which can only
-    make fewer pass. A look at so few that nothing could have been shown was none.
+    make fewer pass. A look at so few that nothing could have been shown was none. Where the version's tags are gone,
+    each judgement in the ledger counts as a look.
     """
     if last is None:
-        return Attempt(number_of(champion, version))
+        before = sum(one.version == version for one in _ever_judged(champion))
+        return Attempt(number_of(champion, version), before + 1)
     return last.attempt.next(last.labels) if labels > last.labels and not last.passed else last.attempt
 
 
@@ -79,15 +82,15 @@ def labels_for(champion: Epoch, cause: str, last: Look | None) -> tuple[Sequence
     return gate_labels(champion, since=since), since
 
 
-def noted(verdict: Verdict, champion: Epoch, *, since: date | None) -> dict[str, Any]:
+def noted(verdict: Verdict, *, since: date | None) -> dict[str, Any]:
     """Return what the next judgement of the version has to know."""
     recent = verdict.numbers["recent"]
     return dict(verdict.numbers["attempt"]) | {
         "labels": recent["images"] if recent else 0,
         "since": since.isoformat() if since else None,
-        "epoch": _epoch(champion),
     }
 
 
-def _epoch(champion: Epoch) -> str | None:
-    return champion.began_at.isoformat() if champion.began_at else None
+def _ever_judged(champion: Epoch) -> list[Release]:
+    found = champion.ledger.releases(champion.model)
+    return [one for one in found if one.previous == champion.version.version and one.outcome in JUDGED]

@@ -1,7 +1,7 @@
 """Judge: may this model serve? The gate before a release, with every number it rests on."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from leeway.checks.policy import Promotion
 from leeway.domain.records import Cause, Verdict
 from leeway.evaluation.checklist import Checklist
+from leeway.release.guard import Recall, needs_person, not_guarded, recall_guard
 from leeway.release.rules import (
     CANNOT_TELL,
     FAILED,
@@ -23,7 +24,8 @@ from leeway.release.rules import (
     no_gain_asked,
 )
 from leeway.stats.estimation import wilson_interval
-from leeway.stats.paired import Pairs, class_losses, lower_limit, mcnemar, power_of_non_inferiority
+from leeway.stats.paired import Pairs, class_losses, design_effect, lower_limit, mcnemar, pairs_of
+from leeway.stats.paired import power_of_non_inferiority as power_of
 
 LONGEST_REASON = 300  # characters of a checklist's sentence, so that a tag of the version can hold them all
 NEW_CLASSES = "the list of classes was changed, and that is what is new"
@@ -38,6 +40,7 @@ class Paired:
     truth: Indices
     champion: Indices
     challenger: Indices
+    group: Indices | None = None  # images of one group are alike; None: no two are
 
 
 def judge_challenger(
@@ -53,10 +56,15 @@ def judge_challenger(
 ) -> Verdict:
     """Whether the challenger may replace the champion (STATISTICS.md, check 9).
 
+    Null: the challenger is no better (where a gain is asked for) or worse by the margin, and pairs of different groups
+    are independent; then at most 5 % of a champion's challengers together pass, since attempts are counted.
+
     Passes only if all its parts do. `gain`: a uniform sample of served images never trained on shows one (`recent`);
     where the cause is not that accuracy fell it need not, and only a loss that it shows counts. `keeps_the_original`:
     the frozen test split (`original`) excludes a loss beyond the margin, or the gain outweighs it by the margin (net
     benefit). `class_harm`: no class demonstrably loses more than `harm_points` over both samples, Holm corrected.
+    `recall`: no class that the champion recognises is shown to be under the floor of a first model. Pairs are taken to
+    be independent between groups, not inside them: images of one group count as few as they agree.
     A part that is missing or too small to tell never passes; `wanted` says with how many recent labels it could. The
     numbers say by which rule a verdict passed, and which `attempt` it was, which sets the level of the tests.
 
@@ -72,10 +80,13 @@ def judge_challenger(
     old, new, margin = _pairs(compared), None if recent is None else _pairs(samples[0]), settings.margin_points / 100
     why = NEW_CLASSES if classes_changed else WHY_NOT.get(cause)  # None: accuracy fell
     kept, rule = keeps_the_original(old, new, attempt, margin=margin, fell=why is None)
+    recalls = _recalls_of_both(compared, classes, both)
+    guard, unguarded = recall_guard(recalls, floor=settings.min_class_recall)
     parts = {
         "gain": gain(new, attempt) if why is None else no_gain_asked(new, attempt, why=why),
         "keeps_the_original": kept,
         "class_harm": _class_harm(samples, classes, limit=limit),
+        "recall": guard,
     }
     numbers = _measured(new, old, attempt, margin=margin) | {
         "per_class": _class_numbers(samples, classes, limit=limit, places=both),
@@ -88,7 +99,8 @@ def judge_challenger(
         numbers["new_classes"] = {name: _share_numbers(*counts) for name, counts in hits.items()}
         parts["new_classes"] = GatePart(_worst([one.outcome for one in floors]), "")
         findings += floors
-    return _verdict(findings, numbers | {"parts": {name: part.outcome for name, part in parts.items()}})
+    verdict = _verdict(findings, numbers | {"parts": {name: part.outcome for name, part in parts.items()}})
+    return replace(verdict, unguarded={name: not_guarded(name, recalls[name].images) for name in unguarded})
 
 
 def judge_first(*, truth: Indices, predicted: Indices, classes: Sequence[str], settings: Promotion) -> Verdict:
@@ -120,7 +132,12 @@ def with_checklist(verdict: Verdict, checklist: Checklist | None) -> Verdict:
     if checklist is not None:
         numbers["checklist"] = checklist.to_json(longest=LONGEST_REASON)
     wanted = verdict.wanted if outcome == CANNOT_TELL and part.outcome == PASSED else 0
-    return Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers, wanted=wanted)
+    guarded = checklist.guarded if checklist is not None else ()
+    unguarded = {name: why for name, why in verdict.unguarded.items() if name not in guarded}
+    if unguarded:
+        reasons.append(needs_person(unguarded))
+    made = Verdict(passed=outcome == PASSED, outcome=outcome, reasons=tuple(reasons), numbers=numbers, wanted=wanted)
+    return replace(made, unguarded=unguarded)
 
 
 def _verdict(parts: Sequence[GatePart], numbers: dict[str, Any]) -> Verdict:
@@ -158,6 +175,17 @@ def _class_harm(samples: Sequence[Paired], classes: Sequence[str], *, limit: flo
     return GatePart(PASSED, f"no class demonstrably loses more than {limit:.1%}")
 
 
+def _recalls_of_both(sample: Paired, classes: Sequence[str], places: Iterable[int]) -> dict[str, Recall]:
+    """The recall of each class in these places, by both models."""
+    found = {}
+    for k in places:
+        own = _only(sample, [k])
+        old, new = _right(own.truth, own.champion), _right(own.truth, own.challenger)
+        alike = 1.0 if own.group is None else design_effect(new.astype(np.int64), np.asarray(own.group))
+        found[classes[k]] = Recall(int(old.sum()), int(new.sum()), len(new), alike)
+    return found
+
+
 def _hits(
     truth: Indices, predicted: Indices, classes: Sequence[str], places: Iterable[int]
 ) -> dict[str, tuple[int, int]]:
@@ -190,16 +218,25 @@ def _right(truth: Indices, answers: Indices) -> NDArray[np.bool_]:
 
 def _pairs(sample: Paired) -> Pairs:
     champion, challenger = _right(sample.truth, sample.champion), _right(sample.truth, sample.challenger)
-    return Pairs(
-        gained=int((~champion & challenger).sum()), lost=int((champion & ~challenger).sum()), total=len(champion)
-    )
+    change = challenger.astype(np.int64) - champion
+    return pairs_of(change, None if sample.group is None else np.asarray(sample.group))
 
 
 def _per_class(samples: Sequence[Paired], classes: int) -> list[Pairs]:
     """(K,) pairs of each true class, over all samples."""
-    columns = zip(*((one.truth, one.champion, one.challenger) for one in samples), strict=True)
+    columns = zip(*((one.truth, one.champion, one.challenger, _groups(one)) for one in samples), strict=True)
     together = Paired(*map(np.concatenate, columns))
+    together = replace(
+        together, group=np.unique(np.asarray(together.group), axis=0, return_inverse=True)[1].reshape(-1)
+    )
     return [_pairs(_only(together, [k])) for k in range(classes)]
+
+
+def _groups(sample: Paired) -> Indices:
+    """(N, 2) the group of each image, as no other sample names one."""
+    known = sample.group is not None
+    number = np.asarray(sample.group) if known else np.arange(len(sample.truth))
+    return np.stack([number, np.full(len(number), id(sample) if not known else 0)], axis=1)
 
 
 def _only(sample: Paired, places: Sequence[int]) -> Paired:
@@ -207,7 +244,8 @@ def _only(sample: Paired, places: Sequence[int]) -> Paired:
     _right(sample.truth, sample.champion)  # refuses arrays of unequal length
     _right(sample.truth, sample.challenger)
     kept = np.isin(np.asarray(sample.truth), places)
-    return Paired(*(np.asarray(one)[kept] for one in (sample.truth, sample.champion, sample.challenger)))
+    truth, old, new = (np.asarray(one)[kept] for one in (sample.truth, sample.champion, sample.challenger))
+    return Paired(truth, old, new, None if sample.group is None else np.asarray(sample.group)[kept])
 
 
 def _numbers(pairs: Pairs) -> dict[str, Any]:
@@ -216,6 +254,7 @@ def _numbers(pairs: Pairs) -> dict[str, Any]:
         "gained": pairs.gained,
         "lost": pairs.lost,
         "difference": pairs.difference,
+        "design_effect": pairs.design_effect,
         "mcnemar_p": mcnemar(pairs),
     }
 
@@ -233,7 +272,7 @@ def _lower(pairs: Pairs, *, alpha: float) -> dict[str, float]:
 
 
 def _limits(pairs: Pairs, *, margin: float, alpha: float) -> dict[str, float]:
-    power = power_of_non_inferiority(pairs, margin=margin, level=1 - alpha)
+    power = power_of(pairs, margin=margin, level=1 - alpha)
     return _lower(pairs, alpha=alpha) | {"margin": margin, "power": power}
 
 

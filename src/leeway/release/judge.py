@@ -57,7 +57,8 @@ def judge(candidate: Epoch, champion: Epoch | None, versions: Versions, grounds:
         old = Predictor.load(versions.bundle(champion.version.version))
         if champion.version.bundle_digest != candidate.version.bundle_digest:
             _read(champion, grounds)
-        original = Paired(truth, _answers(old, tested, manifest), answers)
+        groups = np.unique(manifest.table["group"].take(rows).to_numpy(zero_copy_only=False), return_inverse=True)[1]
+        original = Paired(truth, _answers(old, tested, manifest), answers, groups)
         verdict = _against_champion(candidate, champion, versions, grounds, bundles=(old, new), original=original)
     checklist = checklist_of(candidate.version, report=grounds.checklist, registry=versions.registry)
     verdict = _with_numbers(with_checklist(verdict, checklist), test_reads=dict(Counter(readers)))
@@ -92,7 +93,7 @@ def _against_champion(
         cause=cause,
         attempt=attempt_at(champion, number, last, labels=0 if recent is None else len(recent.truth)),
     )
-    verdict = _with_numbers(verdict, class_lists=apart, attempt=noted(verdict, champion, since=since))
+    verdict = _with_numbers(verdict, class_lists=apart, attempt=noted(verdict, since=since))
     verdict = _with_left_out(verdict, left_out, of=len(unseen))
     if trained := len(labels) - len(unseen):
         told = f"{trained} gate labels are left out: their groups are trained on (promotion.gate_share was raised?)"

@@ -24,13 +24,14 @@ def release(candidate: Epoch, verdict: Verdict, registry: Registry, *, approved_
     """Act on the verdict: promote the candidate, refuse it, or leave it for review.
 
     The version's description and tags carry every number first. It is left for review where the policy says `review`
-    and nobody approved it yet.
+    and nobody approved it yet; where no test could show that a class is lost, `auto` waits for a person, too.
     """
     version, policy, against = candidate.version, candidate.policy, verdict.against
     if against == version.version:
         reason = "the pipeline made the same bundle"
         return Release(version.model, version.version, None, UNCHANGED, reason, candidate.as_of)
-    outcome = PROMOTED if approved_by or policy.promotion.mode == "auto" else FOR_REVIEW
+    by_itself = policy.promotion.mode == "auto" and not verdict.unguarded
+    outcome = PROMOTED if approved_by or by_itself else FOR_REVIEW
     outcome = outcome if verdict.passed else REFUSED
     evidence = {
         "gate": verdict.outcome,

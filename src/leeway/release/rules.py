@@ -166,7 +166,7 @@ def _seen(recent: Pairs) -> str:
 
 
 def _shown_loss(recent: Pairs, attempt: Attempt) -> GatePart | None:
-    p = mcnemar(Pairs(recent.lost, recent.gained, recent.total))
+    p = mcnemar(recent.reversed)
     if p >= attempt.recent:
         return None
     seen = f"on {recent.total} recent images {recent.gained} became right and {recent.lost} became wrong"

@@ -8,51 +8,68 @@ from scipy.special import chdtrc
 
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
+from leeway.checks.references import LONG, TELLING, Way, by_class
 from leeway.simulate.production import Floats, Ints, Production
 from leeway.stats.edetector import NIGHTS_PER_YEAR
-from leeway.stats.multinomial import FEWEST_DAYS, LONGEST, day_tolerance, log_detector, share_box
+from leeway.stats.multinomial import LONGEST
+from leeway.stats.reference import Reference, correlation, reference_of, stacked
 
 if TYPE_CHECKING:
     from leeway.simulate.years import Limits, Night
 
 FILE_SEED = 0  # of the reference file's counts: the file is one, whatever year it is
+SOME = 25  # years that are computed at once: as many as stay in the processor's cache
 
 
 class SimulatedDrift:
     """Check 2 in every year, over classes, and over class and band.
 
-    Its reference are its first nights, or the file that `limits` names. Nights under `min_predictions` have no verdict.
-    With the chi_square trigger log M is inf on a night that fires and -inf on any other; p is the asymptotic tail
-    there, since an exact one takes up to 400,000 tables a night: a test holds it against the check itself.
+    Its references are its first 7 and its first 28 nights, or the file that `limits` names. Nights under
+    `min_predictions` have no verdict. With the chi_square trigger log M is inf on a night that fires and -inf on any
+    other; p is the asymptotic tail there, since an exact one takes up to 400,000 tables a night: a test holds it
+    against the check itself.
     """
 
     def __init__(self, years: int, production: Production, policy: Policy, limits: "Limits") -> None:
         self.drift = policy.check(PredictionDrift)
         self.nightly = policy.alpha(self.drift) / NIGHTS_PER_YEAR
-        self.nights = np.zeros((years, 0, 3 * production.classes), dtype=np.int64)
-        self.reference: Ints | None = None
+        nights = self.drift.reference_nights
+        self.lengths = {nights, max(nights, LONG)}  # at which the nights so far are a reference
+        self.days = np.zeros((years, 0, 3 * production.classes), dtype=np.int64)  # those that are large enough
+        self.watched: list[_Watched] = []
         if limits.file:
-            self.reference = np.broadcast_to(_file(production, limits.file), (years, 1, 3 * production.classes))
+            self.lengths = set()
+            file = np.broadcast_to(_file(production, limits.file), (years, 1, 3 * production.classes))
+            self.watched.append(_Watched(file, self.drift.tolerance))
 
     def see(self, night: "Night") -> Floats:
         """(Y,) log M after this night."""
-        silent = np.full(len(night.cells), -np.inf)
-        if night.design.sizes.sum() < self.drift.min_predictions:
-            return silent
-        nights = np.concatenate([self.nights, night.cells[:, None, :]], axis=1)
-        if self.reference is None:
-            self.nights = nights
-            if nights.shape[1] == self.drift.reference_nights:
-                self.reference, self.nights = nights, nights[:, :0]
-            return silent
-        if self.drift.trigger == "chi_square":
-            fires = self._fires(_by_class(night.cells), _by_class(self.reference).sum(axis=1))
-            return np.where(fires, np.inf, silent)
-        self.nights = nights[:, -LONGEST:]
-        by_class = _by_class(self.nights), _by_class(self.reference)
-        logs = [self._log_m(*by_class), self._log_m(self.nights, self.reference)]
-        mean: Floats = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
-        return mean
+        return self.see_cells(night.cells)
+
+    def see_cells(self, cells: Ints) -> Floats:
+        """(Y,) log M after a night of these counts (Y, 3K); nights are alike large enough in all years or in none."""
+        found = np.full(len(cells), -np.inf)
+        large = bool((cells.sum(axis=1) >= self.drift.min_predictions).all())
+        for one in self.watched:
+            one.add(cells)
+        if large and self.drift.trigger == "chi_square":
+            if self.watched:
+                fires = self._fires(by_class(cells), by_class(self.watched[0].days).sum(axis=1))
+                found = np.where(fires, np.inf, found)
+        elif large and (ready := [one for one in self.watched if one.against]):
+            found = np.logaddexp.reduce([one.log_m() for one in ready], axis=0) - np.log(len(ready))
+        if large and self.days.shape[1] < max(self.lengths | {TELLING}):
+            self._take(cells)
+        return found
+
+    def _take(self, cells: Ints) -> None:
+        """Take the night into the references that are not complete, and into what tells how much nights differ."""
+        self.days = np.concatenate([self.days, cells[:, None, :]], axis=1)
+        if self.days.shape[1] in self.lengths:
+            self.watched.append(_Watched(self.days, self.drift.tolerance))
+        if self.days.shape[1] == TELLING:
+            for one in self.watched:
+                one.tell(self.days)
 
     def _fires(self, current: Ints, reference: Ints) -> np.ndarray:
         """(Y,) whether p is under its limit and total variation over its floor; current, reference (Y, K)."""
@@ -65,14 +82,42 @@ class SimulatedDrift:
         fires: np.ndarray = (p < self.nightly) & (moved >= self.drift.tv_floor)
         return fires
 
-    def _log_m(self, nights: Ints, reference: Ints) -> Floats:
-        low, high = share_box(reference.sum(axis=1), tolerance=self._tolerance(reference))
-        return log_detector(nights, reference.sum(axis=1), low=low, high=high)
 
-    def _tolerance(self, reference: Ints) -> float | Floats:
-        if reference.shape[1] < FEWEST_DAYS:
-            return self.drift.tolerance
-        return np.stack([day_tolerance(days, tolerance=self.drift.tolerance) for days in reference])
+class _Watched:
+    """One reference of every year, (Y, D, 3K) days, and the nights that are held against it."""
+
+    def __init__(self, days: Ints, tolerance: float) -> None:
+        self.days, self.tolerance = days, tolerance
+        self.nights = np.zeros((len(days), 0, days.shape[2]), dtype=np.int64)
+        self.against: list[tuple[Way, Reference]] = []  # of classes, and of class x band
+        if days.shape[1] > 1:
+            self.tell(days)
+
+    def tell(self, days: Ints) -> None:
+        """Say how much nights differ, where the reference does not say it itself."""
+        if not self.against:
+            self.against = [(way, self._made(way, days)) for way in (by_class, _as_it_is)]
+
+    def add(self, cells: Ints) -> None:
+        self.nights = np.concatenate([self.nights, cells[:, None, :]], axis=1)[:, -LONGEST:]
+
+    def log_m(self) -> Floats:
+        """(Y,) log of the mean M of both."""
+        found = np.empty((len(self.against), len(self.nights)))
+        for row, (way, reference) in zip(found, self.against, strict=True):
+            for start in range(0, len(row), SOME):
+                some = slice(start, start + SOME)
+                row[some] = reference.of(some).log_m(way(self.nights[some]))
+        mean: Floats = np.logaddexp.reduce(found, axis=0) - np.log(len(found))
+        return mean
+
+    def _made(self, way: Way, telling: Ints) -> Reference:
+        return stacked(
+            [
+                reference_of(days, tolerance=self.tolerance, rho=correlation(nights))
+                for days, nights in zip(way(self.days), way(telling), strict=True)
+            ]
+        )
 
 
 def _file(production: Production, predictions: int) -> Ints:
@@ -82,7 +127,5 @@ def _file(production: Production, predictions: int) -> Ints:
     return default_rng(FILE_SEED).multinomial(predictions, shares)[None, :]
 
 
-def _by_class(cells: Ints) -> Ints:
-    """(..., 3K) -> (..., K)"""
-    summed: Ints = cells.reshape(*cells.shape[:-1], -1, 3).sum(axis=-1)
-    return summed
+def _as_it_is(cells: Ints) -> Ints:
+    return cells

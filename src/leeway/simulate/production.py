@@ -1,6 +1,6 @@
 """Production: a made-up night of a classifier, as kinds of items with their guesses and error rates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -25,10 +25,38 @@ class Production:
     band: Ints  # (C,) confidence band, 0 to 2
     slice: Ints  # (C,) camera; -1 without one
     classes: int
+    second: Ints | None = None  # (C,) second class, -1 for one that nobody watches; None: not known of any kind
+    truths: Floats | None = None  # (C, K) chance of each class where an answer is wrong; None: all others alike
 
     @property
     def error_rate(self) -> float:
         return float(self.sizes @ self.error_rates) / int(self.sizes.sum())
+
+    def truth_of(self, drawn: Ints, wrong: NDArray[np.bool_], rng: Generator) -> Ints:
+        """(...) the class that a label names where it contradicts the answer; drawn (...): kinds.
+
+        Where the answer is right, or kinds do not say what else they are, it is any other class.
+        """
+        other: Ints = (self.predicted[drawn] + rng.integers(1, self.classes, drawn.shape)) % self.classes
+        if self.truths is None:
+            return other
+        chances = np.cumsum(self.truths[drawn[wrong]], axis=-1)
+        other[wrong] = (rng.random((len(chances), 1)) * chances[:, -1:] > chances).sum(axis=-1)
+        return other
+
+    def missed(self, which: int) -> float:
+        """Share of a class that is answered otherwise."""
+        errors, own = self.sizes * self.error_rates, self.predicted == which
+        truths = self._truths()[:, which]
+        right = float((self.sizes - errors)[own].sum())
+        return float(errors[~own] @ truths[~own]) / max(right + float(errors[~own] @ truths[~own]), 1e-12)
+
+    def _truths(self) -> Floats:
+        if self.truths is not None:
+            return self.truths
+        others = (self.predicted[:, None] != np.arange(self.classes)).astype(float)
+        alike: Floats = others / max(self.classes - 1, 1)
+        return alike
 
 
 def classifier(
@@ -92,3 +120,54 @@ def _with_mean(guesses: Floats, mean: float, sizes: Ints) -> Floats:
 
     scaled: Floats = np.exp(brentq(excess, -20, 20)) * odds
     return scaled / (1 + scaled)
+
+
+def with_second_answers(production: Production, *, share: float) -> Production:
+    """Return the same with a second class of every kind, each of the others alike; of errors it is true in `share`."""
+    classes, turns = production.classes, np.arange(1, production.classes)
+    kinds = np.repeat(np.arange(len(production.sizes)), len(turns))
+    second = (production.predicted[kinds] + np.tile(turns, len(production.sizes))) % classes
+    total = np.rint(np.cumsum(production.sizes[kinds] / len(turns)) + 1e-9)
+    truths = np.full((len(kinds), classes), (1 - share) / max(classes - 2, 1))
+    truths[np.arange(len(kinds)), production.predicted[kinds]] = 0.0
+    truths[np.arange(len(kinds)), second] = share if classes > 2 else 1.0
+    return replace(
+        production,
+        sizes=np.diff(total, prepend=0.0).astype(np.int64),
+        guesses=production.guesses[kinds],
+        error_rates=production.error_rates[kinds],
+        predicted=production.predicted[kinds],
+        band=production.band[kinds],
+        slice=production.slice[kinds],
+        second=second,
+        truths=truths,
+    )
+
+
+def with_weak_recall(production: Production, *, to: float, which: int = 0, share: float = 0.0) -> Production:
+    """Return the same with the recall of one class fallen to `to`, by errors as confident as any answer.
+
+    What is lost is answered as the other classes alike; where the kinds have second answers, of this part `share` has
+    the class second.
+    """
+    own, items = production.predicted == which, production.sizes.astype(float)
+    right = items * (1 - production.error_rates)
+    usual = 1 - production.missed(which)
+    lost = float(right[own].sum()) * (1 - to / usual)
+    sizes, errors = items.copy(), items * production.error_rates
+    sizes[own] -= lost * right[own] / right[own].sum()
+    has_second = np.zeros_like(own) if production.second is None else production.second == which
+    groups = [(~own & ~has_second, 1 - share if has_second.any() else 1.0), (has_second, share)]
+    moved = np.zeros_like(sizes)
+    for inside, part in groups:
+        moved[inside] = lost * part * items[inside] / max(items[inside].sum(), 1.0)
+    sizes, truths = sizes + moved, production._truths() * errors[:, None]
+    truths[:, which] += moved
+    errors = errors + moved
+    whole = np.diff(np.rint(np.cumsum(sizes) + 1e-9), prepend=0.0).astype(np.int64)
+    return replace(
+        production,
+        sizes=whole,
+        error_rates=np.clip(errors / np.maximum(sizes, 1e-9), 0, 1),
+        truths=truths / np.maximum(truths.sum(axis=1, keepdims=True), 1e-12),
+    )

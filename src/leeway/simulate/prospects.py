@@ -8,16 +8,19 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from leeway.checks.accuracy import LOOKS_PER_YEAR, MONTH, MonthlyDrop
+from leeway.checks.accuracy import LOOKS_PER_YEAR, MONTH
 from leeway.checks.attribution import AttributionOfShift
+from leeway.checks.monthly_drop import MonthlyDrop
 from leeway.checks.policy import Policy
+from leeway.release.rules import FIRST_ATTEMPT
 from leeway.simulate.production import Floats, Production, classifier
 from leeway.simulate.situation import Situation
 from leeway.stats.allocation import Allocation, allocate
 from leeway.stats.estimation import FEWEST, post_stratified_error
 from leeway.stats.paired import Pairs, lower_limit, power_of_gain, power_of_non_inferiority, score_statistic
 
-LEVEL, FAIR = 0.95, 0.8  # of the gate's tests; the chance from which something counts as shown
+LEVEL, FAIR = 0.95, 0.8  # of the test of harm; the chance from which something counts as shown
+ALPHA = FIRST_ATTEMPT.original  # of the other tests, of an epoch's first challenger at its first look
 GAINS = ((0.75, 0.90), (0.85, 0.95))  # of the accuracy on recent images: what a retraining may bring back
 MOST_LABELS, LONGEST = 20_000, 365 * 5
 SAMPLES, SEED = 200, 0  # of the labels after an alarm
@@ -119,7 +122,7 @@ def gate_to_come(situation: Situation, policy: Policy) -> Gate:
         test_images=images,
         margin=margin,
         disagreement=apart,
-        equal_models_pass=power_of_non_inferiority(equal, margin=margin) if images else 0.0,
+        equal_models_pass=power_of_non_inferiority(equal, margin=margin, level=1 - ALPHA) if images else 0.0,
         margin_shown=_margin_shown(images, apart),
         class_loss_shown=_class_loss_shown([count for count in test if count], limit=settings.harm_points / 100),
         first_model_passes=None if situation.serves else _first_model(situation, policy),
@@ -153,13 +156,13 @@ def labels_for_gain(before: float, after: float) -> int | None:
     if gained <= lost:
         return None
     low, high = 0, 8
-    while power_of_gain(high, gained=gained, lost=lost, alpha=1 - LEVEL) < FAIR:
+    while power_of_gain(high, gained=gained, lost=lost, alpha=ALPHA) < FAIR:
         low, high = high, 2 * high
         if low >= MOST_LABELS:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        shown = power_of_gain(middle, gained=gained, lost=lost, alpha=1 - LEVEL) >= FAIR
+        shown = power_of_gain(middle, gained=gained, lost=lost, alpha=ALPHA) >= FAIR
         low, high = (low, middle) if shown else (middle, high)
     return high
 
@@ -236,11 +239,11 @@ def _monthly_drop(policy: Policy, error: float, *, accuracy: float, labels: floa
 
 
 def _margin_shown(images: int, apart: float) -> float | None:
-    """The margin that equal models pass in 80 % of cases: sqrt(6.2 d / n), but no less than without disagreement."""
+    """The margin that equal models pass in 80 % of cases: sqrt(7.4 d / n), but no less than without disagreement."""
     if not images:
         return None
-    least = -lower_limit(Pairs(0, 0, images))
-    return max(least, float(ndtri(LEVEL) + ndtri(FAIR)) * math.sqrt(apart / images))
+    least = -lower_limit(Pairs(0, 0, images), level=1 - ALPHA)
+    return max(least, float(ndtri(1 - ALPHA) + ndtri(FAIR)) * math.sqrt(apart / images))
 
 
 def _class_loss_shown(counts: Sequence[int], *, limit: float) -> float | None:

@@ -1,9 +1,8 @@
 """Scenario: what happens to a production, and how many nights pass until a check of the policy sees it."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.random import Generator
@@ -12,11 +11,13 @@ from leeway.checks.accuracy import Accuracy
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
-from leeway.simulate.production import Production, classifier
+from leeway.checks.references import LONG, TELLING
+from leeway.simulate.production import Floats, Production, classifier
 from leeway.simulate.prospects import usual_nights
 from leeway.simulate.situation import Situation, class_limits
 from leeway.simulate.years import WATCHED, Limits, simulate_years
-from leeway.stats.multinomial import SIGMAS
+from leeway.stats.multinomial import NEWS, share_box
+from leeway.stats.reference import design_effect, effect_by_chance
 
 SHORTEST = 0.01  # accuracy that is left at least
 
@@ -29,7 +30,7 @@ class Effort:
     """How much is simulated."""
 
     runs: int = 200
-    quiet_years: int = 60
+    quiet_years: int = 30
     quiet_nights: int = 365
     longest: int = 180  # nights waited for an alarm
     before: int = 15  # nights before the change, at least: the first are drift's reference
@@ -103,17 +104,39 @@ class Scenario:
 
     @property
     def reference_nights(self) -> int:
-        """Nights until drift is looked at: none where a file came with the model."""
-        return 0 if self.situation.reference.production else self.policy.check(PredictionDrift).reference_nights
+        """Nights until drift is looked at; where a file came with the model those that tell how much nights differ."""
+        check = self.policy.check(PredictionDrift)
+        if self.situation.reference.production:
+            return 0 if check.trigger == "chi_square" else TELLING
+        return check.reference_nights
+
+    @property
+    def _settled(self) -> int:
+        """Nights after which both references of drift are there."""
+        e_detector = self.policy.check(PredictionDrift).trigger == "e_detector"
+        return self.reference_nights if self.limits.file or not e_detector else max(self.reference_nights, LONG)
 
     @property
     def hidden_share(self) -> float:
-        """What a class may gain for ever, 0 to 1: the box of the e-detector, or the floor of the chi-square trigger."""
-        check, share = self.policy.check(PredictionDrift), 1 / max(len(self.situation.classes), 2)
+        """What a class may gain for ever, 0 to 1: the box of the e-detector, or the floor of the chi-square trigger.
+
+        The box about the longer reference, which is the narrower one; nights are taken to differ by chance alone.
+        """
+        check, classes, nightly = self.policy.check(PredictionDrift), self._classes, self.situation.predictions
         if check.trigger == "chi_square":
             return check.tv_floor
-        items = self.limits.file or check.reference_nights * self.situation.predictions
-        return SIGMAS * math.sqrt(share * (1 - share) / items) + check.tolerance
+        nights = max(check.reference_nights, LONG)
+        items, effect = nights * nightly, effect_by_chance(nights, classes)
+        if self.limits.file:
+            items, rho = self.limits.file, (effect_by_chance(TELLING, classes) - 1) / max(nightly - 1, 1)
+            effect = float(design_effect(items, rho))
+        tolerance = min(check.tolerance, NEWS / classes)
+        _, high = share_box(np.full(classes, items / effect / classes), tolerance=tolerance)
+        return float(high[0]) - 1 / classes
+
+    @property
+    def _classes(self) -> int:
+        return max(len(self.situation.classes), 2)
 
     @property
     def _impossible(self) -> bool:
@@ -165,9 +188,8 @@ class Scenario:
 
     def drift(self, moved: float) -> Delay:
         """The first class gains answers from all others alike."""
-        after = self._made(self.situation.accuracy, gain=moved)
         what = f"one class gains {moved:.0%} of the predictions"
-        return self._delay(Delay(what, PredictionDrift.name, moved, None, None, 0.0), after, labels=1)
+        return self._delay(Delay(what, PredictionDrift.name, moved, None, None, 0.0), None, labels=1)
 
     def again(self, delay: Delay) -> Delay:
         """Simulate the same change here."""
@@ -176,26 +198,21 @@ class Scenario:
         change = self.drop if delay.check == Accuracy.name else self.class_drop
         return change(delay.size, labels=self.answered_labels)
 
-    def _made(self, accuracy: float, *, gain: float = 0.0, weak_class: float | None = None) -> Production:
-        classes, most = max(len(self.situation.classes), 2), 1 - 1 / max(len(self.situation.classes), 2)
+    def _made(self, accuracy: float, *, weak_class: float | None = None) -> Production:
         return classifier(
-            predictions=self.situation.predictions,
-            accuracy=accuracy,
-            classes=classes,
-            gain=min(gain, most),
-            weak_class=weak_class,
+            predictions=self.situation.predictions, accuracy=accuracy, classes=self._classes, weak_class=weak_class
         )
 
-    def _delay(self, asked: Delay, after: Production, *, labels: int) -> Delay:
+    def _delay(self, asked: Delay, after: Production | None, *, labels: int) -> Delay:
         """Live through it; a check that needs labels and has none sees nothing."""
         drifts = asked.check == PredictionDrift.name
         if blind := self._blind(asked.check, labels):
             return self._skipped(replace(asked, note=blind))
-        before = max(self.effort.before, self.reference_nights + 1) if drifts else self.effort.before
+        before = max(self.effort.before, self._settled + 1) if drifts else self.effort.before
         outcome = simulate_years(
             usual_nights(self.situation),
             self.policy,
-            years=max(self.effort.runs // 4, 1) if drifts else self.effort.runs,
+            years=max(self.effort.runs // 10, 3) if drifts else self.effort.runs,
             rng=self.rng,
             after=after,
             change=before,
@@ -203,7 +220,8 @@ class Scenario:
             limits=self.limits,
             watch=(asked.check,),
             labels=labels,
-            progress=self.progress,
+            day_shares=partial(_gaining, asked.size, before) if drifts else None,
+            progress=self._progress(before + self.effort.longest),
             stop_when_all_fired=True,
         )
         delays = outcome.delays(asked.check, change=before)
@@ -225,10 +243,23 @@ class Scenario:
             return f"no night has {fewest:,} predictions"
         return "one class cannot move" if len(self.situation.classes) < 2 else ""
 
+    def _progress(self, nights: int) -> Callable[[], None]:
+        """Tell of as many nights as `effort` says, however many are lived: of more the first ones are not told."""
+        left = iter(range(nights - self.effort.nights))
+        return lambda: None if next(left, None) is not None else self.progress()
+
     def _skipped(self, delay: Delay) -> Delay:
         for _ in range(self.effort.nights):
             self.progress()
         return delay
+
+
+def _gaining(moved: float, change: int, night: int, shares: Floats, years: int, _: Generator) -> Floats:
+    """(Y, 3K) shares of a night, of which the first class gains `moved` from night `change` on, at most all."""
+    first = float(shares[:3].sum())
+    gained = min(first + moved, 1.0) if night >= change else first
+    factor = np.where(np.arange(len(shares)) < 3, gained / first, (1 - gained) / (1 - first))
+    return np.broadcast_to(factor * shares, (years, len(shares)))
 
 
 def _finite(nights: float) -> float | None:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from leeway.checks.accuracy import Accuracy, MonthlyDrop
+from leeway.checks.accuracy import Accuracy
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
+from leeway.checks.monthly_drop import MonthlyDrop
 from leeway.checks.policy import Policy
 from leeway.checks.traffic import Traffic
 from leeway.simulate.prospects import Gate, Labels, gate_to_come, labels_for_gain

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
+from leeway.checks.references import LONG
 from leeway.simulate.scenario import Delay, Scenario
 from leeway.simulate.shortfalls import Shortfall, changed, value_of
 
@@ -66,5 +67,6 @@ def _for_drift(world: Scenario, delay: Delay) -> Iterator[dict[str, Any]]:
             yield {"prediction_drift.tv_floor": round(delay.size / 2, 4)}
         return
     finer = {"prediction_drift.tolerance": round(delay.size / 10, 4)} if check.tolerance > delay.size / 10 else {}
-    longer = {"prediction_drift.reference_nights": 28} if 0 < world.reference_nights < 28 else {}
+    short = not world.limits.file and check.reference_nights < LONG
+    longer = {"prediction_drift.reference_nights": LONG} if short else {}
     yield from (one for one in (finer, longer, finer | longer) if one)

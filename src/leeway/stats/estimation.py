@@ -9,7 +9,7 @@
 ...     shares=np.array([0.8, 0.2]),
 ... )
 >>> f"{wrong.mean():.0%} of the labels, {found.value:.0%} ({found.low:.0%} to {found.high:.0%}) of all predictions"
-'30% of the labels, 18% (9% to 33%) of all predictions'
+'30% of the labels, 18% (10% to 34%) of all predictions'
 """
 
 import math
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FEWEST = 10  # labels; below this an estimate says nothing worth reading
+MORE_DRAWS = 3  # of a stratum, that stand for what its labels have not shown yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,12 @@ def post_stratified_error(
     wrong, weights, guesses, strata: (n,), weights 1 / (N q_i); shares (H,) of the predictions in each stratum. One
     that was never drawn lends its share to its nearest neighbour. multiplicity (n,): draws that a row stands for.
     With n_h draws and x_h errors in stratum h:
-    err = sum W_h x_h / n_h; Var = sum W_h^2 p_h (1 - p_h) / n_h, p_h = (x_h + max(g_h, err)) / (n_h + 1): one more draw
-    stands for what is not seen yet. It is the mean guess g_h, or the overall error rate where the guess is below it,
-    since a model that has begun to err confidently guesses too low (with g_h alone 95 % intervals cover 91 % there).
+    err = sum W_h x_h / n_h; Var = sum W_h^2 p_h (1 - p_h) / n_h, p_h = (x_h + 3 max(g_h, err)) / (n_h + 3): three more
+    draws stand for what is not seen yet (after Agresti and Caffo 2000, who add two). Each is the mean guess g_h, or the
+    overall error rate where the guess is below it, since a model that has begun to err confidently guesses too low.
+    Intervals of 100 labels then cover 93 % at least in the sixteen worlds of benchmarks/nulls_estimates.py; with two
+    more draws 92 %, with one 91.5 %, with g_h alone 88 %. Where guesses are sharp and nothing has changed they cover
+    98 % and are up to a quarter wider than need be: a stratum that has shown no error may still have begun to err.
     Draws of several nights have unequal weights inside a stratum: x_h / n_h is then Hajek's ratio, n_h Kish's size.
     The interval is Wilson's around sum W_h p_h at the size that has this variance, with Student's quantile at
     Satterthwaite's degrees of freedom: it stays inside 0 to 1. Cochran (1977), sections 5.4 and 5A.9.
@@ -114,7 +118,7 @@ def post_stratified_error(
     means = (inside @ (weights * wrong)) / sums
     value = float(share @ means)
     guess = np.maximum((inside @ guesses) / inside.sum(axis=1), value)
-    rates = (means * sizes + guess) / (sizes + 1)
+    rates = (means * sizes + MORE_DRAWS * guess) / (sizes + MORE_DRAWS)
     parts = share**2 * rates * (1 - rates) / sizes
     centre, variance = float(share @ rates), float(parts.sum())
     if not variance > 0:  # every guess is 0 and nothing was wrong, or the reverse

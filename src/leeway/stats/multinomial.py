@@ -21,40 +21,47 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.integer]
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.integer] | NDArray[np.float64]  # counts, or counts over their design effect
 
 KAPPAS = (10.0, 100.0, 1000.0)  # concentrations of the mixture: from a wide to a narrow look about the reference
 LONGEST = 60  # nights that a window reaches back
-SIGMAS = 3.0  # the reference itself is only known to this many standard errors
+SIGMAS = 2.0  # the reference itself is only known to this many standard errors
+NEWS = 0.25  # of a class's share: by more than this it cannot move unseen, however rare it is
+NIGHT_LIMIT = math.log(200.0)  # by which a single night can raise the e-value of a window, at most
 FEWEST_DAYS = 28  # below it the days of the reference say nothing about how much days differ
 SPREAD_QUANTILE = 0.99
 STEPS, SETTLED = 60, 1e-12  # of Newton's method
 
 
-def smoothed_shares(counts: Counts) -> Floats:
+def smoothed_shares(counts: Numbers) -> Floats:
     """(..., K) shares (count + 1/2) / (total + K/2): no class has share zero (Jeffreys' prior)."""
     shares: Floats = (counts + 0.5) / (counts.sum(axis=-1, keepdims=True) + 0.5 * counts.shape[-1])
     return shares
 
 
-def share_box(reference: Counts, *, tolerance: float | Floats) -> tuple[Floats, Floats]:
+def share_box(reference: Numbers, *, tolerance: float | Floats) -> tuple[Floats, Floats]:
     """(..., K) lowest and highest share of each class that is no news.
 
-    reference (..., K) counts: half-width 3 sqrt(p (1 - p) / n_ref) + tolerance, tolerance a share (or (K,)).
+    reference (..., K) counts, or counts over their design effect: shares p from which they lie at most 2 standard
+    errors sqrt(p (1 - p) / n_ref) (Wilson 1927, J. Am. Stat. Assoc. 22:209; about the counted share it would be too
+    narrow where a class was hardly seen), and `tolerance` beyond, a share (or (K,)).
     """
-    shares = smoothed_shares(reference)
-    half = SIGMAS * np.sqrt(shares * (1 - shares) / np.maximum(reference.sum(axis=-1, keepdims=True), 1)) + tolerance
-    return np.maximum(shares - half, 1e-12), np.minimum(shares + half, 1.0)
+    items = np.maximum(reference.sum(axis=-1, keepdims=True), 1e-9)
+    shares, extra = reference / items, SIGMAS**2 / items
+    middle = (shares + extra / 2) / (1 + extra)
+    half = np.sqrt(extra * (shares * (1 - shares) + extra / 4)) / (1 + extra) + tolerance
+    return np.maximum(middle - half, 1e-12), np.minimum(middle + half, 1.0)
 
 
 def day_tolerance(days: Counts, *, tolerance: float) -> Floats:
-    """(K,) `tolerance`, or what days of the reference differ by anyway where that is more.
+    """(K,) how far each class's share may move: `tolerance`, or a quarter of its share where that is less.
 
-    days (D, K) counts. The 99 % quantile of |day's share - share|, with the noise of counting taken out; below 28 days
-    it cannot be told, and `tolerance` stands.
+    Or what days of the reference differ by anyway where that is more: days (D, K) counts, the 99 % quantile of
+    |day's share - share|, with the noise of counting taken out; below 28 days it cannot be told.
     """
     sizes = days.sum(axis=1)
     days, sizes = days[sizes > 0], sizes[sizes > 0]
-    flat = np.full(days.shape[1], tolerance)
+    flat = np.minimum(tolerance, NEWS * smoothed_shares(days.sum(axis=0)))
     if len(days) < FEWEST_DAYS:
         return flat
     shares = days.sum(axis=0) / sizes.sum()
@@ -67,8 +74,8 @@ def day_tolerance(days: Counts, *, tolerance: float) -> Floats:
 
 
 def log_e_value(
-    counts: Counts,
-    reference: Counts,
+    counts: Numbers,
+    reference: Numbers,
     *,
     low: Floats | None = None,
     high: Floats | None = None,
@@ -95,7 +102,7 @@ def log_e_value(
     return mean
 
 
-def most_likely(counts: Counts, *, low: Floats, high: Floats) -> Floats:
+def most_likely(counts: Numbers, *, low: Floats, high: Floats) -> Floats:
     """(...) largest log-likelihood sum N_k ln p_k of counts (..., K) over shares with low <= p <= high, sum p = 1.
 
     The maximum stands at p_k = clip(s N_k, low_k, high_k); s by Newton's method inside a bracket, since the sum grows
@@ -124,18 +131,42 @@ def most_likely(counts: Counts, *, low: Floats, high: Floats) -> Floats:
     return likelihood
 
 
-def log_detector(nights: Counts, reference: Counts, *, low: Floats | None = None, high: Floats | None = None) -> Floats:
+def log_detector(
+    nights: Numbers, reference: Numbers, *, low: Floats | None = None, high: Floats | None = None
+) -> Floats:
     """(...) log M of nights (..., T, K): the sum of the e-values of all windows that end with the last night.
 
-    reference, low, high (K,), or (..., K) with those of each stream.
+    nights: counts, or counts over their design effect; reference, low, high (K,), or (..., K) with those of each
+    stream.
 
     A window begins at any of the last 60 nights. M >= 365 / alpha is an alarm that is false with probability at most
     alpha in a year, for shares that stay inside the box. The order of nights inside a window changes nothing.
+
+    No single night decides: an e-value over 1 counts with at most 200 times what the window has without its most
+    extreme night (the one with the largest e-value of its own), or with 1 where that is less.
     """
-    recent = nights[..., -LONGEST:, :]
-    since = np.cumsum(recent[..., ::-1, :], axis=-2)
+    backwards = np.asarray(nights[..., -LONGEST:, :][..., ::-1, :], dtype=float)
     if reference.ndim > 1:
         reference = reference[..., None, :]
         low, high = (None if one is None else one[..., None, :] for one in (low, high))
-    log_sum: Floats = np.logaddexp.reduce(log_e_value(since, reference, low=low, high=high), axis=-1)
+    alone = log_e_value(backwards, reference, low=low, high=high)
+    since: Floats = np.cumsum(backwards, axis=-2)
+    logs = log_e_value(since, reference, low=low, high=high)
+    doubtful = logs > 0
+    if doubtful.any():
+        shape = since.shape
+        rest = (since - _most_extreme(backwards, alone))[doubtful]
+        own = [None if one is None else np.broadcast_to(one, shape)[doubtful] for one in (reference, low, high)]
+        others = log_e_value(np.maximum(rest, 0.0), own[0], low=own[1], high=own[2])  # type: ignore[arg-type]
+        logs[doubtful] = np.minimum(logs[doubtful], np.maximum(others + NIGHT_LIMIT, 0.0))
+    log_sum: Floats = np.logaddexp.reduce(logs, axis=-1)
     return log_sum
+
+
+def _most_extreme(nights: Floats, log_e_values: Floats) -> Floats:
+    """(..., T, K) for each window that begins with the first of these nights the one with the largest e-value."""
+    largest = np.maximum.accumulate(log_e_values, axis=-1)
+    numbers = np.where(log_e_values == largest, np.arange(nights.shape[-2]), 0)
+    found = np.maximum.accumulate(numbers, axis=-1)
+    taken: Floats = np.take_along_axis(nights, found[..., None], axis=-2)
+    return taken

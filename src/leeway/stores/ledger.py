@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from leeway.domain.answers import Outcome, may_second, outcome, people
 from leeway.domain.counting import conflicting, counting_labels
 from leeway.domain.queue import in_queue_order
 from leeway.domain.records import (
@@ -26,6 +27,7 @@ from leeway.domain.records import (
     Release,
     ServingPeriod,
     Status,
+    UnansweredDraw,
     WindowCounts,
 )
 from leeway.domain.reopening import Reopening
@@ -37,6 +39,7 @@ from leeway.stores import reopening, rows
 from leeway.stores.database import Database
 from leeway.stores.outbox import SqlOutbox
 from leeway.stores.rows import batches
+from leeway.stores.second_opinions import contradicted
 
 
 class SqlLedger(SqlOutbox):
@@ -191,9 +194,20 @@ class SqlLedger(SqlOutbox):
     def groups_drawn(self, model: str, version: int, *, purpose: str) -> set[str]:
         return {row.group for row in self.database.all(queries.groups_drawn(model, version, purpose=purpose))}
 
-    def label_queue(self, model: str) -> list[tuple[str, Prediction]]:
+    def label_queue(self, model: str, *, labeler: str = "") -> list[tuple[str, Prediction]]:
         found = self.database.all(queries.open_draws(model))
-        return in_queue_order((row.night, row.plan_id, rows.pin_from(row)) for row in found)
+        waiting = [(row.night, row.plan_id, rows.pin_from(row)) for row in found]
+        if labeler:
+            with self.database.transaction() as connection:
+                second = contradicted(connection, model)
+            waiting += [draw for draw, first in second if may_second(first, labeler)]
+        return in_queue_order(waiting)
+
+    def second_opinions(self, model: str) -> list[tuple[str, Prediction, Label]]:
+        with self.database.transaction() as connection:
+            second = contradicted(connection, model)
+        firsts = {one.id: first for (_, _, one), first in second}
+        return [(plan_id, one, firsts[one.id]) for plan_id, one in in_queue_order(draw for draw, _ in second)]
 
     def missed(self, model: str) -> set[str]:
         return {row.prediction_id for row in self.database.all(queries.missed_draws(model))}
@@ -234,19 +248,23 @@ class SqlLedger(SqlOutbox):
             return writes.record_labels(connection, labels)
 
     def labelled_draws(self, plan_id: str, *, as_closed: bool = False) -> list[LabelledDraw]:
+        return [rows.labelled_from(row, _outcome(said, row)) for row, said in self._drawn(plan_id, as_closed) if said]
+
+    def unanswered_draws(self, plan_id: str) -> list[UnansweredDraw]:
+        return [rows.unanswered_from(row) for row, said in self._drawn(plan_id, as_closed=True) if not said]
+
+    def _drawn(self, plan_id: str, as_closed: bool) -> list[tuple[Any, list[Label]]]:
+        """The draws of a plan in their order, each with what people said of it."""
         with self.database.transaction() as connection:
-            labels = _counting(connection.execute(queries.labels_of_plan(plan_id, as_closed=as_closed)))
-            drawn = connection.execute(queries.drawn_of(plan_id)).all()
-        keys = [(row.model, row.prediction_id) for row in drawn]
-        return [
-            rows.labelled_from(row, labels[key].label) for row, key in zip(drawn, keys, strict=True) if key in labels
-        ]
+            found = connection.execute(queries.labels_of_plan(plan_id, as_closed=as_closed))
+            said, drawn = people(map(rows.label_from, found)), connection.execute(queries.drawn_of(plan_id)).all()
+        return [(row, said.get((row.model, row.prediction_id), [])) for row in drawn]
 
     def labels(self, model: str) -> list[tuple[Label, Prediction]]:
         with self.database.transaction() as connection:
-            labels = _counting(connection.execute(queries.labels_of(model)))
+            labels = counting_labels(map(rows.label_from, connection.execute(queries.labels_of(model))))
             pins = map(rows.pin_from, connection.execute(queries.labelled_pins(model)))
-            pairs = [(labels[model, one.id], one) for one in pins]
+            pairs = [(labels[model, one.id], one) for one in pins if (model, one.id) in labels]
         return sorted(pairs, key=lambda pair: (pair[0].labelled_at, pair[1].id))
 
     def label_counts(self) -> dict[str, int]:
@@ -254,7 +272,7 @@ class SqlLedger(SqlOutbox):
 
     def conflicts(self, model: str) -> list[tuple[Label, ...]]:
         found = self.database.all(queries.labels_of_several(model))
-        return conflicting(Label(*row) for row in found)
+        return conflicting(map(rows.label_from, found))
 
     # Releases
 
@@ -267,5 +285,5 @@ class SqlLedger(SqlOutbox):
         return [rows.record_from(Release, row, rows.RELEASE) for row in found]
 
 
-def _counting(found: Iterable[Any]) -> dict[tuple[str, str], Label]:
-    return counting_labels(Label(*row) for row in found)
+def _outcome(said: Sequence[Label], row: Any) -> Outcome:
+    return outcome(said, row.predicted_class, purpose=row.purpose, second_opinion=row.second_opinion)

@@ -62,7 +62,7 @@ def plans_of(model: str, version: int) -> Select[Any]:
     plans = label_plans.c
     asked = select(func.count()).where(draws.c.plan_id == plans.id).scalar_subquery()
     given = func.json_array_length(plans.given)
-    closing = (plans.closed_at, plans.applied_by, plans.late_of)
+    closing = (plans.closed_at, plans.applied_by, plans.late_of, plans.second_opinion)
     query = select(plans.id, plans.model, plans.version, plans.night, plans.made_at, asked, given, *closing)
     return query.where(_is(label_plans, model, version)).order_by(plans.night, plans.made_at, plans.id)
 
@@ -124,8 +124,8 @@ def measured_among(model: str, ids: Collection[str]) -> Select[Any]:
 
 
 def _answers(drawn: Any) -> Select[Any]:
-    """The labels of the prediction that was drawn."""
-    return select(labels.c.id).where(_same_prediction(labels, drawn), labels.c.label.is_not(None))
+    """What people said of the prediction that was drawn."""
+    return select(labels.c.id).where(_same_prediction(labels, drawn))
 
 
 def drawn_among(model: str, ids: Collection[str]) -> Select[Any]:
@@ -136,7 +136,7 @@ def drawn_among(model: str, ids: Collection[str]) -> Select[Any]:
 def drawn_of(plan_id: str) -> Select[Any]:
     """The draws of a plan in their order, with its night and what is pinned of each."""
     said = (pins.c.predicted_class, pins.c.group, pins.c.image, pins.c.slice)
-    query = select(*rows.DRAW, label_plans.c.night, *said).join_from(draws, label_plans)
+    query = select(*rows.DRAW, label_plans.c.night, label_plans.c.second_opinion, *said).join_from(draws, label_plans)
     query = query.join(pins, _same_prediction(pins, draws))
     return query.where(draws.c.plan_id == plan_id).order_by(draws.c.position)
 
@@ -170,7 +170,7 @@ def labels_of_several(model: str) -> Select[Any]:
 
 def _given_labels() -> Select[Any]:
     """In the order in which they were recorded."""
-    return select(*rows.LABEL).where(labels.c.label.is_not(None)).order_by(labels.c.id)
+    return select(*rows.LABEL).order_by(labels.c.id)
 
 
 def label_counts() -> Select[Any]:

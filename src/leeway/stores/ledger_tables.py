@@ -70,10 +70,13 @@ label_plans = Table(
     column("parts", JSON),
     column("uniform_share", Double),
     column("given", JSON),
+    column("answer_rates", JSON),
+    column("seconded", Double),
     column("applied_by", TEXT, null=True),
     column("position", TEXT, null=True),  # of the log
     column("labels_upto", Integer, null=True),  # labels.id when it closed: what counts of it; null: all that are in
     column("late_of", TEXT, null=True),  # the plan whose draws it holds that were answered after that one closed
+    column("second_opinion", TEXT),  # none, errors: what of it goes to a second person
     Index("label_plans_of_model", "model", "version", "night"),
 )
 
@@ -102,7 +105,7 @@ labels = Table(
     column("prediction_id", TEXT),  # may come before its prediction
     column("labeler", TEXT),
     column("label", TEXT, null=True),  # null where the answer is another
-    column("answer", TEXT),  # label, skipped, unsure, none of these
+    column("answer", TEXT),  # label, unsure, none of these classes
     column("kind", TEXT),  # drawn, census, volunteered
     column("mode", TEXT),  # single, grid: how it was given
     column("labelled_at", UtcDateTime),

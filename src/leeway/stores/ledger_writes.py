@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from leeway.domain.counting import ids_by_model, last_labels
+from leeway.domain.counting import ids_by_model, last_labels, person
 from leeway.domain.records import (
     Alert,
     CheckResult,
@@ -171,9 +171,9 @@ def record_labels(connection: Connection, labels: Sequence[Label]) -> RecordedLa
     last = {(key, labeler): said for key, own in last_labels(known).items() for labeler, (_, said) in own.items()}
     stated, new, corrected = set(known), [], list[Label]()
     for one in labels:
-        who = ((one.model, one.prediction_id), one.labeler)
+        who = ((one.model, one.prediction_id), person(one.labeler))
         before = last.get(who)
-        if one in stated or (before and before.label == one.label):
+        if one in stated or (before and before.said == one.said):
             continue
         corrected += [one] if before else []
         new.append(one)
@@ -195,7 +195,7 @@ def _measured(connection: Connection, labels: Sequence[Label]) -> int:
 
 def _known(connection: Connection, labels: Sequence[Label]) -> list[Label]:
     asked = [queries.labels_on(model, some) for model, named in ids_by_model(labels).items() for some in batches(named)]
-    return [Label(*row) for query in asked for row in connection.execute(query)]
+    return [rows.label_from(row) for query in asked for row in connection.execute(query)]
 
 
 def insert_new(connection: Connection, table: Table, values: list[dict[str, Any]]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, MetaData, Select, String, Table, and_, case, func, select
+from sqlalchemy import ColumnElement, Integer, MetaData, Select, String, Table, and_, case, func, null, select
 
 from leeway.domain.identity import WHOLE, stream_offset
 from leeway.domain.records import ModelVersion
@@ -18,6 +18,7 @@ wanted = Table(  # of the connection: the cells that are drawn from, so that eac
     column("predicted_class", String, key=True),
     column("bin", Integer, key=True),
     column("slice", String, key=True),  # as `slice_key` has it
+    column("second", String, key=True),  # likewise
     column("most", NUMBER),  # place in the stream up to which predictions are looked at
     prefixes=["TEMPORARY"],
 )
@@ -79,16 +80,33 @@ def head(model: str) -> Select[Any]:
     return select(log_heads.c.seq).where(log_heads.c.model == model)
 
 
-def cells(version: ModelVersion, start: datetime, end: datetime, *, upto: str | None) -> Select[Any]:
-    """(class, bin, slice, count)"""
+def _second(names: Collection[str]) -> Any:
+    """The second class where it is one of these, else null."""
+    kept = predictions.c.second_class
+    return (case((kept.in_(sorted(names)), kept), else_=None) if names else null()).label("second")
+
+
+def cells(
+    version: ModelVersion, start: datetime, end: datetime, *, upto: str | None, second: Collection[str] = ()
+) -> Select[Any]:
+    """(class, bin, slice, count), and with `second` the second class"""
     key = (predictions.c.predicted_class, _bin(_edges(version)), predictions.c.slice)
-    return select(*key, func.count()).where(_in_window(predictions, version, start, end, upto)).group_by(*key)
+    more = (_second(second),) if second else ()  # it does not stand in the index
+    inside = _in_window(predictions, version, start, end, upto)
+    return select(*key, func.count(), *more).where(inside).group_by(*key, *more)
 
 
 def first_of_cells(
-    version: ModelVersion, start: datetime, end: datetime, *, stream: str, upto: str | None, most: Mapping[int, int]
+    version: ModelVersion,
+    start: datetime,
+    end: datetime,
+    *,
+    stream: str,
+    upto: str | None,
+    most: Mapping[int, int],
+    second: Collection[str] = (),
 ) -> Select[Any]:
-    """(seq, class, bin, slice, place) of what lies below the limit of its wanted cell; `most`: the largest by bin.
+    """(seq, class, bin, slice, second, place) of what lies below the limit of its cell; `most`: the largest by bin.
 
     The limit of a row is looked up, not joined: both databases then go through the night once. Few rows are below the
     largest limit of their bin, so that few are looked up.
@@ -96,14 +114,15 @@ def first_of_cells(
     edges = _edges(version)
     place, row_bin = _order(stream), _bin(edges)
     most_of_bin = _by_bin(edges, [most.get(place, 0) for place in range(-1, len(edges) + 1)])
-    key_of_slice = func.coalesce("=" + predictions.c.slice, "")
+    key_of_slice, row_second = func.coalesce("=" + predictions.c.slice, ""), _second(second)
     cell = and_(
         wanted.c.predicted_class == predictions.c.predicted_class,
         wanted.c.bin == row_bin.element,
         wanted.c.slice == key_of_slice,
+        wanted.c.second == (func.coalesce("=" + row_second.element, "") if second else ""),
     )
     limit = select(wanted.c.most).where(cell).correlate(predictions).scalar_subquery()
-    query = select(predictions.c.seq, predictions.c.predicted_class, row_bin, predictions.c.slice, place)
+    query = select(predictions.c.seq, predictions.c.predicted_class, row_bin, predictions.c.slice, row_second, place)
     return query.where(
         _in_window(predictions, version, start, end, upto), place.element < most_of_bin, place.element < limit
     )

@@ -30,7 +30,7 @@ from leeway.stores.rows import batches
 WHOLE_CELL = 50  # predictions of a cell below which all are looked at
 ADVISORY = int.from_bytes(b"log")  # PostgreSQL's advisory locks are numbers
 WANTED = [one.name for one in log_queries.wanted.columns]
-CellKey = tuple[str, int, str | None]
+CellKey = tuple[str, int, str | None, str | None]
 
 
 class SqlPredictionLog:
@@ -70,8 +70,16 @@ class SqlPredictionLog:
 
     # Counts and draws of a window
 
-    def cells(self, version: ModelVersion, start: datetime, end: datetime, *, upto: str | None = None) -> list[Cell]:
-        found = self.database.all(log_queries.cells(version, start, end, upto=upto))
+    def cells(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        upto: str | None = None,
+        second: Collection[str] = (),
+    ) -> list[Cell]:
+        found = self.database.all(log_queries.cells(version, start, end, upto=upto, second=second))
         return sorted((Cell(*row) for row in found), key=_in_order)
 
     def pick(
@@ -83,15 +91,18 @@ class SqlPredictionLog:
         *,
         stream: str,
         upto: str | None = None,
+        second: Collection[str] = (),
     ) -> list[Prediction]:
         cells: dict[CellKey, Pick] = {}  # of each the pick that lies farthest
         for one in picks:
-            cell = (one.predicted_class, one.bin, one.slice)
+            cell = (one.predicted_class, one.bin, one.slice, one.second)
             cells[cell] = max(one, cells.get(cell, one), key=lambda pick: pick.rank)
         with self.database.transaction() as connection:
-            ask = partial(log_queries.first_of_cells, version, start, end, stream=stream, upto=upto)
+            ask = partial(log_queries.first_of_cells, version, start, end, stream=stream, upto=upto, second=second)
             seqs = _first_of_cells(connection, ask, cells) if cells else {}
-            chosen = [seqs[one.predicted_class, one.bin, one.slice][one.rank : one.rank + 1] for one in picks]
+            chosen = [
+                seqs[one.predicted_class, one.bin, one.slice, one.second][one.rank : one.rank + 1] for one in picks
+            ]
             return _with_seqs(connection, [seq for found in chosen for seq in found])
 
     def sample(
@@ -165,9 +176,9 @@ class SqlPredictionLog:
         return dict(map(tuple, self.database.all(log_queries.given_counts())))
 
 
-def _in_order(cell: Cell) -> tuple[str, str, int]:
-    """By class, slice and bin; what is of no slice stands first."""
-    return cell.predicted_class, log_queries.slice_key(cell.slice), cell.bin
+def _in_order(cell: Cell) -> tuple[str, str, int, str]:
+    """By class, slice, bin and second class; what is of no slice stands first."""
+    return cell.predicted_class, log_queries.slice_key(cell.slice), cell.bin, log_queries.slice_key(cell.second)
 
 
 def _first_of_cells(
@@ -182,15 +193,16 @@ def _first_of_cells(
     log_queries.wanted.create(connection)
     while missing:
         limits = {cell: _limit(one, factor) for cell, one in missing.items()}
-        cells = [(said, place, log_queries.slice_key(name), limits[said, place, name]) for said, place, name in missing]
+        key = log_queries.slice_key
+        cells = [(cell[0], cell[1], key(cell[2]), key(cell[3]), limits[cell]) for cell in missing]
         connection.execute(delete(log_queries.wanted))
         connection.execute(insert(log_queries.wanted), [dict(zip(WANTED, cell, strict=True)) for cell in cells])
         below: dict[CellKey, list[tuple[int, int]]] = {cell: [] for cell in missing}
         most: dict[int, int] = {}
-        for (_, place, _), limit in limits.items():
+        for (_, place, *_), limit in limits.items():
             most[place] = max(limit, most.get(place, 0))
-        for seq, said, place, name, order in connection.execute(ask(most=most)):
-            below[said, place, name].append((order, seq))
+        for seq, *cell, order in connection.execute(ask(most=most)):
+            below[cell[0], cell[1], cell[2], cell[3]].append((order, seq))
         found |= {cell: [seq for _, seq in sorted(pairs)] for cell, pairs in below.items()}
         missing = {cell: one for cell, one in missing.items() if len(found[cell]) <= one.rank and limits[cell] < WHOLE}
         factor *= 2

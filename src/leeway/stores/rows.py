@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Table
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from leeway.domain.answers import Outcome
 from leeway.domain.records import (
     Alert,
     CheckResult,
@@ -25,6 +26,7 @@ from leeway.domain.records import (
     Release,
     ServingPeriod,
     Tally,
+    UnansweredDraw,
     WindowCounts,
 )
 from leeway.domain.reopening import Reopening
@@ -58,6 +60,7 @@ def plan_values(plan: LabelPlan, design: PlanDesign) -> Values:
     values = values_of(plan) | {
         **values_of(design),
         "stratum_shares": dict(design.stratum_shares),
+        "answer_rates": dict(design.answer_rates),
         "parts": {name: list(part) for name, part in design.parts.items()},
         "given": [asdict(one) for one in design.given],
     }
@@ -102,9 +105,13 @@ def design_from(row: Row[Any]) -> PlanDesign:
     return record_from(PlanDesign, row, DESIGN, parts=parts, given=_parsed(row.given, tuple[Tally, ...], DESIGN))
 
 
-def labelled_from(row: Row[Any], label: str) -> LabelledDraw:
-    draw = record_from(Draw, row, DRAW)
-    return LabelledDraw(draw, row.night, row.predicted_class, label, row.group, row.image, row.slice)
+def labelled_from(row: Row[Any], answered: Outcome) -> LabelledDraw:
+    draw, said = record_from(Draw, row, DRAW), (row.predicted_class, answered.label, row.group, row.image, row.slice)
+    return LabelledDraw(draw, row.night, *said, seconded=answered.seconded, same_truth=answered.same_truth)
+
+
+def unanswered_from(row: Row[Any]) -> UnansweredDraw:
+    return UnansweredDraw(record_from(Draw, row, DRAW), row.predicted_class, row.group, row.slice)
 
 
 def window_from(row: Row[Any]) -> WindowCounts:
@@ -129,7 +136,11 @@ def pin_from(row: Row[Any]) -> Prediction:
 
 
 def label_values(label: Label) -> Values:
-    return values_of(label) | {"answer": "label", "mode": "single"}
+    return values_of(label) | {"label": label.label or None, "mode": "single"}
+
+
+def label_from(row: Row[Any]) -> Label:
+    return record_from(Label, row, LABEL, label=row.label or "")
 
 
 def batches(values: Iterable[T]) -> Iterator[list[T]]:

@@ -1,6 +1,7 @@
 """The checks: what makes each of them fire, stay quiet or give no verdict."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,15 @@ from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.registry import CHECKS, Checks, Evidence
 from leeway.checks.windows import count_window
-from leeway.domain.records import Cell, CheckResult, ModelVersion, Status
+from leeway.domain.records import Cell, CheckResult, ModelVersion, NightLabels, Status, UnansweredDraw
 from leeway.errors import ParamsError
 from made_nights import CLASSES, labels, night, reference, window
 
 REFERENCE_NIGHTS = [window(number) for number in range(7)]
+
+
+QUIET = [window(number, (100 + number % 3, 100, 100 - number % 3)) for number in range(40)]
+WITH_A_FILE = replace(reference(total=5400, correct=5240), production=True)
 
 
 def drift(counts, *, earlier=REFERENCE_NIGHTS, fired=frozenset(), foreign=0, check=None) -> CheckResult:
@@ -33,13 +38,69 @@ CHI_SQUARE = PredictionDrift(trigger="chi_square")
 
 
 def test_drift_fires_when_a_fifth_of_the_predictions_moves():
-    found = drift((160, 80, 60))
+    found = drift((160, 80, 60), earlier=[*REFERENCE_NIGHTS, window(7, (155, 80, 65)), window(8, (160, 80, 60))])
     assert found.status is Status.FIRED
     assert found.statistic >= found.threshold == 365 / 0.025
     assert found.effect == pytest.approx(0.2)
     assert found.details["shares"]["cat"] == pytest.approx(
         {"reference": 1 / 3, "current": 160 / 300, "model_reference": 1 / 3}
     )
+
+
+def test_a_single_night_never_fires_by_itself_however_extreme():
+    alone = drift((300_000, 0, 0))
+    assert alone.status is Status.QUIET
+    assert alone.statistic <= 200
+    again = drift((300_000, 0, 0), earlier=[*REFERENCE_NIGHTS, window(7, (300_000, 0, 0))])
+    assert again.status is Status.FIRED
+
+
+def test_two_references_watch_once_there_are_nights_for_both():
+    """The longer one alone knows nothing yet when its last night is in."""
+    first, both = (drift_on(QUIET[at], earlier=QUIET[:at]).details for at in (27, 28))
+    ways = ("classes against the first {} nights", "classes and confidence against the first {} nights")
+    assert list(first["log_e_values"]) == [way.format(7) for way in ways]
+    assert list(both["log_e_values"]) == [way.format(nights) for nights in (7, 28) for way in ways]
+    assert both["design_effects"].keys() == both["log_e_values"].keys()
+    m = math.exp(drift_on(QUIET[28], earlier=QUIET[:28]).details["log_e_values"][ways[0].format(28)])
+    assert m < 1, "one night is held against the longer reference, and is like it"
+
+
+def test_what_the_longer_reference_has_swallowed_the_first_one_sees():
+    nights = [*QUIET[:10], *(window(number, (125, 90, 85)) for number in range(10, 40))]
+    found = drift_on(nights[-1], earlier=nights[:-1])
+    first, longer = (found.details["log_e_values"][f"classes against the first {nights} nights"] for nights in (7, 28))
+    assert longer < 1 < math.log(365 / 0.025) < first
+    assert found.status is Status.FIRED
+    assert "most of it of classes against the first 7 nights" in found.reason
+
+
+def test_alarm_nights_stay_out_of_both_references_and_in_what_is_held_against_them():
+    wild = {night(number) for number in (2, 20, 21)}
+    nights = [window(at, (280, 10, 10)) if one.night in wild else one for at, one in enumerate(QUIET)]
+    clean = [one for one in QUIET[:35] if one.night not in wild]
+    kept = drift_on(QUIET[35], earlier=clean).details
+    found = PredictionDrift().run(
+        Evidence(QUIET[35], reference(), earlier=nights[:35], fired=wild),
+        None,
+        alpha=0.02,
+        rng=np.random.default_rng(0),
+    )
+    assert found.details["shares"] == kept["shares"]
+    assert found.details["design_effects"] == kept["design_effects"]
+    assert found.details["log_e_values"] != kept["log_e_values"]
+
+
+def test_nights_that_come_in_groups_count_less():
+    """Each image ten times: the same shares say a tenth, and what would be an alarm is none."""
+    rng = np.random.default_rng(3)
+    nights = [window(at, tuple(10 * rng.multinomial(60, [1 / 3] * 3))) for at in range(7)]
+    moved = [window(at, (260, 170, 170)) for at in range(7, 11)]
+    grouped = drift_on(moved[-1], earlier=[*nights, *moved[:-1]])
+    alone = drift_on(moved[-1], earlier=[*(window(at, (200, 200, 200)) for at in range(7)), *moved[:-1]])
+    assert grouped.details["design_effects"]["classes against the first 7 nights"] > 5
+    assert grouped.status is Status.QUIET
+    assert alone.status is Status.FIRED
 
 
 def test_the_chi_square_trigger_fires_on_one_night():
@@ -74,12 +135,19 @@ def drift_on(tonight, *, earlier) -> CheckResult:
     )
 
 
-def test_a_model_with_a_reference_of_production_needs_no_reference_nights():
-    brought = replace(reference(total=5400, correct=5240), production=True)
-    tonight = window(0, (500, 250, 250))
-    found = PredictionDrift().run(Evidence(tonight, brought), None, alpha=0.02, rng=np.random.default_rng(0))
-    assert found.status is Status.FIRED
-    assert "the reference file" in found.reason
+def test_a_model_with_a_reference_of_production_is_held_against_it_from_its_first_night():
+    """As soon as seven nights tell how much nights differ about their own mean; the file cannot."""
+    nights = [window(number, (500 + number % 3, 250, 250 - number % 3)) for number in range(8)]
+
+    def held(at: int, *, check: PredictionDrift | None = None) -> CheckResult:
+        evidence = Evidence(nights[at], WITH_A_FILE, earlier=nights[:at])
+        return (check or PredictionDrift()).run(evidence, None, alpha=0.02, rng=np.random.default_rng(0))
+
+    assert [held(at).status for at in (0, 6)] == [Status.NO_VERDICT] * 2
+    assert "6 of the 7 quiet nights" in held(6).reason
+    assert held(7).status is Status.FIRED
+    assert "the reference file" in held(7).reason
+    assert held(0, check=CHI_SQUARE).status is Status.FIRED
 
 
 def test_the_confidence_is_watched_beside_the_classes():
@@ -88,10 +156,12 @@ def test_the_confidence_is_watched_beside_the_classes():
         return replace(window(number), counts=counts)
 
     nights = [bands(number, 10) for number in range(7)]
-    found = drift_on(bands(9, 35), earlier=[*nights, bands(8, 35)])
+    found = drift_on(bands(9, 35), earlier=[*nights, bands(7, 35), bands(8, 35)])
     assert found.status is Status.FIRED
     assert found.effect == 0
-    assert found.details["log_e_values"]["classes and confidence"] > 5 > found.details["log_e_values"]["classes"]
+    e_values = found.details["log_e_values"]
+    with_confidence, without = (f"{way} against the first 7 nights" for way in ("classes and confidence", "classes"))
+    assert e_values[with_confidence] > 5 > e_values[without]
 
 
 def test_drift_stays_quiet_on_an_ordinary_night():
@@ -99,8 +169,8 @@ def test_drift_stays_quiet_on_an_ordinary_night():
 
 
 def test_drift_under_its_tolerance_is_no_news_however_sure():
-    large = [window(number, (100_000, 100_000, 100_000)) for number in range(7)]
     moved = (103_000, 98_500, 98_500)
+    large = [*(window(number, (100_000, 100_000, 100_000)) for number in range(7)), window(7, moved)]
     found = drift(moved, earlier=large)
     assert found.details["p"] < 1e-12
     assert found.status is Status.QUIET
@@ -175,7 +245,20 @@ def test_a_night_without_labels_keeps_the_evidence_and_says_so():
     found = accuracy([], first, recent=[labels(0, wrong=6, right=14)])
     assert found.status is Status.QUIET
     assert "no new labels tonight" in found.reason
-    assert found.statistic == pytest.approx(first.statistic + 1)
+    assert found.statistic == pytest.approx(first.statistic), "a bet begins with a night that has labels"
+
+
+@pytest.mark.parametrize("unanswered", [[], [replace(labels(1, wrong=1, right=0), draws=())]])
+def test_nights_of_which_nobody_answers_anything_any_more_are_not_called_quiet(unanswered):
+    first, of_classes = accuracy([labels(0, wrong=1, right=19)]), classes([labels(0, wrong=1, right=19)])
+    assert (first.status, of_classes.status) == (Status.QUIET, Status.QUIET)
+    found = [accuracy([], first, recent=unanswered), classes([], of_classes, recent=unanswered)]
+    assert [one.status for one in found] == [Status.NO_VERDICT, Status.NO_VERDICT]
+    assert [one.statistic for one in found] == pytest.approx([first.statistic, of_classes.statistic])
+    bad = first
+    for number in range(8):
+        bad = accuracy([labels(number, wrong=6, right=14)], bad)
+    assert accuracy([], bad, recent=unanswered).status is Status.FIRED
 
 
 def test_two_plans_that_close_together_both_count():
@@ -197,7 +280,65 @@ def test_accuracy_starts_anew_with_another_floor_and_after_a_year():
     assert f"(20 labels, e-value {first.statistic:,.3g})" in found.reason
     assert told in accuracy(tonight, found, check=raised).reason, "as long as the evidence goes back to it"
     old = replace(first, state={**first.state, "nights": 365})
-    assert accuracy(tonight, old) == accuracy(tonight)
+    again, fresh = accuracy(tonight, old), accuracy(tonight)
+    assert again.state.pop("spread_sums")[0] == 2, "how much nights differ is not forgotten"
+    assert fresh.state.pop("spread_sums")[0] == 1
+    assert again == fresh
+
+
+def test_the_spread_of_nights_is_measured_once_and_kept():
+    """Nights of 200 labels that differ by chance: after 28 of them less spread is allowed for, and then for ever."""
+    found, spreads = None, []
+    for number, wrong in enumerate(np.random.default_rng(1).binomial(200, 0.08, 32).tolist()):
+        found = accuracy([labels(number, wrong=wrong, right=200 - wrong)], found)
+        spreads.append(found.state.get("night_spread"))
+    assert spreads[:27] == [None] * 27
+    assert 0 < spreads[27] < 0.03
+    assert spreads[28:] == [spreads[27]] * 4
+    different = None
+    for number in range(7):
+        different = accuracy([labels(number, wrong=35 * (number % 2), right=70 - 35 * (number % 2))], different)
+    assert different.state["night_spread"] > 0.2
+
+
+@pytest.mark.parametrize("falls", [2, 5, 11, 20])
+def test_a_model_that_breaks_down_while_nights_are_being_measured_does_not_hide_in_their_spread(falls):
+    found = None
+    for number in range(falls):
+        found = accuracy([labels(number, wrong=2 + number % 2, right=68 - number % 2)], found)
+    for number in range(falls, falls + 5):
+        found = accuracy([labels(number, wrong=35, right=35)], found)
+    assert found.status is Status.FIRED
+
+
+def test_an_alarm_needs_more_than_one_night_however_bad_it_is():
+    one = accuracy([labels(0, wrong=5000, right=0)])
+    assert one.status is Status.QUIET
+    assert one.statistic <= 12
+
+
+def test_a_stratum_that_people_skip_gives_no_verdict_instead_of_quiet():
+    night_labels = labels(0, wrong=1, right=11)
+    skipped = tuple(
+        UnansweredDraw(replace(night_labels.draws[0].draw, id=f"skipped/{place}"), "cat", f"g{place}")
+        for place in range(8)
+    )
+    found = accuracy([replace(night_labels, unanswered=skipped)])
+    assert found.status is Status.NO_VERDICT
+    assert "12 of 20 draws of one kind are answered" in found.reason
+    assert accuracy([night_labels]).status is Status.QUIET
+
+
+def test_wrong_labels_are_charged_and_second_opinions_take_most_of_it_off():
+    evidence = Evidence(window(9), reference(), closed=[labels(0, wrong=4, right=16)], label_error=0.05)
+    seconded = replace(evidence, closed=[replace(labels(0, wrong=4, right=16), seconded=0.9)])
+    certain, charged, second = (
+        Accuracy().run(one, None, alpha=0.02, rng=np.random.default_rng(0))
+        for one in (replace(evidence, label_error=0.0), evidence, seconded)
+    )
+    assert charged.statistic < second.statistic < certain.statistic
+    assert charged.details["charged"] == pytest.approx(0.05)
+    assert second.details["charged"] == pytest.approx(0.05 * 0.1 + 0.9 * 0.0025)
 
 
 def test_a_guess_that_is_not_a_number_gives_no_verdict_and_keeps_the_evidence():
@@ -212,11 +353,17 @@ def classes(closed=(), previous=None, *, recent=None, check=None, tonight=None) 
     return (check or ClassAccuracy()).run(evidence, previous, alpha=0.01, rng=np.random.default_rng(0))
 
 
+def half_of_the_cats_are_called_dogs(number: int) -> NightLabels:
+    """A fifth of the night are cats, so that a tenth is answered so; fifty uniform draws."""
+    cats, dogs = labels(number, wrong=5, right=5, truth="cat"), labels(number, wrong=0, right=40, truth="dog")
+    parts = {"class cat": (30, 0.1, 0.05), "class dog": (270, 0.9, 0.05), "class ship": (0, 0.0, 0.0)}
+    return replace(cats, draws=cats.draws + dogs.draws, parts=parts)
+
+
 def test_class_accuracy_fires_for_one_bad_class_and_names_it():
     result = None
     for number in range(30):
-        tonight = [labels(number, wrong=5, right=5, truth="cat"), labels(number, wrong=0, right=40, truth="dog")]
-        result = classes(tonight, result)
+        result = classes([half_of_the_cats_are_called_dogs(number)], result)
     assert result.status is Status.FIRED
     assert result.details["leading"] == "recall cat"
     assert result.details["suspects"]["recall cat"] > 0.4
@@ -401,9 +548,14 @@ def test_attribution_tells_a_changed_class_mix_from_changed_images(mix, blurred,
     said, sure = answer(now, 0.4 if blurred else 0.1)
     bins = np.searchsorted(known.edges, sure, side="right")
     cells = [Cell(CLASSES[a], int(b), None, 1) for a, b in zip(said.tolist(), bins.tolist(), strict=True)]
-    found = run("attribution", Evidence(count_window(ModelVersion("m", 1, "b", "d", known), night(0), cells), known))
+    version = ModelVersion("m", 1, "b", "d", known)
+    usual = [Cell(CLASSES[said], place, None, count) for _, said, place, count in known.cells]
+    earlier = [count_window(version, night(number), usual) for number in range(7)]
+    found = run("attribution", Evidence(count_window(version, night(7), cells), known, earlier=earlier))
     assert found.details["verdict"] == verdict
-    assert found.status is Status.QUIET
+    assert (found.status, found.answer) == (Status.QUIET, "shown only")
+    first = run("attribution", Evidence(count_window(version, night(0), cells), known))
+    assert first.status is Status.NO_VERDICT, "nothing tells yet how much nights differ"
     if not blurred:
         assert found.details["class_mix"]["cat"]["fitted"] == pytest.approx(0.6, abs=0.05)
 
@@ -414,7 +566,7 @@ def test_two_checks_of_one_name_are_refused():
 
 
 def test_a_check_that_leaves_out_what_others_need_to_know_is_refused():
-    with pytest.raises(ParamsError, match=r"check Bare \(.*\) lacks class attributes: order, needs_labels, on_page"):
+    with pytest.raises(ParamsError, match=r"check Bare \(.*\) lacks class attributes: assumes, order, needs"):
         Checks().add(type("Bare", (), {"name": "bare"}))
 
 

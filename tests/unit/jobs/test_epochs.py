@@ -8,7 +8,7 @@ import pytest
 from leeway.errors import RegistryError
 from leeway.jobs import epochs
 from leeway.jobs.nightly import nightly
-from leeway.monitor.replay import past_epochs
+from leeway.monitor.past import past_epochs
 from leeway.release.retrain import request
 from leeway.settings import Settings
 from leeway.stores.opening import Stores

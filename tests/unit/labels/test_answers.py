@@ -14,7 +14,8 @@ from leeway.data.parquet import read_table
 from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
 from leeway.epoch import Epoch
 from leeway.labels import answers
-from leeway.labels.plan import Suspicion, is_gate_group, plan_labels
+from leeway.labels.leaning import Suspicion
+from leeway.labels.plan import is_gate_group, plan_labels
 from leeway.stores.opening import Stores
 from production import (
     POLICY,

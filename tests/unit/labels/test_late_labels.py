@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
 from leeway.domain.records import Action, CheckResult, Label, LabelPlan, Prediction, PredictionColumns
 from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
@@ -265,6 +267,44 @@ def test_a_drawn_sample_that_comes_in_parts_is_measured_part_by_part(stores: Sto
     name = f"colours/1/{night(1)}/given"
     assert given(stores) == [(name, 50), (f"{name}/late/1", 70), (f"{name}/late/2", 80)]
     assert sum(measured(stores)) == len(rows)
+
+
+def chances(stores: Stores) -> list[tuple[str, tuple[float, ...], float]]:
+    """(plan, what it keeps of chances, the weight of its last draw) of each plan of labels that came with the log."""
+    found = [(one.id, stores.ledger.design(one.id)) for one in plans(stores) if one.given]
+    return [
+        (name.partition("/1/")[2], tuple(one.parts["given"]), 1 / (one.predictions * one.given[-1].probability))
+        for name, one in found
+    ]
+
+
+def test_a_night_on_which_no_row_of_the_rarest_chance_comes_is_no_uniform_sample(stores: Stores) -> None:
+    """Of its predictions, or late: the smallest chance of the nights before stands, and each row has its own."""
+    rows = {number: send(stores, number) for number in (1, 2, 3)}
+    give(stores, rows[1][:10], chance=0.2, number=1)
+    give(stores, rows[1][10:50], chance=0.8, number=1)
+    live_morning(stores, 1)
+    give(stores, rows[2][:40], chance=0.8, number=2)
+    live_morning(stores, 2)
+    give(stores, rows[1][50:90], chance=0.8, number=2)
+    give(stores, rows[3][:30], chance=0.1, number=3)
+    live_morning(stores, 3)
+    first, second, third = (f"{night(number)}/given" for number in (1, 2, 3))
+    assert {name: kept for name, kept, _ in chances(stores)} == {
+        first: (50, 0.2, 0.0, 1.0),
+        f"{first}/late/1": (40, 0.2, 0.0, 1.0),
+        second: (40, 0.2, 0.0, 1.0),
+        third: (30, 0.1, 0.0, 1.0),
+    }
+    weights = {name: weight for name, _, weight in chances(stores)}
+    assert weights[second] == pytest.approx(40 / (len(rows[2]) * 0.8))
+
+
+def test_labels_with_one_chance_on_all_nights_are_a_uniform_sample(stores: Stores) -> None:
+    for number in (1, 2):
+        give(stores, send(stores, number)[:40], chance=0.5, number=number)
+        live_morning(stores, number)
+    assert [(kept, weight) for _, kept, weight in chances(stores)] == [((40, 0.5, 0.5, 1.0), pytest.approx(1.0))] * 2
 
 
 def test_truth_without_a_draw_probability_answers_late_what_nobody_answered(stores: Stores) -> None:

@@ -104,16 +104,15 @@ def test_versions_that_answer_on_one_night_share_its_labels_and_its_false_alarms
 
 def test_two_versions_of_a_night_have_half_the_budget_each(stores: Stores) -> None:
     policy = Policy.model_validate(
-        {"prediction_drift": {"min_predictions": 50, "reference_nights": 1}, "labels": {"per_night": 10}}
+        {"prediction_drift": {"min_predictions": 50, "reference_nights": 2}, "labels": {"per_night": 10}}
     )
     stores.ledger.record_model(SECOND)
-    send(stores, 1)
-    send(stores, 2)
-    send(stores, 3)
-    send(stores, 3, count=50, version=2)
-    looked(replace(of_file(stores, 3), policy=policy))
+    for number in (1, 2, 3, 4):
+        send(stores, number)
+    send(stores, 4, count=50, version=2)
+    looked(replace(of_file(stores, 4), policy=policy))
     found = dict(stores.ledger.results("colours", 1, check="prediction_drift"))
-    assert found[night(3)].threshold == 2 * found[night(2)].threshold
+    assert found[night(4)].threshold == 2 * found[night(3)].threshold
 
 
 # Rows and the clock

@@ -76,7 +76,7 @@ def test_a_lived_night_gathers_everything_and_is_drawn(
     assert made.predictions == 200
     assert made.decision is not None
     assert {one.check for one in made.results} == set(POLICY.checks)
-    assert [len(one.points) for one in made.evidence] == [6, 6, 6]
+    assert [len(one.points) for one in made.evidence] == [6, 6, 6, 6]
     assert made.accuracies[-1].accuracy is not None
     assert made.labelled_nights[-1] == night(5)
     assert made.confusion is not None

@@ -32,14 +32,14 @@ def test_a_clock_that_was_wrong_once_is_mended(stores: Stores) -> None:
     live(stores, range(1, 4))
     looked(stores, 40, confirmed=True)  # `monitor --as-of` a month ahead, let through by hand
     stores.ledger.reopen("colours", night(4), at=morning(4))
-    for number in range(4, 9):
+    for number in range(4, 16):
         send(stores, number)
         live_morning(stores, number)
         label_all(stores, number, wrong=6)
     fired = [at for at, one in stores.ledger.results("colours", 1, check="accuracy") if one.status == "fired"]
     assert fired
     keys = [one.key for one in stores.ledger.decisions("colours")]
-    assert len(keys) == len(set(keys)) == 8
+    assert len(keys) == len(set(keys)) == 15
 
 
 def test_nights_that_are_decided_anew_count_every_label_once(stores: Stores) -> None:

@@ -116,6 +116,9 @@ def test_each_format_gives_the_same_table(tmp_path: Path, name: str, write: Writ
         ({"draw_probability": 0.0}, "draw_probability is '0.0'; it must be a number above 0 and at most 1"),
         ({"draw_probability": 1.1}, "draw_probability"),
         ({"label": "Cat"}, "label 'Cat' is not a class; did you mean 'cat'?"),
+        ({"second_class": "Cat"}, "second_class 'Cat' is not a class; did you mean 'cat'?"),
+        ({"second_class": "horse"}, "second_class is 'horse', which is no class of the model"),
+        ({"second_class": ROWS[0]["predicted_class"]}, "as predicted_class is; name the next likely class"),
     ],
 )
 def test_a_bad_row_is_kept_out_and_told_with_its_line(
@@ -206,6 +209,27 @@ def test_probabilities_give_class_and_confidence_where_these_are_missing(
             {"predicted_class": "dog", "confidence": 0.8, "probabilities": [0.2, 0.8]}
         ]
         assert [(row.line, row.problem[:30]) for row in batch.bad] == [(first + 1, "has neither a predicted_class ")]
+
+
+@every_format
+def test_the_second_class_is_read_or_taken_from_the_probabilities(
+    tmp_path: Path, name: str, write: Writer, first: int
+) -> None:
+    """Of the classes beside the answer the most probable one; what the file names goes before."""
+    rows = [
+        {"prediction_id": "a", "predicted_class": "dog", "probabilities": [0.3, 0.6, 0.1], "second_class": "fox"},
+        {"prediction_id": "b", "predicted_class": "dog", "probabilities": [0.3, 0.6, 0.1]},
+        {"prediction_id": "c", "predicted_class": "fox", "probabilities": [0.3, 0.6, 0.1]},
+        {"prediction_id": "d", "predicted_class": "fox"},
+        {"prediction_id": "e", "predicted_class": "horse", "probabilities": [0.3, 0.6, 0.1]},
+    ]
+    batch = read(write(tmp_path / name, [{"occurred_at": T, **row} for row in rows]), classes=["cat", "dog", "fox"])
+    assert batch.bad == ()
+    assert batch.table["second_class"].to_pylist() == ["fox", "cat", "dog", None, "dog"]
+
+
+def test_a_log_without_second_classes_has_none(tmp_path: Path) -> None:
+    assert read(write_csv(tmp_path / "log.csv", ROWS), classes=CLASSES).table["second_class"].null_count == len(ROWS)
 
 
 @every_format

@@ -22,15 +22,15 @@ def tags(*, look: int, labels: int, outcome: str = "cannot tell", epoch: str | N
     return {"gate": outcome, "gate_against": "1", "gate_attempt": json.dumps(kept)}
 
 
-def test_challengers_are_numbered_as_they_were_first_judged_in_the_epoch(stores: Stores) -> None:
+def test_challengers_are_numbered_as_they_were_first_judged_and_a_rollback_gives_no_fresh_start(stores: Stores) -> None:
     begun(stores, at=morning(1))
-    judged(stores, 2, 0)  # in an earlier epoch
+    judged(stores, 2, 0)  # in an earlier epoch of the champion
     for version in (3, 4, 3):
         judged(stores, version, 2)
     judged(stores, 5, 2, previous=9)
     judged(stores, 1, 3, outcome="rolled back")
     champion = epoch_of(stores, 4)
-    assert [number_of(champion, version) for version in (2, 3, 4, 5)] == [3, 1, 2, 3]
+    assert [number_of(champion, version) for version in (2, 3, 4, 5)] == [1, 2, 3, 4]
 
 
 def test_only_more_labels_make_another_look(stores: Stores) -> None:
@@ -48,9 +48,20 @@ def test_only_more_labels_make_another_look(stores: Stores) -> None:
     assert attempt(29, look=1, labels=20, outcome="passed") == Attempt(1, 1), "left for review; approved days later"
 
 
-def test_a_look_of_another_epoch_or_champion_is_none_of_this_one(stores: Stores) -> None:
+def test_a_version_whose_tags_are_gone_keeps_its_looks(stores: Stores) -> None:
+    begun(stores, at=morning(1))
+    for _ in range(3):
+        judged(stores, 3, 2)
     champion = epoch_of(stores, 4)
-    assert last_look(champion, tags(look=3, labels=20, epoch="2020-01-01T00:00:00+00:00")) is None
+    assert attempt_at(champion, 3, last_look(champion, {}), labels=40) == Attempt(1, 4)
+    assert attempt_at(champion, 4, None, labels=40) == Attempt(2, 1)
+
+
+def test_a_look_at_another_champion_is_none_at_this_one_and_one_before_a_rollback_is(stores: Stores) -> None:
+    champion = epoch_of(stores, 4)
+    before = last_look(champion, tags(look=3, labels=20, epoch="2020-01-01T00:00:00+00:00"))
+    assert before is not None
+    assert before.attempt == Attempt(1, 3)
     assert last_look(champion, tags(look=3, labels=20) | {"gate_against": "7"}) is None
     assert last_look(champion, {"gate_against": "1"}) is None
     assert last_look(champion, {"gate_against": "1", "gate_attempt": "[]"}) is None

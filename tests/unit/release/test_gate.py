@@ -35,7 +35,7 @@ def test_a_challenger_that_gains_on_recent_images_and_keeps_the_original_ones_pa
     assert (verdict.passed, verdict.outcome) == (True, "passed")
     assert verdict.numbers["recent"]["gained"] == 17
     assert verdict.numbers["original"]["lower_limit"] > -0.03
-    assert len(verdict.reasons) == 3
+    assert len(verdict.reasons) == 4
     json.dumps(verdict.numbers, allow_nan=False)
 
 
@@ -249,3 +249,62 @@ def test_the_checklist_is_kept_among_the_numbers_short_enough_for_a_tag():
     kept = with_checklist(PASSING, wordy).numbers["checklist"]
     assert kept["bundle_digest"] == "b1"
     assert len(json.dumps(kept)) < 5000
+
+
+def recalls(sizes, wrong, *, groups=None) -> Paired:
+    """Images of each class, of which the champion names all and the challenger all but the first `wrong`."""
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    inside = np.concatenate([np.arange(size) for size in sizes])
+    missed = inside < np.repeat(wrong, sizes)
+    return Paired(truth, truth.copy(), np.where(missed, -1, truth), groups)
+
+
+FORGIVING = Promotion(margin_points=20, harm_points=100)
+
+
+def guarded(original):
+    return judge_challenger(recent=BETTER, original=original, classes=CLASSES, settings=FORGIVING)
+
+
+def test_a_class_that_is_lost_is_refused_though_the_accuracy_and_the_harm_of_few_images_allow_it():
+    verdict = guarded(recalls([400, 400, 6], [0, 0, 6]))
+    assert verdict.outcome == "failed"
+    assert verdict.numbers["parts"]["recall"] == "failed"
+    assert verdict.numbers["parts"]["keeps_the_original"] == "passed"
+    assert "ship 0 of 6" in verdict.reasons[0]
+
+
+def test_a_class_at_the_floor_is_not_refused_and_one_that_the_champion_misses_is_nobodys_fault():
+    assert guarded(recalls([400, 400, 40], [0, 0, 10])).numbers["parts"]["recall"] == "passed"
+    lost = recalls([400, 400, 40], [0, 0, 40])
+    missed_by_both = Paired(lost.truth, lost.challenger, lost.challenger)
+    assert guarded(missed_by_both).numbers["parts"]["recall"] == "passed"
+
+
+def test_a_class_with_too_few_images_to_be_guarded_needs_a_person_or_must_pass_images():
+    verdict = guarded(recalls([400, 400, 2], [0, 0, 0]))
+    assert verdict.passed
+    assert dict(verdict.unguarded) == {"ship": "ship (2 test images)"}
+    item = ChecklistItem("must-pass set", "pass", "all 1 right")
+    with_image, without = Checklist("a", (item,), ("ship",)), Checklist("a", (item,))
+    assert not with_checklist(verdict, with_image).unguarded
+    assert "must_pass" in with_checklist(verdict, without).reasons[-1]
+    assert with_checklist(verdict, without).unguarded == verdict.unguarded
+
+
+def test_images_of_one_group_say_less_than_as_many_of_their_own():
+    """Six groups of five are lost and five gained, among 168: the same change says a fifth of what it would."""
+    alone, group = recalls([400, 400, 40], [0, 0, 0]), np.arange(840) // 5
+    lost, gained = group % 30 == 0, group % 35 == 1
+    truth = alone.truth
+    apart, grouped = (
+        judge(
+            BETTER,
+            Paired(truth, np.where(gained, -1, truth), np.where(lost, -1, truth), groups),
+            Promotion(margin_points=5),
+        )
+        for groups in (None, group)
+    )
+    assert apart.numbers["original"]["design_effect"] == 1
+    assert 5 <= grouped.numbers["original"]["design_effect"] < 6
+    assert grouped.numbers["original"]["lower_limit"] < apart.numbers["original"]["lower_limit"] - 0.01

@@ -9,6 +9,7 @@ from leeway.stats.paired import (
     class_losses,
     lower_limit,
     mcnemar,
+    pairs_of,
     power_of_non_inferiority,
     score_statistic,
 )
@@ -82,3 +83,36 @@ def test_many_classes_ask_for_more_evidence_than_one():
     )
     assert alone[0].harmed
     assert not among[0].harmed
+
+
+def test_one_image_a_group_is_plain_mcnemar_and_groups_vote_with_their_net_change():
+    change = np.array([1] * 9 + [-1] * 2 + [0] * 20)
+    assert mcnemar(pairs_of(change, np.arange(31))) == mcnemar(Pairs(9, 2, 31))
+    assert mcnemar(Pairs(9, 2, 31, net=(1,) * 9 + (-1,) * 2)) == pytest.approx(mcnemar(Pairs(9, 2, 31)))
+    assert mcnemar(pairs_of(np.ones(15, dtype=int), np.arange(15) // 5)) == pytest.approx(1 / 8)  # three groups gain
+    assert mcnemar(Pairs(5, 1, 6, net=(5, -1))) == pytest.approx(1 / 2)  # 5 - 1, 5 + 1 of four
+    assert mcnemar(Pairs(2, 2, 9, net=(0, 0))) == 1
+
+
+def test_groups_are_exchanged_with_the_models():
+    pairs = pairs_of(np.array([1, 1, 0, -1]), np.array([0, 0, 1, 1]))
+    assert pairs.net == (2, -1)
+    assert pairs.reversed.net == (-2, 1)
+    assert (pairs.reversed.gained, pairs.reversed.lost, pairs.reversed.design_effect) == (1, 2, pairs.design_effect)
+
+
+@pytest.mark.parametrize("sizes", [[5] * 60, [1] * 60 + [4] * 30 + [20] * 6], ids=["fives", "unequal"])
+@pytest.mark.parametrize("share", [0.5, 1.0], ids=["half of a group agrees", "all of it"])
+def test_an_equal_model_on_images_in_groups_gains_as_rarely_as_it_may(sizes, share):
+    """Without groups the test errs in about a fifth of cases."""
+    rng, groups = np.random.default_rng(1), np.repeat(np.arange(len(sizes)), sizes)
+    grouped, alone = [], []
+    for _ in range(1000):
+        own = rng.choice([1, -1, 0], size=len(groups), p=[0.1, 0.1, 0.8])
+        shared = rng.choice([1, -1, 0], size=len(sizes), p=[0.1, 0.1, 0.8])[groups]
+        change = np.where(rng.random(len(groups)) < share, shared, own)
+        grouped.append(mcnemar(pairs_of(change, groups)) < 0.0304)
+        alone.append(mcnemar(pairs_of(change, None)) < 0.0304)
+    assert np.mean(grouped) < 0.05
+    assert np.mean(alone) > np.mean(grouped)
+    assert share < 1 or np.mean(alone) > 0.1

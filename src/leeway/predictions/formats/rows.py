@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from leeway.domain.class_names import ClassNames, class_names, label_in
 from leeway.errors import DataError
+from leeway.predictions.formats.second import next_likely, refuse_second
 from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown
 
 CLOCKS_DIFFER = timedelta(hours=1)  # of machines that predict from ours; a time further ahead is a mistake
@@ -38,12 +39,14 @@ def tidy(raw: RawRows, classes: Sequence[str] | None, now: datetime | None = Non
         _refuse_implausible(out["occurred_at"], rows, now)
     given = [name.removeprefix("p_") for name in raw.columns if name.startswith("p_")]
     known, label = class_names(tuple(given if classes is None else classes)), out.get("label")
-    for name in ("predicted_class", "label"):
+    for name in ("predicted_class", "label", "second_class"):
         if name in out:
             out[name] = _classes(out[name], known, name, rows)
     if "predicted_class" in out:
         empty = as_mask(out["predicted_class"].is_null())
         rows.refuse(empty, "predicted_class is empty, or reads as empty as `nan` and `none` do; name a class")
+    if "second_class" in out:
+        refuse_second(out["second_class"], out.get("predicted_class"), classes, rows)
     for name, low in (("confidence", 0.0), ("draw_probability", np.nextafter(0, 1))):
         if name in raw.columns:
             out[name] = _share(raw.columns[name], name, low, rows)
@@ -151,6 +154,12 @@ def _fill_from_probabilities(kept: dict[str, pa.Array], names: Sequence[str] | N
     if "predicted_class" not in kept and names is not None:
         best = values.reshape(-1, len(names)).argmax(axis=1)  # all rows have probabilities
         kept["predicted_class"] = pa.array(names, pa.string()).take(pa.array(best))
+    if names is not None and len(names) > 1 and there.any():
+        likely = next_likely(values.reshape(-1, len(names)), kept["predicted_class"].filter(pa.array(there)), names)
+        places = np.zeros(len(lists), np.int64)
+        places[there] = likely
+        second = pa.array(names, pa.string()).take(pa.array(places, mask=~there))
+        kept["second_class"] = pc.coalesce(kept["second_class"], second) if "second_class" in kept else second
 
 
 def _is_text(kind: pa.DataType) -> bool:

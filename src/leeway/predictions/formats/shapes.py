@@ -15,6 +15,7 @@ SCHEMA = pa.schema(
         ("predicted_class", pa.string()),
         ("confidence", pa.float64()),  # null where missing or NaN; else 0..1
         ("probabilities", pa.list_(pa.float64())),  # in the order of the classes
+        ("second_class", pa.string()),  # with the second largest probability; null where it is not known
         ("label", pa.string()),
         ("draw_probability", pa.float64()),
         ("slice", pa.string()),

@@ -1,0 +1,274 @@
+"""Which drift is none, and when is one seen?  nice python benchmarks/nulls_drift.py --years 100
+
+The rows of drift in the table of nulls (benchmarks/years.py runs them at full size), and its delays. Each is lived
+through the engine of the product, `simulate.drift.SimulatedDrift`, under the policy as it comes.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+
+from leeway.checks.drift import PredictionDrift
+from leeway.checks.policy import Policy
+from leeway.simulate.drift import SimulatedDrift
+from leeway.simulate.production import classifier
+from leeway.simulate.years import Limits
+from leeway.stats import edetector
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Live = Callable[[int, int, Generator], Ints]  # (night, years, rng) -> (Y, 3K) counts
+
+NIGHTS, AT_ONCE = 365, 100
+CHANGE, WAITED = 35, 60  # nights before a change, the longer reference among them, and nights waited for an alarm
+BANDS = (0.15, 0.30, 0.55)  # of the confidence
+POLICY = Policy()
+LINE = math.log(edetector.threshold(POLICY.alpha(POLICY.check(PredictionDrift))))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A world in which nothing happens: an alarm in it is false."""
+
+    name: str
+    told: str
+    reported: bool  # whether it is only reported: its null is not the check's
+    live: Callable[[int, Generator], Live]  # (years, rng) -> what a night is
+
+    def run(self, years: int, rng: Generator) -> tuple[int, int]:
+        """Return (years with an alarm, years lived)."""
+        alarmed = 0
+        for start in range(0, years, AT_ONCE):
+            some = min(AT_ONCE, years - start)
+            alarmed += int(np.isfinite(first_alarms(self.live(some, rng), some, NIGHTS, rng)).sum())
+        return alarmed, years
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A change, and how soon it is to be seen: the median of nights, the first changed one as 1."""
+
+    name: str
+    told: str
+    target: int
+    before: Floats  # (K,) shares of classes
+    after: Floats
+    predictions: int
+    change: int = CHANGE
+
+    def run(self, years: int, rng: Generator) -> Floats:
+        """Return (Y,) nights until the alarm of each year, inf without one."""
+        before, after = in_bands(self.before), in_bands(self.after)
+
+        def live(night: int, some: int, rng: Generator) -> Ints:
+            return rng.multinomial(self.predictions, after if night >= self.change else before, size=some)
+
+        first = first_alarms(live, years, self.change + WAITED, rng)
+        return first[first >= self.change] - self.change + 1
+
+
+def first_alarms(live: Live, years: int, nights: int, rng: Generator) -> Floats:
+    """(Y,) night, from 0, of the first alarm of each year; inf without one."""
+    classes = live(0, 1, default_rng(0)).shape[1] // 3
+    watcher = SimulatedDrift(years, classifier(predictions=1000, accuracy=0.9, classes=classes), POLICY, Limits())
+    first = np.full(years, np.inf)
+    for night in range(nights):
+        alarmed = watcher.see_cells(live(night, years, rng)) >= LINE
+        first = np.where(np.isinf(first) & alarmed, night, first)
+        if np.isfinite(first).all():
+            break
+    return first
+
+
+# Worlds
+
+
+def in_bands(shares: Floats) -> Floats:
+    """(..., K) -> (..., 3K) shares, each class with the same confidences."""
+    spread: Floats = (shares[..., None] * np.array(BANDS)).reshape(*shares.shape[:-1], -1)
+    return spread
+
+
+def same(classes: int = 10) -> Floats:
+    return np.full(classes, 1 / classes)
+
+
+def rare(share: float = 0.01) -> Floats:
+    """Ten classes, one of which is rare."""
+    return np.array([share, *[(1 - share) / 9] * 9])
+
+
+def independent(predictions: int, shares: Floats) -> Live:
+    return lambda _, years, rng: rng.multinomial(predictions, in_bands(shares), size=years)
+
+
+def moving(predictions: int, shares_of: Callable[[int, int, Generator], Floats]) -> Live:
+    """shares_of(night, years, rng) -> (Y, 3K) shares of the night."""
+    return lambda night, years, rng: rng.multinomial(predictions, shares_of(night, years, rng))
+
+
+def dirichlet(concentration: float, *, tilt: float = 0.0, shares: Floats | None = None) -> Callable[..., Floats]:
+    """Days that differ, about a mean of which every other class is `tilt` up at weekends."""
+    base = same() if shares is None else shares
+
+    def shares_of(night: int, years: int, rng: Generator) -> Floats:
+        return rng.dirichlet(concentration * in_bands(tilted(base, tilt, night)), size=years)
+
+    return shares_of
+
+
+def tilted(base: Floats, tilt: float, night: int) -> Floats:
+    sign = np.where(np.arange(len(base)) % 2 == 0, 1.0, -1.0) * (night % 7 >= 5)
+    moved: Floats = base * (1 + tilt * sign)
+    return moved / moved.sum()
+
+
+def in_groups(predictions: int, size: int) -> Live:
+    """Images come in groups of so many that are answered alike."""
+    return lambda _, years, rng: size * rng.multinomial(predictions // size, in_bands(same()), size=years)
+
+
+def with_copies(predictions: int, copies: int) -> Live:
+    """On one night of 30 one image comes so many times more."""
+
+    def live(_: int, years: int, rng: Generator) -> Ints:
+        cells = rng.multinomial(predictions, in_bands(same()), size=years)
+        hit = np.flatnonzero(rng.random(years) < 1 / 30)
+        cells[hit, rng.integers(0, cells.shape[1], len(hit))] += copies
+        return cells
+
+    return live
+
+
+def by_volume(years: int, rng: Generator) -> Live:  # noqa: ARG001
+    """From 10 to 10,000 predictions a night, one size as often as another in logarithms."""
+    sizes = np.exp(rng.uniform(math.log(10), math.log(10_000), NIGHTS)).astype(int)
+    return lambda night, some, own: own.multinomial(sizes[night], in_bands(same()), size=some)
+
+
+def two_classes_at_weekends(night: int, years: int, rng: Generator) -> Floats:
+    """One class is 40 % up at weekends, another 40 % down."""
+    shares = same()
+    shares[:2] *= np.array([1.4, 0.6]) if night % 7 >= 5 else 1.0
+    return rng.dirichlet(800 * in_bands(shares), size=years)
+
+
+def season(size: float) -> Callable[[int, int, Generator], Floats]:
+    """Every other class is up to `size` up in summer and down in winter, the others the reverse."""
+
+    def shares_of(night: int, years: int, rng: Generator) -> Floats:  # noqa: ARG001
+        sign = np.where(np.arange(10) % 2 == 0, 1.0, -1.0)
+        shares = same() * (1 + size * math.sin(2 * math.pi * night / 365) * sign)
+        return np.broadcast_to(in_bands(shares), (years, 30))
+
+    return shares_of
+
+
+def waves(years: int, rng: Generator) -> Live:  # noqa: ARG001
+    """Log shares that wander, AR(1) with .9 from night to night, as far as days of Dirichlet(800) differ."""
+    state: list[Floats] = []
+
+    def live(_: int, some: int, own: Generator) -> Ints:
+        sd = math.sqrt((1 - 0.1) / (801 * 0.1))  # of a share of .1, relative
+        new = own.normal(size=(some, 10))
+        old = state[-1] if state and len(state[-1]) == some else new
+        state.append(0.9 * old + math.sqrt(1 - 0.81) * new if state and len(state[-1]) == some else new)
+        shares = same() * np.exp(sd * state[-1])
+        return own.multinomial(2000, in_bands(shares / shares.sum(axis=1, keepdims=True)))
+
+    return live
+
+
+def still(live: Live) -> Callable[[int, Generator], Live]:
+    """A world that keeps nothing from one night to the next."""
+    return lambda _, __: live
+
+
+def weekly(predictions: int, concentration: float = 800) -> Callable[[int, Generator], Live]:
+    return still(moving(predictions, dirichlet(concentration, tilt=0.15)))
+
+
+ROWS = (
+    Row("iid", "independent draws, 2,000 a night", False, still(independent(2000, same()))),
+    Row("iid 200", "independent draws, 200 a night", False, still(independent(200, same()))),
+    *(
+        Row(f"weekly {n}", f"weekends 15 % up and down, days Dirichlet(800), {n:,} a night", False, weekly(n))
+        for n in (2000, 20_000, 100_000)
+    ),
+    *(
+        Row(f"dirichlet {c}", f"days Dirichlet({c}), 20,000 a night", False, still(moving(20_000, dirichlet(c))))
+        for c in (800, 400, 200)
+    ),
+    *(
+        Row(f"groups {size}", f"groups of {size} alike images, 2,000 a night", False, still(in_groups(2000, size)))
+        for size in (10, 50)
+    ),
+    Row(
+        "copies",
+        "300 copies of one image on one night of 30, beside 2,000",
+        True,
+        still(with_copies(2000, 300)),
+    ),
+    Row("volume", "10 to 10,000 predictions a night", False, by_volume),
+    Row(
+        "two classes",
+        "one class 40 % up at weekends, one 40 % down, days Dirichlet(800), 2,000 a night",
+        False,
+        still(moving(2000, two_classes_at_weekends)),
+    ),
+    Row("rare class", "a class of 1 %, days Dirichlet(800)", False, still(moving(2000, dirichlet(800, shares=rare())))),
+    Row("100 classes at 200", "100 classes, 200 a night", False, still(independent(200, same(100)))),
+    Row("100 classes", "100 classes, 2,000 a night", False, still(independent(2000, same(100)))),
+    Row("season 10", "a season of 10 % up and down, 2,000 a night", False, still(moving(2000, season(0.10)))),
+    Row("season 20", "a season of 20 % up and down, 2,000 a night", True, still(moving(2000, season(0.20)))),
+    Row("AR(1)", "shares that wander for weeks (AR(1) .9), 2,000 a night", True, waves),
+)
+
+
+def gains(moved: float, classes: int = 10) -> Floats:
+    """One class gains so much of the predictions from the others alike."""
+    return np.array([1 / classes + moved, *[(1 - 1 / classes - moved) / (classes - 1)] * (classes - 1)])
+
+
+def vanished(shares: Floats, gone: int) -> Floats:
+    left = np.where(np.arange(len(shares)) < gone, 0.0, shares)
+    return left / left.sum()
+
+
+DELAYS = (
+    Delay("tv .10 at 2000", "one class gains 10 points", 2, same(), gains(0.10), 2000),
+    Delay("tv .10 at 200", "one class gains 10 points", 8, same(), gains(0.10), 200),
+    Delay("tv .10 at 200 from 12", "the same from night 12 on", 20, same(), gains(0.10), 200, change=11),
+    Delay("tv .06 at 2000", "one class gains 6 points", 6, same(), gains(0.06), 2000),
+    Delay("1 % vanishes", "a class of 1 % vanishes", 6, rare(), vanished(rare(), 1), 2000),
+    Delay("40 of 100 vanish", "40 of 100 classes vanish", 2, same(100), vanished(same(100), 40), 2000),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--years", type=int, default=100)
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    asked = parser.parse_args()
+    for row in ROWS:
+        if asked.only in row.name:
+            started = time.process_time()
+            alarmed, years = row.run(asked.years, default_rng(1))
+            seconds = time.process_time() - started
+            print(f"{row.name:22} {alarmed} of {years}{' (reported)' * row.reported}, {seconds:.0f} s", flush=True)
+    for delay in DELAYS:
+        if asked.only in delay.name:
+            nights = delay.run(asked.years, default_rng(1))
+            median, most = (np.quantile(nights, share, method="higher") for share in (0.5, 0.9))
+            seen = f"{median:g} / {most:g} nights (target {delay.target})"
+            print(f"{delay.name:22} {seen}, {len(nights)} years", flush=True)
+
+
+if __name__ == "__main__":
+    main()
