@@ -4,14 +4,13 @@ Delays of the accuracy check with their targets (STATISTICS.md, check 3), and ag
 true error rates before and after and how much nights differ, set to alarm falsely as often as the check does.
 """
 
-import argparse
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+from nulls import Delay, try_out
 from nulls_accuracy import ALPHA, CERTAIN, CHECK, LIMIT, policy, traffic
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
@@ -35,12 +34,9 @@ EVERYBODY = People()
 
 
 @dataclass(frozen=True, slots=True)
-class Delay:
-    """A fall, and how soon it is to be seen: the median of nights, the first changed one as 1; inf: never."""
+class Fall:
+    """What accuracy falls from and to, and how it is watched."""
 
-    name: str
-    told: str
-    target: float | None
     before: float  # error rates
     after: float
     labels: int  # drawn a night; 0: a census of 1,000
@@ -51,25 +47,26 @@ class Delay:
     people: People = EVERYBODY
     confident: bool = False  # whether what goes wrong anew does so in confident answers, too
 
-    def run(self, years: int, rng: Generator) -> Floats:
-        """(Y,) nights from the change to the alarm."""
+    def first(self, years: int, rng: Generator) -> NDArray[np.int64]:
+        """(Y,) night of the first alarm, -1 without one."""
         nights = self.change + WAITED
         if not self.labels:
-            first = given_years(
+            return given_years(
                 census(1000, self.before), after=census(1000, self.after), change=self.change, limit=self.limit,
                 alpha=ALPHA, years=years, rng=rng, nights=nights, deviation=differing(self.spread),
             )  # fmt: skip
-        else:
-            known = 1 - self.before if self.confident else None
-            usual = classifier(predictions=2000, classes=10, accuracy=1 - self.before)
-            fallen = classifier(predictions=2000, classes=10, accuracy=1 - self.after, before=known)
-            first = simulate_years(
-                *(usual, self.rules), after=fallen, change=self.change, years=years, rng=rng, nights=nights,
-                labels=self.labels, limits=Limits(accuracy=self.limit), watch=(CHECK,),
-                traffic=traffic(self.spread, people=self.people)(years),
-            ).first_alarm[CHECK]  # fmt: skip
-        after = first[(first < 0) | (first >= self.change)]
-        return np.where(after < 0, np.inf, after - self.change + 1.0)
+        known = 1 - self.before if self.confident else None
+        usual = classifier(predictions=2000, classes=10, accuracy=1 - self.before)
+        fallen = classifier(predictions=2000, classes=10, accuracy=1 - self.after, before=known)
+        lived = simulate_years(
+            *(usual, self.rules), after=fallen, change=self.change, years=years, rng=rng, nights=nights,
+            labels=self.labels, limits=Limits(accuracy=self.limit), watch=(CHECK,),
+            traffic=traffic(self.spread, people=self.people)(years),
+        )  # fmt: skip
+        return lived.first_alarm[CHECK]
+
+    def delay(self, name: str, told: str = "", *, target: float | None = None) -> Delay:
+        return Delay(name, told, target, self.first, self.change)
 
 
 def falls() -> Iterator[Delay]:
@@ -81,30 +78,21 @@ def falls() -> Iterator[Delay]:
     }
     for told, (goals, options) in targets.items():
         for (labels, way), goal in zip(ways.items(), goals, strict=True):
-            yield Delay(f"92 to 85 %, {told}, {way}", "", goal, 0.08, 0.15, labels, **options)
+            yield Fall(0.08, 0.15, labels, **options).delay(f"92 to 85 %, {told}, {way}", target=goal)
     for (labels, way), goal in zip(ways.items(), (42, 16, 9), strict=True):
-        yield Delay(f"97 to 91 %, {way}", "a reference of 2,100", goal, 0.03, 0.09, labels, limit=EFFECTIVE[2100])
-    yield Delay("97 to 91 %, a small reference", "of 270: never", None, 0.03, 0.09, 20, limit=EFFECTIVE[270])
+        fall = Fall(0.03, 0.09, labels, limit=EFFECTIVE[2100])
+        yield fall.delay(f"97 to 91 %, {way}", "a reference of 2,100", target=goal)
+    yield Fall(0.03, 0.09, 20, limit=EFFECTIVE[270]).delay("97 to 91 %, a small reference", "of 270: never")
+    others: dict[str, dict[str, Any]] = {
+        "uniform": {"rules": policy(uniform=1.0)},
+        "planned, as shipped (error_rate .01)": {"rules": Policy()},
+        "planned, night_spread any": {"rules": policy(night_spread="any")},
+        "planned, errors as confident as any answer": {"confident": True},
+        "planned, 60 % answered": {"people": People(np.array([0.6]))},
+    }
     for labels in (20, 70):
-        uniform, default = policy(uniform=1.0), Policy()
-        yield Delay(f"92 to 85 %, {labels} uniform", "", None, 0.08, 0.15, labels, rules=uniform)
-        yield Delay(
-            f"92 to 85 %, {labels} planned, as shipped", "error_rate .01", None, 0.08, 0.15, labels, rules=default
-        )
-        yield Delay(
-            f"92 to 85 %, {labels} planned, night_spread any",
-            "",
-            None,
-            0.08,
-            0.15,
-            labels,
-            rules=policy(night_spread="any"),
-        )
-        told = "errors as confident as any answer"
-        name = f"92 to 85 %, {labels} planned, confident errors"
-        yield Delay(name, told, None, 0.08, 0.15, labels, confident=True)
-        some = People(np.array([0.6]))
-        yield Delay(f"92 to 85 %, {labels} planned, 60 % answered", "", None, 0.08, 0.15, labels, people=some)
+        for told, options in others.items():
+            yield Fall(0.08, 0.15, labels, **options).delay(f"92 to 85 %, {labels} {told}")
 
 
 DELAYS: tuple[Delay, ...] = tuple(falls())
@@ -124,7 +112,8 @@ class AgainstOracle:
     def run(self, years: int, rng: Generator) -> dict[str, float]:
         """Return medians and means of both, and how often each alarms falsely."""
         rules, nulls = policy(uniform=1.0, night_spread=SPREAD), _null(NULL_YEARS, SPREAD)
-        ours = Delay("", "", None, LIMIT, LIMIT + self.drop, 20, change=0, spread=SPREAD, rules=rules).run(years, rng)
+        fall = Fall(LIMIT, LIMIT + self.drop, 20, change=0, spread=SPREAD, rules=rules)
+        ours = fall.delay(self.name).run(years, rng)
         theirs = oracle(LIMIT + self.drop, share=nulls, years=years, rng=rng)
         return {
             "ours": float(np.median(ours)),
@@ -180,23 +169,5 @@ def _walk(counts: NDArray[np.int64], gain: Floats) -> Floats:
     return path
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--years", type=int, default=300)
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    asked = parser.parse_args()
-    for delay in DELAYS:
-        if asked.only in delay.name:
-            nights = delay.run(asked.years, default_rng(1))
-            median, most = (np.quantile(nights, share, method="higher") for share in (0.5, 0.9))
-            print(f"{delay.name:55} {median:g} / {most:g} nights (target {delay.target}), {len(nights)}", flush=True)
-    for ratio in ORACLES:
-        if asked.only in ratio.name:
-            started = time.process_time()
-            print(
-                ratio.name, ratio.run(asked.years, default_rng(1)), f"{time.process_time() - started:.0f} s", flush=True
-            )
-
-
 if __name__ == "__main__":
-    main()
+    try_out(__doc__, (), DELAYS)

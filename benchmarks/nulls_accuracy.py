@@ -4,13 +4,12 @@ The rows of accuracy in the table of nulls (benchmarks/years.py runs them at ful
 product (`simulate.years`, `simulate.given`). Truth is certain (`labels.error_rate` 0) but where a row says otherwise.
 """
 
-import argparse
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from nulls import First, Row, try_out
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
@@ -21,7 +20,6 @@ from leeway.simulate.traffic import AlikeImages, People, RealTraffic, differing,
 from leeway.simulate.years import Limits, simulate_years
 
 Ints = NDArray[np.int64]
-First = Callable[[int, Generator], Ints]  # (years, rng) -> (Y,) night of the first alarm, -1 without one
 
 CHECK, LIMIT, ALPHA, AT_ONCE = "accuracy", 0.10, 0.02, 100
 UNIFORM = 1.0
@@ -30,23 +28,6 @@ SKIPS = {
     "easy ones skipped": np.array([0.5, 0.5, 0.6, 0.8, 0.9, 0.95]),
     "hard ones skipped": np.array([0.9, 0.9, 0.8, 0.6, 0.5, 0.4]),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A world in which nothing is wrong: an alarm in it is false."""
-
-    name: str
-    told: str
-    reported: bool  # whether it is only reported: its null is not the check's
-    first: First
-    budget: float = ALPHA
-    full: int = 500  # years
-
-    def run(self, years: int, rng: Generator) -> tuple[int, int]:
-        """Return (years with an alarm, years lived)."""
-        batches = [min(AT_ONCE, years - start) for start in range(0, years, AT_ONCE)]
-        return sum(int((self.first(one, rng) >= 0).sum()) for one in batches), years
 
 
 def policy(*, error: float = 0.0, second: bool = False, uniform: float = 0.2, **accuracy: object) -> Policy:
@@ -227,18 +208,5 @@ PARTS = (how_nights_differ, bad_nights_and_waves, groups, people, volumes, given
 ROWS: tuple[Row, ...] = tuple(row for part in PARTS for row in part())
 
 
-def main(rows: Mapping[str, Row] = {row.name: row for row in ROWS}) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--years", type=int, default=100)
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    asked = parser.parse_args()
-    for name, row in rows.items():
-        if asked.only in name:
-            started = time.process_time()
-            alarmed, years = row.run(asked.years, default_rng(1))
-            seconds = time.process_time() - started
-            print(f"{name:75} {alarmed} of {years}{' (reported)' * row.reported}, {seconds:.0f} s", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    try_out(__doc__, ROWS)

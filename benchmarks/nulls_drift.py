@@ -4,13 +4,11 @@ The rows of drift in the table of nulls (benchmarks/years.py runs them at full s
 through the engine of the product, `simulate.drift.SimulatedDrift`, under the policy as it comes.
 """
 
-import argparse
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from nulls import Delay, Row, try_out
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
@@ -25,63 +23,39 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Live = Callable[[int, int, Generator], Ints]  # (night, years, rng) -> (Y, 3K) counts
 
-NIGHTS, AT_ONCE = 365, 100
+NIGHTS = 365
 CHANGE, WAITED = 35, 60  # nights before a change, the longer reference among them, and nights waited for an alarm
 BANDS = (0.15, 0.30, 0.55)  # of the confidence
 POLICY = Policy()
 LINE = math.log(edetector.threshold(POLICY.alpha(POLICY.check(PredictionDrift))))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A world in which nothing happens: an alarm in it is false."""
-
-    name: str
-    told: str
-    reported: bool  # whether it is only reported: its null is not the check's
-    live: Callable[[int, Generator], Live]  # (years, rng) -> what a night is
-
-    def run(self, years: int, rng: Generator) -> tuple[int, int]:
-        """Return (years with an alarm, years lived)."""
-        alarmed = 0
-        for start in range(0, years, AT_ONCE):
-            some = min(AT_ONCE, years - start)
-            alarmed += int(np.isfinite(first_alarms(self.live(some, rng), some, NIGHTS, rng)).sum())
-        return alarmed, years
+def still_row(name: str, told: str, live_of: Callable[[int, Generator], Live], *, reported: bool = False) -> Row:
+    """Return the row of a year of such nights; live_of(years, rng) says what a night is."""
+    return Row(name, told, reported, lambda years, rng: first_alarms(live_of(years, rng), years, NIGHTS, rng))
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """A change, and how soon it is to be seen: the median of nights, the first changed one as 1."""
+def changed(
+    name: str, told: str, target: int, before: Floats, after: Floats, predictions: int, *, change: int = CHANGE
+) -> Delay:
+    """Return the delay of a change of the shares (K,) of the classes."""
+    usual, moved = in_bands(before), in_bands(after)
 
-    name: str
-    told: str
-    target: int
-    before: Floats  # (K,) shares of classes
-    after: Floats
-    predictions: int
-    change: int = CHANGE
+    def live(night: int, years: int, rng: Generator) -> Ints:
+        return rng.multinomial(predictions, moved if night >= change else usual, size=years)
 
-    def run(self, years: int, rng: Generator) -> Floats:
-        """Return (Y,) nights until the alarm of each year, inf without one."""
-        before, after = in_bands(self.before), in_bands(self.after)
-
-        def live(night: int, some: int, rng: Generator) -> Ints:
-            return rng.multinomial(self.predictions, after if night >= self.change else before, size=some)
-
-        first = first_alarms(live, years, self.change + WAITED, rng)
-        return first[first >= self.change] - self.change + 1
+    return Delay(name, told, target, lambda years, rng: first_alarms(live, years, change + WAITED, rng), change)
 
 
-def first_alarms(live: Live, years: int, nights: int, rng: Generator) -> Floats:
-    """(Y,) night, from 0, of the first alarm of each year; inf without one."""
+def first_alarms(live: Live, years: int, nights: int, rng: Generator) -> Ints:
+    """(Y,) night, from 0, of the first alarm of each year; -1 without one."""
     classes = live(0, 1, default_rng(0)).shape[1] // 3
     watcher = SimulatedDrift(years, classifier(predictions=1000, accuracy=0.9, classes=classes), POLICY, Limits())
-    first = np.full(years, np.inf)
+    first = np.full(years, -1)
     for night in range(nights):
         alarmed = watcher.see_cells(live(night, years, rng)) >= LINE
-        first = np.where(np.isinf(first) & alarmed, night, first)
-        if np.isfinite(first).all():
+        first = np.where((first < 0) & alarmed, night, first)
+        if (first >= 0).all():
             break
     return first
 
@@ -195,39 +169,40 @@ def weekly(predictions: int, concentration: float = 800) -> Callable[[int, Gener
 
 
 ROWS = (
-    Row("iid", "independent draws, 2,000 a night", False, still(independent(2000, same()))),
-    Row("iid 200", "independent draws, 200 a night", False, still(independent(200, same()))),
+    still_row("iid", "independent draws, 2,000 a night", still(independent(2000, same()))),
+    still_row("iid 200", "independent draws, 200 a night", still(independent(200, same()))),
     *(
-        Row(f"weekly {n}", f"weekends 15 % up and down, days Dirichlet(800), {n:,} a night", False, weekly(n))
+        still_row(f"weekly {n}", f"weekends 15 % up and down, days Dirichlet(800), {n:,} a night", weekly(n))
         for n in (2000, 20_000, 100_000)
     ),
     *(
-        Row(f"dirichlet {c}", f"days Dirichlet({c}), 20,000 a night", False, still(moving(20_000, dirichlet(c))))
+        still_row(f"dirichlet {c}", f"days Dirichlet({c}), 20,000 a night", still(moving(20_000, dirichlet(c))))
         for c in (800, 400, 200)
     ),
     *(
-        Row(f"groups {size}", f"groups of {size} alike images, 2,000 a night", False, still(in_groups(2000, size)))
+        still_row(f"groups {size}", f"groups of {size} alike images, 2,000 a night", still(in_groups(2000, size)))
         for size in (10, 50)
     ),
-    Row(
+    still_row(
         "copies",
         "300 copies of one image on one night of 30, beside 2,000",
-        True,
         still(with_copies(2000, 300)),
+        reported=True,
     ),
-    Row("volume", "10 to 10,000 predictions a night", False, by_volume),
-    Row(
+    still_row("volume", "10 to 10,000 predictions a night", by_volume),
+    still_row(
         "two classes",
         "one class 40 % up at weekends, one 40 % down, days Dirichlet(800), 2,000 a night",
-        False,
         still(moving(2000, two_classes_at_weekends)),
     ),
-    Row("rare class", "a class of 1 %, days Dirichlet(800)", False, still(moving(2000, dirichlet(800, shares=rare())))),
-    Row("100 classes at 200", "100 classes, 200 a night", False, still(independent(200, same(100)))),
-    Row("100 classes", "100 classes, 2,000 a night", False, still(independent(2000, same(100)))),
-    Row("season 10", "a season of 10 % up and down, 2,000 a night", False, still(moving(2000, season(0.10)))),
-    Row("season 20", "a season of 20 % up and down, 2,000 a night", True, still(moving(2000, season(0.20)))),
-    Row("AR(1)", "shares that wander for weeks (AR(1) .9), 2,000 a night", True, waves),
+    still_row("rare class", "a class of 1 %, days Dirichlet(800)", still(moving(2000, dirichlet(800, shares=rare())))),
+    still_row("100 classes at 200", "100 classes, 200 a night", still(independent(200, same(100)))),
+    still_row("100 classes", "100 classes, 2,000 a night", still(independent(2000, same(100)))),
+    still_row("season 10", "a season of 10 % up and down, 2,000 a night", still(moving(2000, season(0.10)))),
+    still_row(
+        "season 20", "a season of 20 % up and down, 2,000 a night", still(moving(2000, season(0.20))), reported=True
+    ),
+    still_row("AR(1)", "shares that wander for weeks (AR(1) .9), 2,000 a night", waves, reported=True),
 )
 
 
@@ -242,33 +217,14 @@ def vanished(shares: Floats, gone: int) -> Floats:
 
 
 DELAYS = (
-    Delay("tv .10 at 2000", "one class gains 10 points", 2, same(), gains(0.10), 2000),
-    Delay("tv .10 at 200", "one class gains 10 points", 8, same(), gains(0.10), 200),
-    Delay("tv .10 at 200 from 12", "the same from night 12 on", 20, same(), gains(0.10), 200, change=11),
-    Delay("tv .06 at 2000", "one class gains 6 points", 6, same(), gains(0.06), 2000),
-    Delay("1 % vanishes", "a class of 1 % vanishes", 6, rare(), vanished(rare(), 1), 2000),
-    Delay("40 of 100 vanish", "40 of 100 classes vanish", 2, same(100), vanished(same(100), 40), 2000),
+    changed("tv .10 at 2000", "one class gains 10 points", 2, same(), gains(0.10), 2000),
+    changed("tv .10 at 200", "one class gains 10 points", 8, same(), gains(0.10), 200),
+    changed("tv .10 at 200 from 12", "the same from night 12 on", 20, same(), gains(0.10), 200, change=11),
+    changed("tv .06 at 2000", "one class gains 6 points", 6, same(), gains(0.06), 2000),
+    changed("1 % vanishes", "a class of 1 % vanishes", 6, rare(), vanished(rare(), 1), 2000),
+    changed("40 of 100 vanish", "40 of 100 classes vanish", 2, same(100), vanished(same(100), 40), 2000),
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--years", type=int, default=100)
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    asked = parser.parse_args()
-    for row in ROWS:
-        if asked.only in row.name:
-            started = time.process_time()
-            alarmed, years = row.run(asked.years, default_rng(1))
-            seconds = time.process_time() - started
-            print(f"{row.name:22} {alarmed} of {years}{' (reported)' * row.reported}, {seconds:.0f} s", flush=True)
-    for delay in DELAYS:
-        if asked.only in delay.name:
-            nights = delay.run(asked.years, default_rng(1))
-            median, most = (np.quantile(nights, share, method="higher") for share in (0.5, 0.9))
-            seen = f"{median:g} / {most:g} nights (target {delay.target})"
-            print(f"{delay.name:22} {seen}, {len(nights)} years", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    try_out(__doc__, ROWS, DELAYS)

@@ -1,14 +1,13 @@
-"""How often does the gate let a version pass that is no better?  nice python benchmarks/nulls_gate.py --count 500
+"""How often does the gate let a version pass that is no better?  nice python benchmarks/nulls_gate.py --years 500
 
 The rows of the gate in the table of nulls: `release.gate.judge_challenger` over made-up answers of both models.
 """
 
-import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator, default_rng
+from nulls import Row, try_out
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from leeway.checks.policy import Promotion
@@ -23,20 +22,13 @@ NAMES = tuple(map(str, range(CLASSES)))
 WORSE, FELL = Cause.HAND, Cause.ACCURACY  # not worse is enough, or a gain has to be shown
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Challengers of one epoch, none of which should pass."""
+def epochs(name: str, told: str, judge: Callable[[Generator], bool], *, full: int = 1000) -> Row:
+    """Return the row of epochs of a champion; `judge` says whether any of an epoch's challengers passes."""
 
-    name: str
-    told: str
-    judge: Callable[[Generator], bool]  # whether any of the epoch's challengers passes
-    reported: bool = False
-    budget: float = ALPHA
-    full: int = 1000
+    def first(count: int, rng: Generator) -> Ints:
+        return np.array([0 if judge(rng) else -1 for _ in range(count)])
 
-    def run(self, count: int, rng: Generator) -> tuple[int, int]:
-        """Return (epochs in which one passed, epochs)."""
-        return sum(self.judge(rng) for _ in range(count)), count
+    return Row(name, told, False, first, ALPHA, full)
 
 
 def answers(rng: Generator, images: int, *, gained: float, lost: float, size: int = 1) -> Paired:
@@ -99,34 +91,34 @@ def equal_in_groups(rng: Generator, *, sizes: tuple[int, ...], number: int = 1) 
 
 ALIKE, EVEN = {"gained": 0.02, "lost": 0.02}, (0.1, 0.1)
 ROWS = (
-    Row("equal, accuracy fell", "a gain has to be shown", one(FELL, recent=EVEN, **ALIKE)),
-    Row(
+    epochs("equal, accuracy fell", "a gain has to be shown", one(FELL, recent=EVEN, **ALIKE)),
+    epochs(
         "1 point worse, by hand", "not worse is enough, margin 1 point",
         one(WORSE, recent=(0.02, 0.03), gained=0.015, lost=0.025),
     ),
-    Row("twelve equal, accuracy fell", "one after another", twelve(FELL, recent=EVEN, **ALIKE), full=300),
-    Row(
+    epochs("twelve equal, accuracy fell", "one after another", twelve(FELL, recent=EVEN, **ALIKE), full=300),
+    epochs(
         "twelve that are 1 point worse, by hand", "one after another",
         twelve(WORSE, recent=(0.02, 0.03), gained=0.015, lost=0.025), full=300,
     ),
-    Row(
+    epochs(
         "1 point worse in groups of 5", "by hand, each group lost or gained as a whole",
         one(WORSE, recent=(0.02, 0.03), gained=0.015, lost=0.025, size=5),
     ),
-    Row(
+    epochs(
         "1 point worse in groups of 20", "by hand, each group lost or gained as a whole",
         one(WORSE, recent=(0.02, 0.03), gained=0.015, lost=0.025, size=20),
     ),
-    Row(
+    epochs(
         "equal, recent in groups of 5", "half of the groups gained or lost as a whole",
         lambda rng: equal_in_groups(rng, sizes=(5,)),
     ),
-    Row(
+    epochs(
         "equal, recent in groups of 1, 2 and 20", "half of the groups gained or lost as a whole",
         lambda rng: equal_in_groups(rng, sizes=(1, 1, 2, 20)),
     ),
     *(
-        Row(
+        epochs(
             f"one class at 0, {images} images", "the rest gains; passes without a person",
             lambda rng, images=images: one_class_lost(rng, images=images), full=300,
         )
@@ -135,14 +127,5 @@ ROWS = (
 )  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=500)
-    asked = parser.parse_args()
-    for row in ROWS:
-        passed, epochs = row.run(asked.count, default_rng(1))
-        print(f"{row.name:45} {passed} of {epochs}", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    try_out(__doc__, ROWS)

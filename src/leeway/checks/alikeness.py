@@ -18,9 +18,8 @@ UNTOLD = 1 / 800  # until they are there: nights whose shares are Dirichlet(800)
 def deflation(evidence: Evidence, *, size: float) -> float:
     """Return by how much a night of `size` predictions says less than independent ones: 1 is not at all."""
     nights = _telling(evidence)
-    return float(
-        design_effect(round(size), UNTOLD if len(nights) < FEWEST else _correlation(nights, evidence.window.classes))
-    )
+    rho = UNTOLD if len(nights) < FEWEST else _correlation(nights, evidence.window.classes)
+    return float(design_effect(round(size), rho))
 
 
 def is_known(evidence: Evidence) -> bool:

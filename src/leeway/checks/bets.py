@@ -99,8 +99,10 @@ def bet_on(
     """
     if not draws.answered[inside].any():
         return NightBet(np.zeros(len(edetector.DROPS)), 0.0, 0.0, 1.0)
-    bet = _given_bet if night.given else _drawn_bet
-    return bet(night, draws, inside, part=part, error_limit=error_limit, spread=spread, stake=stake)
+    bet: dict[str, Any] = {"error_limit": error_limit, "spread": spread, "stake": stake}
+    if night.given:
+        return _given_bet(night, draws, inside, **bet)
+    return _drawn_bet(night, draws, inside, part=part, **bet)
 
 
 def _drawn_bet(
@@ -142,7 +144,6 @@ def _given_bet(
     draws: NightDraws,
     inside: Flags,
     *,
-    part: str,  # noqa: ARG001
     error_limit: float,
     spread: float | None,
     stake: float,
