@@ -114,6 +114,9 @@ class Story:
             broken.append(
                 f"the first model reached {told['test_accuracy_v1']:.1%} on its test split, not {TEST_FLOOR:.0%}"
             )
+        if told["accuracy_before"] < RECOVERED_FLOOR:
+            before = f"{told['accuracy_before']:.1%}"
+            broken.append(f"{before} of the answers were right before anything had changed, not {RECOVERED_FLOOR:.0%}")
         if told["alarms_before_drift"]:
             broken.append(f"{told['alarms_before_drift']} alarms were raised before anything had changed")
         if self.way_back is None or self.way_back.passed:

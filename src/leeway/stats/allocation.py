@@ -95,8 +95,11 @@ def guesses_at(guesses: Floats, sizes: Ints, *, limit: float) -> Floats:
 
 
 def limited(guesses: Floats, *, weights: Floats) -> Floats:
-    """Guesses cut so that guess times weight is at most .25: what the e-detector may take off; any shape."""
-    cut: Floats = np.minimum(guesses, CONTROL_LIMIT / weights)
+    """Guesses cut so that guess times weight is at most .25: what the e-detector may take off; any shape.
+
+    A draw that weighs nothing takes nothing off, whatever its guess.
+    """
+    cut: Floats = np.minimum(guesses, CONTROL_LIMIT / np.where(weights > 0, weights, CONTROL_LIMIT))
     return cut
 
 

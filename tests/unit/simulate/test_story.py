@@ -62,6 +62,7 @@ def test_unseen_leaves_out_what_was_trained_on(story: Story) -> None:
         ({"promotions": [(2, 2)]}, "accuracy_recovered is unknown"),
         ({"original_test_change_points": -2.5}, "-2.5 points"),
         ({"decisions": {}}, "no alarm within"),
+        ({"lived": [night(n, right=8 if n < 4 else 10) for n in range(1, 11)]}, "right before anything had changed"),
         ({"decisions": {2: decision(Action.MORE_LABELS), 4: decision(Action.MORE_LABELS)}}, "before anything"),
         ({"lived": [night(n, right=9 if n >= 7 else 10) for n in range(1, 11)]}, "accuracy_recovered"),
     ],
@@ -71,7 +72,8 @@ def test_what_is_broken_is_named(story: Story, changes: dict[str, object], said:
 
 
 def test_without_drift_only_alarms_and_the_gate_count(story: Story) -> None:
-    quiet = replace(story, drift_night=None, promotions=[], decisions={})
+    lived = [night(number, right=10) for number in range(1, 11)]
+    quiet = replace(story, drift_night=None, promotions=[], decisions={}, lived=lived)
     assert quiet.broken_promises() == []
     assert replace(quiet, decisions={9: decision(Action.MORE_LABELS)}).broken_promises() != []
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leeway.stats.allocation import CONTROL_LIMIT, allocate
+from leeway.stats.allocation import CONTROL_LIMIT, allocate, limited
 
 GUESSES = np.random.default_rng(0).beta(0.3, 3, 500)
 
@@ -144,3 +144,8 @@ def test_leading_dimensions_of_suspicion_equal_a_loop():
         part = alone.part(CELL_GUESSES > 0.1)
         assert (parts.items, np.asarray(parts.drawn)[at]) == pytest.approx((part.items, part.drawn))
         assert np.asarray(parts.mean_control)[at] == pytest.approx(part.mean_control)
+
+
+def test_a_draw_that_weighs_nothing_has_no_guess_to_cut():
+    """Such as one of a class that nothing was answered as tonight."""
+    assert limited(np.array([0.4, 0.4, 0.01]), weights=np.array([0.0, 5.0, 5.0])).tolist() == [0.4, 0.05, 0.01]
