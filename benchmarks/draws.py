@@ -27,8 +27,8 @@ from leeway.epoch import Epoch
 from leeway.jobs.claims import claimed
 from leeway.labels.plan import chance
 from leeway.monitor import night as nights
-from leeway.monitor.night_facts import sample_of
 from leeway.monitor.pages_due import draw_page
+from leeway.monitor.repeats import sample_of
 from leeway.stores.opening import open_stores
 
 ROUNDS = 5

@@ -306,7 +306,7 @@ def e_value_cells(reference: "Reference", target: Window, rng: Generator) -> boo
 
 
 def betting(reference: Array, target: Array) -> bool:
-    """One window of the drift e-detector: alarm when E >= 1/alpha against a box of 3 sigma, without tolerance."""
+    """One window of the drift e-detector: alarm when E >= 1/alpha against the detector's box, without tolerance."""
     low, high = share_box(reference, tolerance=0.0)
     return bool(log_e_value(target, reference, low=low, high=high) >= -math.log(ALPHA))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
+from leeway.checks.repeats import OFTEN, SAMPLE
 from leeway.simulate.drift import SimulatedDrift
 from leeway.simulate.production import classifier
 from leeway.simulate.years import Limits
@@ -108,13 +109,14 @@ def in_groups(predictions: int, size: int) -> Live:
     return lambda _, years, rng: size * rng.multinomial(predictions // size, in_bands(same()), size=years)
 
 
-def with_copies(predictions: int, copies: int) -> Live:
-    """On one night of 30 one image comes so many times more."""
+def with_copies(predictions: int, copies: int, *, known: bool) -> Live:
+    """On one night of 30 one image comes so many times more; known, it counts once where a sample shows it."""
 
     def live(_: int, years: int, rng: Generator) -> Ints:
         cells = rng.multinomial(predictions, in_bands(same()), size=years)
         hit = np.flatnonzero(rng.random(years) < 1 / 30)
-        cells[hit, rng.integers(0, cells.shape[1], len(hit))] += copies
+        seen = rng.hypergeometric(copies, predictions, min(SAMPLE, predictions + copies), len(hit)) >= OFTEN
+        cells[hit, rng.integers(0, cells.shape[1], len(hit))] += np.where(known & seen, 1, copies)
         return cells
 
     return live
@@ -183,11 +185,18 @@ ROWS = (
         still_row(f"groups {size}", f"groups of {size} alike images, 2,000 a night", still(in_groups(2000, size)))
         for size in (10, 50)
     ),
-    still_row(
-        "copies",
-        "300 copies of one image on one night of 30, beside 2,000",
-        still(with_copies(2000, 300)),
-        reported=True,
+    *(
+        still_row(
+            name,
+            f"{copies:,} copies of one image on one night of 30, {words}, beside {n:,}",
+            still(with_copies(n, copies, known=known)),
+            reported=not known,
+        )
+        for name, words, n, copies, known in (
+            ("copies", "not known as such", 2000, 300, False),
+            ("copies known", "known by their hash", 2000, 300, True),
+            ("few copies known", "known by their hash where a sample shows them", 20_000, 100, True),
+        )
     ),
     still_row("volume", "10 to 10,000 predictions a night", by_volume),
     still_row(

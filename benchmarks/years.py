@@ -34,9 +34,11 @@ MODULES = (
     "nulls_image",
     "nulls_gate",
     "nulls_estimates",
+    "nulls_joint",
 )
 KINDS = ("ROWS", "DELAYS", "ORACLES")
 ALPHAS = {"drift": 0.02, "accuracy": 0.02, "classes": 0.01, "image": 0.02, "gate": 0.05, "estimates": 0.07}
+ALPHAS |= {"joint": 0.05}  # the whole policy's
 NUMBERS = Path("docs/years.json")
 
 

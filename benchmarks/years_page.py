@@ -8,6 +8,7 @@ from scipy.stats import beta
 Row = dict[str, Any]
 
 HEADS = {
+    "joint": "The whole policy: all checks that can start something",
     "drift": "Drift: `prediction_drift`",
     "accuracy": "Accuracy: `accuracy`",
     "classes": "Classes and slices: `class_accuracy`",

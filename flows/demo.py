@@ -30,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ruamel.yaml import YAML
 
 from leeway import durable, open_workspace
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.digits_source import DigitsSource
 from leeway.data.feedback import read_feedback
@@ -142,7 +142,6 @@ def first_model(workspace: Workspace, story: Story) -> None:
     workspace.repository.reproduce()
     made = release_bundle(workspace, now, reason="the first model")
     version = workspace.versions.find(made.version)
-    workspace.repository.commit(f"Dataset {version.dataset_digest[:12]}: the first model\n")
     story.test_accuracy_v1 = version.reference.correct / version.reference.total
     story.dataset_versions.append(version.dataset_digest)
     if made.outcome != releases.PROMOTED:

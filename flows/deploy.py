@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from leeway.adapters.prefect.probe import PrefectServer
 from leeway.adapters.prefect.trigger import quiet_prefect, server_address
 
 quiet_prefect()  # before Prefect is imported, which is when it reads its settings
@@ -25,6 +26,7 @@ from leeway.settings import read_settings
 
 NIGHTLY = "0 2 * * *"
 MONTHLY = "0 4 1 * *"  # two hours after the night's monitoring
+STARTS_WITHIN = 60  # seconds: a server that was started a moment ago
 HERE = Path(__file__).parent
 
 
@@ -34,6 +36,7 @@ def main() -> None:
             "schedules need a Prefect server, and PREFECT_API_URL names none: without one they would silently never "
             "run. Start one with `prefect server start`, then set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
+    PrefectServer(os.environ).wait(seconds=STARTS_WITHIN)
     settings = read_settings()
     os.environ["LEEWAY_WORKSPACE"] = str(settings.workspace)  # for the flow runs, which are processes of their own
     zone = load_policy(settings.policy_path).time_zone

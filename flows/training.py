@@ -26,7 +26,7 @@ def tell_people(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
 @flow(name="training", on_failure=[tell_people], on_crashed=[tell_people])
 def training(request: str | None = None, as_of: datetime | None = None) -> Release | None:
     """1 claim the request  2 add its labels as a shard  3 fetch the champion to start from  4 reproduce the pipeline
-    5 register the challenger  6 judge it  7 release it, or not  8 commit the dataset version  9 tell people.
+    5 commit what made it  6 register the challenger  7 judge it  8 release it, or not  9 tell people.
 
     Without a request it is the calendar that asks. None: there was nothing to do.
     """

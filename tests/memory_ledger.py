@@ -139,6 +139,15 @@ class MemoryLedger(MemoryNights):
         own.sort(key=lambda one: (one.night, one.made_at, one.id))
         return [(plan, one) for plan in own for one in self._plans[plan.id][2]]
 
+    def unanswered(self, model: str, *, since: datetime) -> list[tuple[LabelPlan, int]]:
+        own = [
+            (plan, {one.prediction_id for one in draws if (model, one.prediction_id) not in self._labels})
+            for plan, _, draws in self._plans.values()
+            if plan.model == model and plan.late_of is None and (plan.closed_at is None or plan.closed_at >= since)
+        ]
+        own.sort(key=lambda pair: (pair[0].night, pair[0].made_at, pair[0].id))
+        return [(plan, len(missing)) for plan, missing in own]
+
     def missed(self, model: str) -> set[str]:
         drawn = [one for plan in self._upto for one in self._plans[plan][2]]
         return {

@@ -13,6 +13,7 @@ from leeway.domain.identity import DIGEST, permanent_number, stream_order
 from leeway.domain.records import (
     GIVEN,
     Cell,
+    Copies,
     Label,
     ModelVersion,
     Pick,
@@ -146,6 +147,23 @@ class MemoryLog:
     ) -> list[Prediction]:
         return self._in_order(self._window(version, start, end, upto), stream)[: max(k, 0)]
 
+    def copies(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        images: Collection[str],
+        groups: Collection[str],
+        upto: str | None = None,
+    ) -> list[Copies]:
+        rows = [row.said for row in self._window(version, start, end, upto)]
+        alike = [one for one in rows if one.image in images or one.group in groups]
+        counts = Counter(
+            (one.image if one.image in images else one.group, *_cell(version, one, ())[:2]) for one in alike
+        )
+        return [Copies(*key, count) for key, count in sorted(counts.items())]
+
     def by_ids(self, model: str, ids: Iterable[str]) -> list[Prediction]:
         return [self._rows[model, one].said for one in sorted(set(ids)) if (model, one) in self._rows]
 
@@ -195,6 +213,32 @@ class MemoryLog:
             key=lambda one: (one.predicted_class, one.label, one.slice is not None, one.slice or "", one.probability),
         )
 
+    def given_alike(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
+    ) -> dict[str, float]:
+        weights: dict[tuple[str, str], list[float]] = {}
+        for said, truth in self._labelled(version, start, end):
+            if (
+                truth.probability is not None
+                and int(after or 0) < truth.seq <= int(upto or self._seq)
+                and self._rows[version.model, said.id].seq <= int(rows_upto or self._seq)
+            ):
+                of_slice = [] if said.slice is None else [f"slice {said.slice}"]
+                for part in ("all", f"class {said.predicted_class}", *of_slice):
+                    weights.setdefault((part, said.group), []).append(1 / truth.probability)
+        found: dict[str, float] = {}
+        for (part, _), own in weights.items():
+            if len(own) > 1:
+                found[part] = found.get(part, 0.0) + sum(own) ** 2 - sum(one * one for one in own)
+        return found
+
     def given(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
     ) -> list[tuple[Label, Prediction]]:
@@ -210,13 +254,14 @@ class MemoryLog:
     def _window(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, upto: str | None = None
     ) -> list[Row]:
-        first, last = (None if one is None else utc_text(one) for one in (start, end))
+        for moment in filter(None, (start, end)):
+            utc_text(moment)  # raises for one without a zone
         return [
             row
             for row in self._rows.values()
             if (row.said.model, row.said.version) == (version.model, version.version)
-            and (first is None or utc_text(row.said.occurred_at) >= first)
-            and (last is None or utc_text(row.said.occurred_at) < last)
+            and (start is None or row.said.occurred_at >= start)
+            and (end is None or row.said.occurred_at < end)
             and (upto is None or row.seq <= int(upto))
         ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leeway.bundle.contents import bundle_digest, verify_bundle
+from leeway.domain.commit import Commit
 from leeway.domain.records import Decision
 from leeway.errors import AlertError, RegistryError
 
@@ -46,6 +47,9 @@ class MemoryRegistry:
 
     def describe(self, model: str, version: int, *, text: str, tags: Mapping[str, str]) -> None:
         self._texts[version] = text
+        self.tag(model, version, tags)
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         self._tags[version - 1] |= tags
 
     def text(self, version: int) -> str:
@@ -81,6 +85,9 @@ class MemoryNotifier:
             raise AlertError(f"alert '{title}' was not taken by the test")
         self.sent.append((title, body))
 
+    def check(self) -> None:
+        """It takes everything."""
+
 
 @dataclass
 class MemoryRepository:
@@ -94,9 +101,9 @@ class MemoryRepository:
     def add(self, path: Path) -> None:
         self.added.append(path)
 
-    def commit(self, message: str) -> str:
+    def commit(self, message: str, *, only_if_clean: bool = False) -> Commit:
         self.messages.append(message)
-        return f"commit-{len(self.messages)}"
+        return Commit(f"commit-{len(self.messages)}", is_new=True)
 
 
 @dataclass

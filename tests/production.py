@@ -48,6 +48,13 @@ POLICY = Policy.model_validate(
 )
 
 
+class NamedImages(FolderImageStore):
+    """Takes every image that a prediction names for one that is there; none can be read."""
+
+    def holds(self, image: str) -> bool:
+        return bool(image)
+
+
 def morning(number: int) -> datetime:
     """02:00 after night `number` (from 1)."""
     return datetime.combine(FIRST + timedelta(days=number), time(2), tzinfo=UTC)
@@ -122,7 +129,7 @@ def epoch_of(
     """The version's epoch as it is on morning `number`."""
     periods = stores.ledger.serving_periods(version.model)
     began_at = next((one.began_at for one in periods if one.version == version.version and one.ended_at is None), BEGAN)
-    kept = images or FolderImageStore(Path("no images"))
+    kept = images or NamedImages(Path("no images"))
     return Epoch(version, policy, stores.log, stores.ledger, kept, morning(number), began_at)
 
 

@@ -66,13 +66,26 @@ def append_line(path: Path, line: str) -> None:
 def make_folder(folder: Path) -> None:
     """Make the folder with its parents; each is on disk as soon as it is there. One that is there stays as it is.
 
-    A workspace's `.leeway` is made for its owner alone: its databases hold what production was asked and answered.
+    A workspace's `.leeway` is made for its owner alone, and hidden from git: its databases and images hold what
+    production was asked and answered.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent)
     folder.mkdir(mode=0o700 if folder.name == STATE else 0o777, exist_ok=True)
     _sync(folder.parent)
+    if folder.name == STATE:
+        hide_from_git(folder)
+
+
+def hide_from_git(folder: Path, *, but: str | None = None) -> None:
+    """Give the folder a `.gitignore` of its own, so that `git add .` takes no file in it, `but` perhaps one.
+
+    The folder is made if need be; a `.gitignore` that is there stays as it is.
+    """
+    path = folder / ".gitignore"
+    if not path.exists():
+        write_text(path, f"*\n!/{but}\n" if but else "*\n")
 
 
 def remove_abandoned(folder: Path) -> None:

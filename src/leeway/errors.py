@@ -12,6 +12,7 @@ LeewayError
 ├── WorkspaceError    the folder, its git and its DVC repository
 ├── AlertError        a channel that did not take a message
 ├── OverdueError      a night that nobody looked at in time
+├── UnsoundError      `leeway doctor` found something that has to be mended
 └── RefusedError      the gate said no, or nothing of what was given could be taken
 """
 
@@ -81,6 +82,12 @@ class AlertError(LeewayError):
 
 class OverdueError(LeewayError):
     """A night that is over was not looked at in time, or nothing is watched."""
+
+    exit_code = 1
+
+
+class UnsoundError(LeewayError):
+    """Something that a workspace needs does not work, or will not."""
 
     exit_code = 1
 

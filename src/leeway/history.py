@@ -53,6 +53,7 @@ class History:
         self._labels: dict[str, NightLabels] = {}  # of closed plans, by plan id
         self._cells: tuple[date, str | None, list[Cell]] | None = None  # of the night that was counted last
         self._claim: Claim | None = None
+        self.sampled: dict[tuple[date, str | None], list[Prediction]] = {}  # of the night looked at last
 
     @cached_property
     def decisions(self) -> list[Decision]:
@@ -171,14 +172,14 @@ class History:
             raise StoreError(f"{self._this[0]} version {self._this[1]}: a night is written by whoever claimed it")
         return self._claim
 
-    def close_window(self, night: date, *, closed_at: datetime) -> WindowCounts:
-        """Count the night as it is now and close it; return the window as it was when it was first closed."""
+    def close_window(self, night: date, *, closed_at: datetime, complete: Callable[..., WindowCounts]) -> WindowCounts:
+        """Count the night as it is now, complete it and close it; return the window as it was first closed."""
         for known in self.windows:
             if known.night == night:
                 return known
         position, (start, end) = self._log.position(self._version.model), self.bounds(night)
         window = count_window(self._version, night, self.cells(night, upto=position))
-        window, windows = replace(window, position=position), self.windows
+        window, windows = complete(replace(window, position=position)), self.windows
         if not self._ledger.record_window(window, start=start, end=end, closed_at=closed_at, claim=self._held):
             del self.windows, self.cut  # another process closed it
             return next(one for one in self.windows if one.night == night)
@@ -248,7 +249,7 @@ class History:
 
     def _is_replaced(self, plan: LabelPlan) -> bool:
         """Whether labels that came with the log measure its night: they were there before the plan was closed."""
-        given = [one for one in self.plans if one.given and one.night == plan.night]
+        given = (one for one in self.plans if one.given and one.night == plan.night)
         return any(plan.closed_at is None or one.made_at <= plan.closed_at for one in given)
 
     def _labels_of(self, plan: LabelPlan) -> NightLabels:
@@ -269,6 +270,7 @@ class History:
             seconded=design.seconded,
             given=bool(given),
             counted_before=self._counted_before(plan),
+            late=plan.late_of is not None,
         )
         if plan.closed_at is not None:
             self._labels[plan.id] = found
@@ -292,8 +294,7 @@ def news_of(closed: Iterable[LabelPlan]) -> list[LabelPlan]:
     return [one for one in closed if one.applied_by is None]
 
 
-def last_nights(closed: Iterable[LabelPlan], nights: int) -> list[LabelPlan]:
+def last_nights(closed: Collection[LabelPlan], nights: int) -> list[LabelPlan]:
     """Return the plans of the last nights for which any label was asked or given."""
-    plans = list(closed)
-    kept = sorted({one.night for one in plans if one.asks})[-nights:]
-    return [one for one in plans if one.night in kept]
+    kept = sorted({one.night for one in closed if one.asks})[-nights:]
+    return [one for one in closed if one.night in kept]

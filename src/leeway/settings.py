@@ -27,8 +27,9 @@ class Settings(BaseSettings):
         root = self.workspace.resolve()
         if not (root / "params.yaml").is_file() and not (root / "monitoring" / "policy.yaml").is_file():
             raise WorkspaceError(
-                f"{root} is no workspace: it has no params.yaml; `leeway init DIR` makes one, and "
-                "`leeway watch init NAME --reference FILE` one that only watches"
+                f"{root} is no workspace: it has no params.yaml; change to the folder of yours, "
+                "or make one: `leeway init DIR`, or "
+                "`leeway watch init NAME --reference FILE` for one that only watches"
             )
         state = root / ".leeway"
         return self.model_copy(

@@ -60,13 +60,14 @@ class Workspace(Places):
         return retrain.add_labels(epoch, decision, self.repository, folder=self.feedback)
 
     def fetch_champion(self, decision: Decision) -> Path | None:
-        return retrain.fetch_champion(self.versions, decision, folder=self.start)
+        return retrain.fetch_champion(self.versions, decision, self.repository, folder=self.start)
 
     def reproduce(self) -> None:
         retraining.reproduce(self)
 
     def register(self, *, reason: str) -> ModelVersion:
-        return self.versions.register(self.bundle, reason=reason)
+        commit = releasing.commit_made(self, reason=reason)
+        return self.versions.register(self.bundle, reason=reason, commit=commit)
 
     def judge(self, challenger: ModelVersion, champion: ModelVersion | None) -> Verdict:
         now = datetime.now(UTC)
@@ -78,8 +79,8 @@ class Workspace(Places):
     ) -> Release:
         return release.release(self.fleet.epoch(challenger, now), verdict, self.registry, **given)
 
-    def finish(self, decision: Decision, challenger: ModelVersion, made: Release) -> str:
-        return retrain.finish(self.fleet.epoch(challenger, datetime.now(UTC)), decision, made, self.repository)
+    def finish(self, decision: Decision, challenger: ModelVersion, made: Release) -> None:
+        retrain.finish(self.fleet.epoch(challenger, datetime.now(UTC)), decision, made)
 
 
 @contextmanager

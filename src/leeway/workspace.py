@@ -35,8 +35,13 @@ class Workspace:
     # Places
 
     @property
+    def reports(self) -> Path:
+        """Pages and lists for people."""
+        return self.folder / "reports"
+
+    @property
     def night_pages(self) -> Path:
-        return self.folder / "reports" / "nights"
+        return self.reports / "nights"
 
     @property
     def dataset(self) -> Path:
@@ -61,7 +66,7 @@ class Workspace:
     @property
     def checklist(self) -> Path:
         """As the evaluate stage wrote it."""
-        return self.folder / "reports" / "checklist.json"
+        return self.reports / "checklist.json"
 
     @property
     def test_reads(self) -> Path:

@@ -28,6 +28,7 @@ FREE = {
     "pydantic": "settings stand beside the code that they set",
     "pydantic-settings": "the same",
     "pyyaml": "policies and locks",
+    "packaging": "versions and their bounds",
     "tzdata": "data",
 }
 

@@ -13,38 +13,25 @@ from typing import Any, get_args
 import pytest
 import typer.main
 import yaml
-from pydantic import BaseModel
 
-from leeway.checks.policy import Occasion, Policy
+from leeway.checks.policy import Occasion
 from leeway.checks.registry import CHECKS
 from leeway.cli.app import app
-from leeway.data.classes import ClassParams
-from leeway.data.near_duplicates import NearDuplicateParams
-from leeway.data.params import SOURCES
-from leeway.data.split import SplitShares
-from leeway.evaluation.params import EvaluateParams
 from leeway.settings import Settings
-from leeway.training.params import TrainParams
-from leeway.training.profiles import AugmentationParams
-from policy_table import policy_rows, policy_table, table_in
+from settings_table import Key, params_keys, params_tables, policy_keys, policy_table, table_in
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 RUNBOOK = (ROOT / "monitoring" / "README.md").read_text()
 PACKAGE = ROOT / "src" / "leeway"
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "monitoring/README.md", "docs/demo.md"]
+PAGES = [
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "monitoring/README.md", "docs/demo.md", "docs/commands.md"),
+    *("docs/data.md", "docs/logs.md", "docs/params.md", "docs/power.md"),
+]
 FILE = re.compile(r"[\w.-]+(/[\w.-]+)+/?|[\w.-]+/|[\w-]+\.(py|md|yaml|toml|lock|html)|\.ci/run")
-
-
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from keys(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
 
 
 def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -55,47 +42,41 @@ def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-PARAMS = [
-    *{f"data.source.{name}" for source in SOURCES.values() for name in source.model_fields},
-    *keys(SplitShares, "data.split."),
-    *keys(NearDuplicateParams, "data.near_duplicates."),
-    *keys(ClassParams, "data.classes."),
-    *keys(TrainParams, "train."),
-    *keys(EvaluateParams, "evaluate."),
-]
-POLICY = list(keys(Policy))
+@pytest.mark.parametrize(
+    ("page", "table"), [("docs/params.md", params_tables()), ("monitoring/README.md", policy_table())]
+)
+def test_a_table_of_keys_is_the_one_that_the_models_give(page: str, table: str) -> None:
+    assert table_in((ROOT / page).read_text()) == table, "python tests/settings_table.py writes it anew"
 
 
-@pytest.mark.parametrize("key", sorted(PARAMS))
-def test_the_readme_describes_every_param(key: str) -> None:
-    assert f"`{key}`" in README
+@pytest.mark.parametrize("key", [*params_keys(), *policy_keys()], ids=lambda key: key.path)
+def test_every_key_is_described(key: Key) -> None:
+    assert key.what.rpartition("`: ")[2]
 
 
-def test_the_runbooks_table_of_keys_is_the_one_that_the_policy_gives() -> None:
-    assert table_in(RUNBOOK) == policy_table(), "python tests/policy_table.py writes it anew"
-    assert [key for key, what, _ in policy_rows() if not what] == []
+@pytest.mark.parametrize(("file", "keys"), [("params.yaml", params_keys()), ("monitoring/policy.yaml", policy_keys())])
+def test_the_files_spell_out_every_key(file: str, keys: list[Key]) -> None:
+    in_file = set(leaves(yaml.safe_load((ROOT / file).read_text())))
+    of_other_kinds = {f"data.source.{name}" for name in ("path", "share", "seed", "name", "root")}
+    known = {key.path for key in keys}
+    overrides = {path for path in known if path.startswith("train.augmentation.")} - {"train.augmentation.profile"}
+    assert in_file <= known
+    assert known - in_file <= of_other_kinds | overrides
 
 
-def test_the_files_spell_out_every_key_with_its_reason() -> None:
-    params = set(leaves(yaml.safe_load((ROOT / "params.yaml").read_text())))
-    overrides = set(keys(AugmentationParams, "train.augmentation.")) - {"train.augmentation.profile"}
-    assert set(PARAMS) - params - overrides == {
-        f"data.source.{name}" for name in ("path", "share", "seed", "name", "root")
-    }
-    path = ROOT / "monitoring" / "policy.yaml"
-    assert set(leaves(yaml.safe_load(path.read_text()))) == set(POLICY)
-    numbers = [line for line in path.read_text().splitlines() if re.search(r": [\d.]+", line)]
-    assert [line for line in numbers if "#" not in line] == []
+def test_every_number_of_the_policy_has_its_reason() -> None:
+    lines = (ROOT / "monitoring" / "policy.yaml").read_text().splitlines()
+    assert [line for line in lines if re.search(r": [\d.]+", line) and "#" not in line] == []
 
 
 @pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))  # type: ignore[attr-defined]
-def test_the_readme_describes_every_command(command: str) -> None:
-    assert re.search(rf"^\| `leeway {command}\b", README, re.MULTILINE)
+def test_the_page_of_commands_describes_every_one(command: str) -> None:
+    assert re.search(rf"^\| `leeway {command}\b", COMMANDS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_readme_describes_every_variable(name: str) -> None:
-    assert f"| `LEEWAY_{name.upper()}` |" in README
+def test_the_page_of_commands_describes_every_variable(name: str) -> None:
+    assert f"| `LEEWAY_{name.upper()}` |" in COMMANDS
 
 
 @pytest.mark.parametrize("check", CHECKS.names())
@@ -121,8 +102,11 @@ def test_what_a_page_links_to_is_there(path: str) -> None:
     assert [one for one in links if not (ROOT / path).parent.joinpath(one).exists()] == []
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_an_example_in_the_readme_runs_as_it_stands(block: str, tmp_path: Path) -> None:
+EXAMPLES = README + (ROOT / "docs" / "statistics.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", EXAMPLES, re.DOTALL))
+def test_an_example_in_the_docs_runs_as_it_stands(block: str, tmp_path: Path) -> None:
     (tmp_path / "monitoring").mkdir()
     (tmp_path / "monitoring" / "policy.yaml").write_text("time_zone: UTC\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEEWAY_")}

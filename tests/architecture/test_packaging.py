@@ -125,6 +125,7 @@ def test_the_wheel_carries_the_template_the_migrations_and_the_licence(wheel: Pa
     wanted = [
         "leeway/py.typed",
         "leeway/template/params.yaml",
+        "leeway/template/docs/params.md",
         "leeway/template/dvc.yaml",
         "leeway/template/monitoring/policy.yaml",
         "leeway/template/monitoring/README.md",
@@ -201,3 +202,4 @@ def test_the_installed_command_makes_a_workspace_from_the_template_in_the_wheel(
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "pets" / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
     assert (tmp_path / "pets" / "flows" / "monitoring.py").exists()
+    assert (tmp_path / "pets" / "docs" / "params.md").read_text() == (ROOT / "docs" / "params.md").read_text()

@@ -20,6 +20,7 @@ ALLOWED = {
     ("jobs/init.py", "touch"): STAGED,
     ("jobs/init.py", "write_text"): STAGED,
     ("adapters/mlflow/registry.py", "copytree"): "into a scratch folder that is gone afterwards",
+    ("adapters/dvc/merging.py", "write_text"): "into a scratch folder that is gone afterwards",
     ("bundle/contents.py", "write_bytes"): STAGED,
     ("bundle/contents.py", "write_text"): STAGED,
     ("data/image_files.py", "open"): "opens folder after folder, to read",

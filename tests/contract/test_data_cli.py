@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import sys
@@ -14,7 +15,7 @@ import yaml
 from PIL import Image
 
 from leeway import cli
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
 from leeway.adapters.mlflow.registry import open_registry
 from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.data.manifest import read_manifest
@@ -112,6 +113,27 @@ def test_sql_answers_as_a_table_or_as_csv(workspace: Path, leeway: Leeway) -> No
     ]
     assert leeway(workspace, "sql", query, "--csv")[1] == "label,n\nblue,30\ngreen,30\nred,30\n"
     assert leeway(workspace, "sql", "SELECT finding FROM findings", "--csv")[1].count("\n") == 2
+
+
+def test_sql_answers_as_rows_by_column(workspace: Path, leeway: Leeway) -> None:
+    query = "SELECT label, count(*) AS n FROM images GROUP BY ALL ORDER BY label LIMIT 2"
+    told = json.loads(leeway(workspace, "sql", query, "--json")[1])
+    assert told == {"columns": ["label", "n"], "rows": [{"label": "blue", "n": 30}, {"label": "green", "n": 30}]}
+    odd = "SELECT 'nan'::DOUBLE AS a, 1.50::DECIMAL(4, 2) AS b, DATE '2026-03-01' AS c, [1, NULL] AS d, 2::HUGEINT AS e"
+    [row] = json.loads(leeway(workspace, "sql", odd, "--json")[1])["rows"]
+    assert row == {"a": None, "b": "1.50", "c": "2026-03-01", "d": [1, None], "e": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [(["SELECT 1 AS a, 2 AS a", "--json"], "'a'"), (["SELECT 1", "--json", "--csv"], "--csv")],
+)
+def test_sql_refuses_what_one_object_cannot_hold(
+    arguments: list[str], names: str, workspace: Path, leeway: Leeway
+) -> None:
+    code, out, _ = leeway(workspace, "sql", *arguments)
+    told = json.loads(out)
+    assert (code, told["exit_code"], names in told["error"]) == (2, 2, True)
 
 
 def test_sql_writes_no_text_as_csv_that_a_spreadsheet_would_run(workspace: Path, leeway: Leeway) -> None:

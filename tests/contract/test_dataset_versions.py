@@ -10,7 +10,8 @@ import pytest
 
 from leeway.adapters.duckdb.dataset_sql import query
 from leeway.adapters.dvc.dataset_versions import current_version, find_version
-from leeway.adapters.dvc.repository import run_dvc, run_git
+from leeway.adapters.dvc.git import run_git
+from leeway.adapters.dvc.repository import run_dvc
 from leeway.errors import DataError
 
 PIPELINE = "stages:\n  prepare:\n    cmd: cp -r source data/dataset\n    deps: [source]\n    outs: [data/dataset]\n"

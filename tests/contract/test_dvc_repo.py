@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from leeway.adapters.dvc import repository
-from leeway.adapters.dvc.repository import open_repository, run_dvc, run_git
+from leeway.adapters.dvc.git import run_git
+from leeway.adapters.dvc.repository import open_repository, run_dvc
 from leeway.errors import WorkspaceError
 
 COPY = "stages:\n  prepare:\n    cmd: {cmd}\n    deps: [in.txt]\n    outs: [out.txt]\n"
@@ -23,23 +24,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "in.txt").write_text("in")
     (tmp_path / "dvc.yaml").write_text(COPY.format(cmd="cp in.txt out.txt"))
     return tmp_path
-
-
-def test_reproduces_and_commits_what_changed_and_nothing_else(folder: Path) -> None:
-    repository = open_repository(folder)
-    (folder / "draft.txt").write_text("a developer's own")
-    run_git(["add", "draft.txt"], folder)
-    repository.reproduce()
-    shard = folder / "data" / "feedback" / "batch.parquet"
-    shard.parent.mkdir(parents=True)
-    shard.write_bytes(b"labels")
-    repository.add(shard)
-    commit = repository.commit("Dataset abc\n\nWhy: a test")
-    names = run_git(["show", "--name-only", "--format=%s", commit], folder).split("\n")
-    assert names[0] == "Dataset abc"
-    assert set(names[2:]) == {"dvc.lock", "data/feedback/.gitignore", "data/feedback/batch.parquet.dvc"}
-    assert "draft.txt" in run_git(["diff", "--cached", "--name-only"], folder)
-    assert repository.commit("again") == commit  # nothing new: no second commit
 
 
 def test_a_failing_stage_is_told_in_its_own_words(folder: Path) -> None:
@@ -80,6 +64,7 @@ def test_cancelling_ends_the_stage_and_not_only_dvc(folder: Path) -> None:
 import signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Prefect's engine does when a run is cancelled
 from pathlib import Path
+from leeway.adapters.dvc.git import run_git
 from leeway.adapters.dvc.repository import open_repository
 open_repository(Path({str(folder)!r})).reproduce()
 """
@@ -97,17 +82,6 @@ def test_a_folder_that_is_no_repository_is_refused_with_advice(missing: str, adv
         (tmp_path / name).mkdir()
     with pytest.raises(WorkspaceError, match=f"no {missing}; run `{advice}`"):
         open_repository(tmp_path)
-
-
-def test_commits_without_any_identity_configured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    repository = open_repository(folder)
-    repository.reproduce()
-    repository.commit("Dataset abc")
-    assert run_git(["log", "-1", "--format=%an"], folder) == "leeway"
 
 
 def test_what_dvc_prints_goes_to_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,7 +29,9 @@ def images(folder: Path) -> ImageStore:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [
+        path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".gitignore"
+    ]
 
 
 def test_gives_the_bytes_back_that_were_put(images: ImageStore) -> None:
@@ -155,3 +157,27 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_file(tmp_pat
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=f"{DIGEST}: the image cannot be written"):
         FolderImageStore(tmp_path / "file").put(IMAGE)
+
+
+@pytest.mark.parametrize("named_by", ["digest", "path"])
+def test_tells_whether_an_image_is_there_without_decoding_it(
+    images: ImageStore, folder: Path, tmp_path: Path, named_by: str
+) -> None:
+    digest, path = images.put(IMAGE), tmp_path / "1.png"
+    path.write_bytes(IMAGE)
+    name, file = {"digest": (digest, folder / digest[:2] / digest), "path": (str(path), path)}[named_by]
+    assert images.holds(name)
+    for content in (b"no picture at all", b""):
+        file.write_bytes(content)
+        assert not images.holds(name)
+    file.unlink()
+    assert not images.holds(name)
+    file.symlink_to(tmp_path / "elsewhere.png")
+    (tmp_path / "elsewhere.png").write_bytes(IMAGE)
+    assert not images.holds(name)
+
+
+@pytest.mark.parametrize("name", ["", "1.png", "../1.png", DIGEST.upper(), "/no\0where.png"])
+def test_holds_nothing_under_what_is_neither_a_digest_nor_a_path(images: ImageStore, tmp_path: Path, name: str) -> None:
+    (tmp_path / "1.png").write_bytes(IMAGE)
+    assert not images.holds(name)

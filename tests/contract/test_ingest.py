@@ -119,7 +119,7 @@ def test_strict_takes_all_or_nothing(pets: Stores, tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match=str(rows[9]["prediction_id"])):
         take(pets, write_log(tmp_path / "changed.csv", changed), strict=True)
     bad = [*rows[:20], {**rows[20], "confidence": "1.5"}, *rows[21:]]
-    with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 22: confidence"):
+    with pytest.raises(DataError, match=r"1 row cannot be taken, and --strict takes all or none: line 22: confidence"):
         take(pets, write_log(tmp_path / "bad.csv", bad), strict=True)
     assert len(said(pets, 1, START, START + timedelta(days=1))) == 10
 
@@ -254,7 +254,7 @@ def test_a_row_whose_image_is_no_file_below_the_log_is_refused(pets: Stores, tmp
 
 def test_strict_takes_nothing_of_a_log_that_names_a_file_elsewhere(pets: Stores, tmp_path: Path) -> None:
     path = log_with_images(tmp_path / "logs", "1.png", "../id_rsa")
-    with pytest.raises(DataError, match=r"1 rows cannot be taken, and --strict takes all or none: line 3: image"):
+    with pytest.raises(DataError, match=r"1 row cannot be taken, and --strict takes all or none: line 3: image"):
         take(pets, path, strict=True)
     assert said(pets, 1, START, NOW) == []
 
@@ -323,7 +323,7 @@ def test_a_reference_without_a_label_is_refused(tmp_path: Path) -> None:
 def test_a_reference_with_a_bad_row_is_refused_whole(tmp_path: Path) -> None:
     rows = answers(20, labelled=True)
     rows[4] = {**rows[4], "confidence": "-1"}
-    with pytest.raises(DataError, match="1 rows of the reference cannot be taken; mend or remove them: line 6"):
+    with pytest.raises(DataError, match="1 row of the reference cannot be taken; mend or remove them: line 6"):
         read_reference(write_log(tmp_path / "reference.csv", rows), columns={})
 
 

@@ -233,7 +233,7 @@ def test_the_interface_offers_every_class_and_shows_local_files(thousand: tuple[
 
 def test_the_readme_says_how_and_names_the_classes(thousand: tuple[Path, list[str]]) -> None:
     text = (thousand[0] / "README.txt").read_text(encoding="utf-8")
-    assert "1000 images" in text
+    assert "1,000 images" in text
     assert "leeway labels import FILE" in text
     for line in ("cat", "Bär, braun", "two lines", "'=cmd()", "7"):
         assert f"\n  {line}\n" in text
@@ -311,7 +311,7 @@ def test_the_folder_has_its_name_only_when_all_is_written(tmp_path: Path, monkey
 
     monkeypatch.setattr(Path, "rename", watched)
     export_tasks(tmp_path / "out", [task("p1")], classes=CLASSES)
-    assert renamed == [{"images", "labels.csv", "label_studio.json", "label_studio.xml", "README.txt"}]
+    assert renamed == [{".gitignore", "images", "labels.csv", "label_studio.json", "label_studio.xml", "README.txt"}]
 
 
 # Reading a CSV
@@ -551,3 +551,12 @@ def test_what_was_exported_for_a_person_comes_back_in_that_name(tmp_path: Path, 
     ):
         (tmp_path / name).write_text(json.dumps([exported]))
         assert said(read(tmp_path / name)) == [("p1", "cat", labeler)]
+
+
+def test_the_readme_says_where_to_look_where_no_image_came_with_the_predictions(tmp_path: Path) -> None:
+    export_tasks(tmp_path / "without", [task("a", None)], classes=CLASSES)
+    export_tasks(tmp_path / "with", [task("a", PNG)], classes=CLASSES)
+    without, with_images = ((tmp_path / name / "README.txt").read_text() for name in ("without", "with"))
+    assert "prediction_id" in without
+    assert "names the picture" not in without
+    assert "names the picture" in with_images

@@ -350,7 +350,7 @@ def test_what_waits_goes_out_with_its_image_and_its_answers_come_back(stores: St
     recorded, read = import_labels(written(tmp_path / "a.csv", both), models_of(stores), labeler="ann", now=NOW)
     assert (recorded, read.findings) == (RecordedLabels(new=3), ())
     assert labels_of(stores, "shoes") == {"p1": ("sandal", DRAWN)}
-    with pytest.raises(RefusedError, match="nothing can be exported: 1 of 1 images cannot be read"):
+    with pytest.raises(RefusedError, match="nothing can be exported: 1 of 1 image cannot be read"):
         export_labels(epoch(stores, "pets", tmp_path / "images"), tmp_path / "more", show_answer=False)
     Path(gone).write_bytes(square("green"))
     again = export_labels(epoch(stores, "pets", tmp_path / "images"), tmp_path / "more", show_answer=False)

@@ -1,6 +1,7 @@
 """The ledger, wherever it is kept: what a closed plan measures, and what was answered after it had closed."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from battery import CLOSED, DAY, NIGHT, TwoStores, all_at_once, claimed, label, plan, planned
 from leeway.domain.records import RecordedLabels
@@ -16,6 +17,10 @@ def said(stores: TwoStores, name: str, *, as_closed: bool = True) -> dict[str, s
 
 def late(stores: TwoStores) -> list[str]:
     return [one.id for one in stores.ledger.late_draws("pets", 1, since=SINCE)]
+
+
+def unanswered(stores: TwoStores, since: datetime = CLOSED) -> list[tuple[str, int]]:
+    return [(one.id, count) for one, count in stores.ledger.unanswered("pets", since=since)]
 
 
 def record_late(stores: TwoStores, name: str, drawn: list[str]) -> None:
@@ -73,6 +78,24 @@ def test_tells_what_a_closed_plan_drew_and_nobody_answered(stores: TwoStores) ->
     assert stores.ledger.missed("birds") == set()
     stores.ledger.record_labels([label("b")])
     assert stores.ledger.missed("pets") == set()
+
+
+def test_counts_what_each_plan_still_asks_or_asked_in_vain(stores: TwoStores) -> None:
+    planned(stores.ledger, "y", ["c", "d", "c"], night=NIGHT + DAY)
+    planned(stores.ledger, "x", ["a", "b", "a", "b"])
+    planned(stores.ledger, "z", ["e"], night=NIGHT + 2 * DAY)
+    stores.ledger.record_labels([label("a"), label("e", answer="unsure", said="")])
+    assert unanswered(stores) == [("x", 1), ("y", 2), ("z", 0)]
+    assert stores.ledger.unanswered("birds", since=CLOSED) == []
+    for name, closed in (("x", CLOSED), ("y", CLOSED + DAY)):
+        stores.ledger.close_plan(name, closed_at=closed)
+    record_late(stores, "x/late/1", ["a"])
+    assert unanswered(stores) == [("x", 1), ("y", 2), ("z", 0)]
+    assert unanswered(stores, CLOSED + DAY) == [("y", 2), ("z", 0)]
+    stores.ledger.record_labels([label("c")])
+    assert unanswered(stores, CLOSED + 2 * DAY) == [("z", 0)]
+    [(plan_y, _), _] = stores.ledger.unanswered("pets", since=CLOSED + DAY)
+    assert plan_y == next(one for one in stores.ledger.plans("pets", 1) if one.id == "y")
 
 
 def test_tells_the_plans_that_drew_some_predictions(stores: TwoStores) -> None:

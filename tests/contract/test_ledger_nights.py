@@ -113,13 +113,14 @@ def test_the_first_closing_of_a_window_stands(stores: TwoStores) -> None:
 def test_gives_windows_back_as_they_were_counted_in_order_of_night(stores: TwoStores) -> None:
     made = [
         window(NIGHT + DAY, histogram=(1, 2, 3), without_confidence=4, slices={"door": 5, "Tür": 6}, position="9"),
+        window(NIGHT + 2 * DAY, repeats=((0, 0, 1), (2, 0, 0), (0, 0, 0))),
         window(NIGHT, foreign=2),
     ]
     for one in made:
         stores.ledger.record_window(
             one, start=START, end=END, closed_at=CLOSED, claim=claimed(stores.ledger, one.night)
         )
-    assert stores.ledger.windows("pets", 1) == made[::-1]
+    assert stores.ledger.windows("pets", 1) == sorted(made, key=lambda one: one.night)
     assert (stores.ledger.windows("pets", 2), stores.ledger.windows("birds", 1)) == ([], [])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from battery import BIRDS, CLASSES, DAY, END, NIGHT, SECRET, START, VERSION, TwoStores, prediction, record, recorded
 from leeway.checks.windows import count_window
 from leeway.domain.identity import STREAMS
-from leeway.domain.records import Cell, ModelVersion, Pick, Prediction, WindowCounts
+from leeway.domain.records import Cell, Copies, ModelVersion, Pick, Prediction, WindowCounts
 from leeway.stores.opening import Stores
 from memory_stores import MemoryLog
 
@@ -21,6 +21,7 @@ EDGES = [0.6, 0.9, 0.6 - 1e-16, 0.9 + 1e-16, 0.0, 1.0, None]
 SLICES = [None, "", "door", "Tür 7", "a'b\"%s?:x"]
 NEXT = replace(VERSION, version=2)
 BINS = (0.6, 0.9)
+NAMES = ("ab" * 32, "cd" * 32, "it's \"%s?:x", "Tür 7")  # of images and groups
 Key = tuple[str, int, str | None]
 
 
@@ -36,6 +37,8 @@ def random_log(rows: int = 3_000) -> list[Prediction]:
             confidence=draw.choice([*EDGES, draw.random()]),
             slice=draw.choice(SLICES),
             second_class=draw.choice([*CLASSES, None]),
+            image=draw.choice([*NAMES, ""]),
+            group=draw.choice(NAMES),
             occurred_at=START + timedelta(hours=draw.randrange(-3, 27), microseconds=draw.randrange(2)),
         )
         for place in range(rows)
@@ -217,10 +220,23 @@ def digest(stores: TwoStores, version: ModelVersion, upto: str | None) -> str:
         cells,
         [stores.log.pick(version, START, END, picks, stream=stream, upto=upto) for stream in STREAMS],
         [stores.log.sample(version, START, END, 200, stream=stream, upto=upto) for stream in STREAMS],
+        stores.log.copies(version, START, END, images=NAMES[:2], groups=NAMES, upto=upto),
         stores.log.first_at(version),
         stores.log.count(version, START, END),
     ]
     return hashlib.sha256(repr(answers).encode()).hexdigest()
+
+
+def test_counts_what_shares_an_image_or_else_a_group_as_a_loop_in_python_does(stores: TwoStores) -> None:
+    fill(stores)
+    expected: Counter[tuple[str, str, int]] = Counter()
+    for one in night_of(VERSION):
+        name = one.image if one.image == NAMES[0] else one.group
+        if one.image == NAMES[0] or one.group in NAMES[1:3]:
+            expected[name, *key_of(one)[:2]] += 1
+    counted = stores.log.copies(VERSION, START, END, images=[NAMES[0]], groups=NAMES[1:3])
+    assert counted == [Copies(*key, count) for key, count in sorted(expected.items())]
+    assert stores.log.copies(VERSION, START, END, images=[], groups=[]) == []
 
 
 # Positions

@@ -110,7 +110,7 @@ def test_where_all_or_nothing_is_asked_for_a_changed_row_refuses_its_whole_sourc
 
 def test_the_refusal_names_the_rows_and_says_that_nothing_was_written(sql_stores: TwoStores) -> None:
     recorded(sql_stores.log, "a", "b")
-    with pytest.raises(ConflictError, match=r"1 rows are recorded with other content: b; nothing of this was written"):
+    with pytest.raises(ConflictError, match=r"1 row is recorded with other content: b; nothing of this was written"):
         record(sql_stores.log, prediction("a"), prediction("b", confidence=0.5), strict=True)
 
 

@@ -2,8 +2,11 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import permutations
 
+import pytest
 from test_log_nights import SLICES, in_order
 
 from battery import BIRDS, CLASSES, END, START, VERSION, TwoStores, prediction, recorded, with_labels
@@ -71,6 +74,64 @@ def test_up_to_a_position_the_tallies_stay_as_they_were(stores: TwoStores) -> No
     assert stores.log.given_tallies(VERSION, START, END, upto=stores.log.position("pets")) == (
         stores.log.given_tallies(VERSION, START, END)
     )
+
+
+GROUPS = ("", "g", "Tür 7", "p3")  # the last is named after a row of its own
+
+
+def grouped_truth(rows: int = 400) -> list[Truth]:
+    """The night of `random_truth`, with things that were photographed often, seldom and once."""
+    draw = random.Random(8)
+    truth = random_truth(rows)
+    groups = [draw.choice([*GROUPS, one.id, one.id]) for one, _, _ in truth]
+    named = ["p3" if one.id == "p3" else group for (one, _, _), group in zip(truth, groups, strict=True)]
+    return [(replace(one, group=group), *more) for (one, *more), group in zip(truth, named, strict=True)]
+
+
+def pairs_alike(truth: list[Truth]) -> dict[str, float]:
+    """Plainly, pair by pair."""
+    measuring = [(one, 1 / p) for one, label, p in truth if START <= one.occurred_at < END and label and p]
+    found: dict[str, float] = {}
+    for (one, weight), (other, its_weight) in permutations(measuring, 2):
+        if one.group != other.group:
+            continue
+        parts = ["all"]
+        parts += [f"class {one.predicted_class}"] if one.predicted_class == other.predicted_class else []
+        parts += [f"slice {one.slice}"] if one.slice == other.slice is not None else []
+        for part in parts:
+            found[part] = found.get(part, 0.0) + weight * its_weight
+    return found
+
+
+def test_counts_the_pairs_of_labels_of_one_group_in_all_and_in_each_part(stores: TwoStores) -> None:
+    truth = grouped_truth()
+    give(stores, truth)
+    assert stores.log.given_alike(VERSION, START, END) == pytest.approx(pairs_alike(truth))
+    assert stores.log.given_alike(BIRDS, START, END) == {}
+
+
+def test_no_labels_are_alike_where_each_is_of_a_group_of_its_own(stores: TwoStores) -> None:
+    truth: list[Truth] = [(replace(one, group=one.id), label, chance) for one, label, chance in random_truth()]
+    give(stores, truth)
+    assert stores.log.given_tallies(VERSION, START, END)
+    assert stores.log.given_alike(VERSION, START, END) == {}
+
+
+def test_pairs_between_two_positions_are_those_of_the_labels_that_came_there(stores: TwoStores) -> None:
+    truth = grouped_truth()
+    early, late = [(one, label if at % 3 else None, p) for at, (one, label, p) in enumerate(truth)], truth
+    give(stores, early)
+    middle = stores.log.position("pets")
+    give(stores, late, received_at=END)
+    end = stores.log.position("pets")
+    came_late = [(one, None if at % 3 else label, p) for at, (one, label, p) in enumerate(truth)]
+    for between, expected in (
+        ({"upto": middle}, early),
+        ({"after": middle, "upto": end}, came_late),
+        ({"upto": end, "rows_upto": middle}, truth),
+        ({"upto": end, "rows_upto": "1"}, [(one, None, None) for one, _, _ in truth]),
+    ):
+        assert stores.log.given_alike(VERSION, START, END, **between) == pytest.approx(pairs_alike(expected)), between
 
 
 def test_gives_the_first_labels_of_a_window_in_the_order_of_the_stream(stores: TwoStores) -> None:

@@ -236,6 +236,18 @@ def test_labels_with_a_draw_probability_are_tallied_the_same(migrated: Stores, m
     assert migrated.log.first_given(known, None) == first
 
 
+@pytest.mark.parametrize(("model", "version"), VERSIONS)
+def test_labels_of_one_group_are_known_as_alike(migrated: Stores, model: str, version: int) -> None:
+    known, rows = version_of(migrated, model, version), predictions_of(model, version)
+    weights: dict[str, list[float]] = {}
+    for one, row in given_of(model).items():
+        if one in rows and row["draw_probability"] is not None and rows[one]["group"] != one:
+            weights.setdefault(rows[one]["group"], []).append(1 / row["draw_probability"])
+    pairs = sum(sum(own) ** 2 - sum(one * one for one in own) for own in weights.values())
+    found = migrated.log.given_alike(known, *EVER)
+    assert found.get("all", 0.0) == pytest.approx(pairs)
+
+
 # The first schema
 
 

@@ -183,7 +183,7 @@ def test_one_that_holds_something_is_named_with_its_mend_and_left_as_it_was(fini
     message = str(refused.value)
     assert "\n" not in message
     assert message.startswith(f"{path}: ")
-    assert "1 runs and 1 model versions" in message
+    assert "1 run and 1 model version" in message
     assert "move the file away" in message
     assert path.read_bytes() == before
     assert left_over(path) == []
@@ -194,7 +194,7 @@ def test_one_that_holds_something_is_named_with_its_mend_and_left_as_it_was(fini
 def test_a_database_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "leeway.db"
     run_sql(path, "CREATE TABLE predictions (id TEXT)", "CREATE TABLE alembic_version (version_num TEXT)",
-            "INSERT INTO alembic_version VALUES ('0009')")  # fmt: skip
+            "INSERT INTO alembic_version VALUES ('0010')")  # fmt: skip
     before = path.read_bytes()
     with pytest.raises(RegistryError, match=r"leeway\.db"):
         connect(f"sqlite:///{path}")

@@ -154,8 +154,10 @@ def test_a_version_carries_its_evidence(registry: MlflowRegistry, bundle: Path, 
     registry.register(bundle, model="digits", tags={"made_by": "release"})
     registry.describe("digits", 1, text="passed: 97 %", tags={"gate": "passed"})
     registry.describe("digits", 1, text="passed: 98 %", tags={"gate": "failed"})
+    registry.tag("digits", 1, {"git_commit": "a" * 40})
     tags = registry.tags("digits", 1)
     assert tags["gate"] == "failed"
+    assert tags["git_commit"] == "a" * 40
     assert tags["made_by"] == "release"
     assert tags["bundle_digest"] == bundle_digest(bundle)
     assert tags["dataset_digest"] == "d" * 64

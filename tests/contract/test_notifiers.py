@@ -61,6 +61,19 @@ def test_a_channel_keeps_its_name_wherever_its_address_stands_and_tells_no_secre
     assert not [word for word in ("T0ken", "ada", "hunter2", "path", "s3cret") if word in " ".join(names)]
 
 
+@pytest.mark.parametrize("url", ["tgram://s3cret", "slack://s3cret", "s3cret://s3cret"])
+def test_an_address_that_lacks_a_part_is_written_to_no_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ParamsError) as told:
+        channel(url).check()
+    assert "s3cret" not in f"{told.value} {caplog.text}".replace("(s3cret)", ""), "the schema alone is told"
+
+
+def test_looking_at_an_address_sends_nothing(receiver: Receiver) -> None:
+    address, got = receiver()
+    channel(f"json://{address}").check()
+    assert got == []
+
+
 def test_a_message_that_is_too_long_for_the_channel_arrives_in_several(receiver: Receiver) -> None:
     address, got = receiver()
     channel(f"json://{address}").send("Accuracy fell", "0.71 " * 10_000)

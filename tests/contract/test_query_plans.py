@@ -15,7 +15,7 @@ from sqlalchemy.sql import visitors
 
 from battery import BIRDS, CLASSES, CLOSED, END, NIGHT, START, VERSION, label, planned, somebody_else
 from leeway.domain.records import PredictionColumns
-from leeway.stores import ledger_queries, log_queries
+from leeway.stores import given_queries, ledger_queries, log_queries, missing_labels
 from leeway.stores.log_tables import given_labels, predictions
 from leeway.stores.opening import open_stores
 
@@ -35,6 +35,8 @@ ARGUMENTS: dict[str, Any] = {
     "lease_hours": 24.0,
     "ids": ["pets-0-1", "pets-0-2"],
     "seqs": [5, 7],
+    "images": ["ab" * 32],
+    "groups": ["thing-1"],
     "besides": "birds",
     "most": {0: 2**60, 1: 2**59},
     "k": 10,
@@ -78,7 +80,7 @@ def test_no_query_looks_at_every_prediction_of_a_model(database_url: str) -> Non
 
 def test_no_query_of_the_ledger_looks_into_the_log(database_url: str) -> None:
     open_stores(database_url).close()
-    for make in queries_of(ledger_queries).values():
+    for make in (queries_of(ledger_queries) | queries_of(missing_labels)).values():
         assert not {table.name for table in tables_of(make(**arguments_of(make)))} & {table.name for table in LARGE}
 
 
@@ -109,6 +111,19 @@ def test_a_night_is_counted_and_drawn_from_the_index_alone(tmp_path: Path, analy
             assert used == [f"SEARCH predictions USING COVERING INDEX {INDEX}"], name
 
 
+@pytest.mark.parametrize("analyzed", [False, True], ids=["as it is", "analyzed"])
+def test_what_people_are_still_asked_is_found_by_the_draws_of_each_plan(tmp_path: Path, analyzed: bool) -> None:
+    """Never by a look at every draw, label or pin: a ledger of years holds 1,000 plans, most of them closed."""
+    fill(url := f"sqlite:///{tmp_path / 'leeway.db'}")
+    with somebody_else(url) as connection:
+        if analyzed:
+            connection.execute(text("ANALYZE"))
+        for name, make in queries_of(missing_labels).items():
+            plan = [row[3].split() for row in explained(connection, make(**arguments_of(make)))[0]]
+            assert {words[1] for words in plan if words[0] == "SCAN"} <= {"label_plans"}, name
+            assert {words[1] for words in plan if words[0] == "SEARCH"} >= {"draws", "labels"}, name
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_vacuumed_night_is_counted_and_drawn_from_the_index_alone(database_url: str) -> None:
     fill(database_url)
@@ -122,9 +137,22 @@ def test_a_vacuumed_night_is_counted_and_drawn_from_the_index_alone(database_url
             assert [(node["Node Type"], node.get("Index Name")) for node in used] == [("Index Only Scan", INDEX)], name
 
 
+@pytest.mark.parametrize("analyzed", [False, True], ids=["as it is", "analyzed"])
+def test_labels_of_no_group_are_not_looked_at_to_see_which_are_alike(tmp_path: Path, analyzed: bool) -> None:
+    fill(url := f"sqlite:///{tmp_path / 'leeway.db'}")
+    with somebody_else(url) as connection:
+        if analyzed:
+            connection.execute(text("ANALYZE"))
+        make = given_queries.given_alike
+        plan = explained(connection, make(**arguments_of(make) | {"rows_upto": ARGUMENTS["upto"]}))[0]
+        used = [row[3].partition(" (")[0] for row in plan if " given_labels " in row[3]]
+        assert used == ["SEARCH given_labels USING COVERING INDEX given_labels_alike"]
+
+
 def wide_accesses(connection: Connection) -> dict[str, list[str]]:
     """Query -> accesses to what is large that no id and no time bounds."""
-    made = queries_of(log_queries) | queries_of(ledger_queries)
+    modules = (log_queries, given_queries, ledger_queries, missing_labels)
+    made = {name: make for module in modules for name, make in queries_of(module).items()}
     found = {name: accesses(connection, make(**arguments_of(make))) for name, make in made.items()}
     return {name: wide for name, wide in found.items() if wide and name not in ALLOWED}
 

@@ -1,14 +1,23 @@
 """What `leeway power` starts from: the traffic, classes, accuracy, groups, answers and policy that are known here."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from battery import CLOSED, DAY, END, NIGHT, REFERENCE, START, VERSION, claimed, label, planned, prediction, window
+from given_images import Given, Image
 from leeway.checks.policy import Policy
+from leeway.data.digits_source import DigitsSource
+from leeway.data.manifest import build_manifest, write_manifest
+from leeway.data.params import DataParams
+from leeway.data.shards import gather_images
+from leeway.data.split import SplitShares
 from leeway.domain.records import ModelVersion, PredictionColumns, ServingPeriod
 from leeway.errors import ParamsError
 from leeway.jobs.init import init_watching
@@ -153,3 +162,44 @@ def test_of_several_watched_models_one_has_to_be_named(folder: Path) -> None:
         write_watched_policy(settings, name, watched_policy(settings, name, source=None, floor=None))
     with pytest.raises(ParamsError, match="birds, fish; say --model NAME"):
         read_here(None, None, NOW)
+
+
+def noise(seed: int) -> bytes:
+    """A PNG."""
+    stored = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, size=(16, 16, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(stored, "PNG")
+    return stored.getvalue()
+
+
+def write_dataset(workspace: Workspace, images: list[Image], shards: Path) -> None:
+    gather_images(Given(images=tuple(images)), shards)
+    params = DataParams(source=DigitsSource(), split=SplitShares(val=0.1, test=0.1))
+    write_manifest(build_manifest(shards, shards.parent / "feedback", params), workspace.dataset)
+
+
+def test_images_of_a_group_of_the_test_split_say_as_much_as_one(workspace: Workspace, tmp_path: Path) -> None:
+    """Six cats in groups of 4, 1 and 1, four dogs of their own groups; as if a group changed as a whole."""
+    groups = ["burst"] * 4 + ["c1", "c2"] + [f"d{place}" for place in range(4)]
+    tested = [
+        Image(f"{place}.png", "cat" if place < 6 else "dog", noise(place), group=group, split="test")
+        for place, group in enumerate(groups)
+    ]
+    others = [
+        Image(f"{split}{place}.png", name, noise(100 + 2 * place + row), group=f"{split}{place}", split=split)
+        for row, split in enumerate(("train", "val"))
+        for place, name in enumerate(("cat", "dog"))
+    ]
+    write_dataset(workspace, [*tested, *others], tmp_path / "gathered" / "shards")
+    known = read_situation(workspace, "pets", Policy(), NOW)
+    assert known.test == (6, 4)
+    assert known.alike == pytest.approx((4**2 + 6) / 10)
+    assert known.class_alike == pytest.approx(((4**2 + 2) / 6, 1.0))
+    assert "test groups" not in known.assumed
+
+
+def test_without_a_dataset_it_is_taken_for_granted_that_no_two_test_images_are_alike(workspace: Workspace) -> None:
+    serve(workspace)
+    known = read_situation(workspace, "pets", Policy(), NOW)
+    assert known.alike == 1
+    assert "test groups" in known.assumed

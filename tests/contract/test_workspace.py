@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leeway.adapters.dvc.repository import open_repository, run_git
+from leeway.adapters.dvc.git import run_git
+from leeway.adapters.dvc.repository import open_repository
 from leeway.checks.policy import load_policy
+from leeway.data.items import IMAGE_EXTENSIONS
 from leeway.errors import WorkspaceError
 from leeway.jobs.init import VERSION_FILE, init_workspace
 
@@ -40,8 +42,12 @@ def test_its_stages_depend_on_the_installed_version_and_on_no_code(made: Path) -
 
 def test_git_ignores_data_models_and_state_and_keeps_what_says_which(made: Path) -> None:
     ignored = ("data/shards", "data/dataset", "models/bundle", "models/start/champion/bundle.json", ".leeway/leeway.db",
-               "reports/pictures/a.png", "data/feedback/.batch.parquet.partial")  # fmt: skip
-    kept = ("dvc.lock", "data/feedback/batch.parquet.dvc", "reports/metrics.json", VERSION_FILE, "params.yaml")
+               "reports/pictures/a.png", "data/feedback/.batch.parquet.partial", "data/feedback/batch.parquet",
+               "models/.bundle.partial", "models/start/.champion.replaced",
+               *(f"photos/1{written}" for ending in IMAGE_EXTENSIONS for written in (ending, ending.upper()))
+               )  # fmt: skip
+    kept = ("dvc.lock", "data/feedback/batch.parquet.dvc", "reports/metrics.json", VERSION_FILE, "params.yaml",
+            "models/start/champion.dvc", "models/start/class_weights.json", "must_pass/dogs/1.JPG")  # fmt: skip
     told = run_git(["check-ignore", "--no-index", *ignored], made).split("\n")
     assert set(told) == set(ignored)
     for name in kept:

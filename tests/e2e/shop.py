@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
 from leeway.bundle.predictor import Predictor
 from leeway.data.digits_source import DigitsSource
 from leeway.domain.records import Decision, Release

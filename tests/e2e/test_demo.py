@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("src", "flows", "monitoring", "params.yaml", "dvc.yaml")
+PARTS = ("src", "flows", "monitoring", "params.yaml", "dvc.yaml", "docs/params.md")
 SHORT = ("--nights", "12", "--drift-night", "8")  # a week of reference, and then the drift
 QUIET = ("--nights", "3", "--no-drift")
 
@@ -48,7 +48,7 @@ def clone(folder: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, folder / part)
     return folder
 

@@ -1,5 +1,6 @@
 """The command `leeway` as people type it: what it prints, and one clear line with exit code 2 where it cannot."""
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
 from leeway.jobs.init import init_workspace
 from leeway.stores.opening import open_stores
 from processes import BIN, environment
@@ -81,7 +82,7 @@ def test_status_shows_champion_results_decisions_and_queue_on_one_screen(workspa
     assert "version 1, serving since 2026-03-01" in out
     assert "fired      prediction_drift" in out
     assert "more labels" in out
-    assert "predictions wait for a person" in out
+    assert "images cannot be shown (`leeway labels export DIR` says why)" in out
     assert len(out.splitlines()) < 30
 
 
@@ -135,6 +136,25 @@ def test_status_names_a_mistake_in_the_policy_before_anything_is_released(tmp_pa
     init_workspace(tmp_path / "new")
     edit(tmp_path / "new" / "monitoring" / "policy.yaml", "answer_days: 10", "answer_days: 0")
     assert "labels.answer_days" in refused(leeway(tmp_path / "new", "status"))
+
+
+def test_a_mistake_in_the_policy_stops_a_release_before_a_commit_is_tried(
+    workspace: Path, leeway: Leeway, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit(workspace / "monitoring" / "policy.yaml", "time_zone: UTC", "time_zone: Atlantis")
+    assert "Atlantis" in refused(leeway(workspace, "release"))
+    assert "commit" not in caplog.text
+
+
+def test_a_folder_that_only_watches_says_that_it_trains_nothing(workspace: Path, leeway: Leeway) -> None:
+    (workspace / "params.yaml").unlink()
+    for command in (["predict", "monitoring/policy.yaml"], ["rollback"], ["retrain"]):
+        assert "made elsewhere" in refused(leeway(workspace, *command, LEEWAY_MODEL="unknown"))
+
+
+def test_outside_a_workspace_upgrade_answers_programs_with_json(tmp_path: Path, leeway: Leeway) -> None:
+    code, out, _ = leeway(tmp_path, "upgrade", "--json")
+    assert code == json.loads(out)["exit_code"] == 2
 
 
 def test_a_workspace_without_git_or_dvc(workspace: Path, leeway: Leeway) -> None:

@@ -1,5 +1,6 @@
-"""Exit codes: every command has a row in the README's table, and a case here for each code that its row allows."""
+"""Exit codes: every command has a row in docs/commands.md, and a case here for each code that its row allows."""
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from json_answers import check_answer
 from leeway.cli.app import app
 from leeway.jobs import epochs
 from leeway.monitor import overview
@@ -28,7 +30,7 @@ from processes import BIN, environment
 from tiny_bundle import write_tiny_bundle
 
 Leeway = Callable[..., tuple[int, str, str]]
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 
 
 def commands(group: Any, name: str = "leeway") -> Iterator[str]:
@@ -41,7 +43,7 @@ def commands(group: Any, name: str = "leeway") -> Iterator[str]:
 
 
 COMMANDS = sorted(commands(typer.main.get_command(app)))
-TABLE = README.partition("| command | 0 | 1 |\n")[2].partition("\n\n")[0]
+TABLE = PAGE.partition("| command | 0 | 1 |\n")[2].partition("\n\n")[0]
 ROWS = {row[0]: row[1:] for row in re.findall(r"^\| `(leeway [a-z -]+)` \| (.+?) \|(.*)\|$", TABLE, re.MULTILINE)}
 
 
@@ -93,6 +95,11 @@ def with_a_damaged_row(folder: Path) -> None:
         connection.execute("UPDATE models SET reference = '{'")
 
 
+def without_watched_models(folder: Path) -> None:
+    """Nobody has looked at their nights since."""
+    shutil.rmtree(folder / "monitoring" / "watched")
+
+
 def with_a_file_that_is_no_database(folder: Path) -> None:
     (folder / ".leeway" / "leeway.db").write_text("no database\n" * 200)
 
@@ -101,6 +108,16 @@ def with_a_night_that_asks(folder: Path) -> None:
     """As if the confidences of that night had been others than those of the reference."""
     with closing(sqlite3.connect(folder / ".leeway" / "leeway.db", isolation_level=None)) as connection:
         connection.execute("UPDATE check_results SET status = 'fired' WHERE \"check\" = 'likeness'")
+
+
+def of_the_release_before(folder: Path) -> None:
+    before = Path(__file__).parents[1] / "earlier_releases" / "686141e" / "policy.yaml"
+    shutil.copyfile(before, folder / "monitoring" / "policy.yaml")
+
+
+def with_a_typo_in_the_params(folder: Path) -> None:
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("epochs:", "epocs:"))
 
 
 def without_bundle(folder: Path) -> None:
@@ -123,6 +140,10 @@ class Case:
 CASES = [
     Case(0, "leeway init pets"),
     Case(2, "leeway init photos"),
+    Case(0, "leeway upgrade"),
+    Case(0, "leeway upgrade --yes", of_the_release_before),
+    Case(1, "leeway upgrade", of_the_release_before),
+    Case(2, "leeway upgrade", with_a_typo_in_the_params),
     Case(0, "leeway release"),
     Case(0, "leeway release", without_champion),
     Case(1, "leeway release", with_another_bundle),
@@ -164,6 +185,10 @@ CASES = [
     Case(1, "leeway heartbeat", with_a_damaged_row),
     Case(2, "leeway heartbeat", with_a_file_that_is_no_database),
     Case(2, "leeway heartbeat --grace-hours soon"),
+    Case(0, "leeway doctor", without_watched_models),
+    Case(1, "leeway doctor"),
+    Case(1, "leeway doctor", with_a_file_that_is_no_database),
+    Case(2, "leeway doctor --everything"),
     Case(0, "leeway watch init birds --reference reference.csv"),
     Case(2, "leeway watch init birds --reference log.csv"),
     Case(2, "leeway watch init birds --reference partly_bad.csv"),
@@ -204,6 +229,8 @@ CASES = [
     Case(2, "leeway backtest --policy photos --model pets"),
 ]
 
+ANSWERING = {(case.command, case.code): case for case in reversed(CASES) if case.code < 2}  # the first of each
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -236,13 +263,34 @@ def test_a_command_ends_with_its_code(case: Case, workspace: Path, leeway: Leewa
     assert len(lines) == (code != 0), err
 
 
+@pytest.mark.parametrize("case", ANSWERING.values(), ids=lambda case: f"{case.line} {case.given.__name__}")
+def test_with_json_a_command_prints_one_object_of_its_schema(case: Case, workspace: Path, leeway: Leeway) -> None:
+    case.given(workspace)
+    code, out, err = leeway(workspace, *case.line.split()[1:], "--json")
+    assert code == case.code, out + err
+    content = json.loads(out)
+    if code:
+        assert content.pop("exit_code") == code
+        assert f"leeway: {content.pop('error')}" in err.splitlines()
+    if content or not code:
+        check_answer(case.command.removeprefix("leeway "), json.dumps(content))
+
+
+@pytest.mark.parametrize("line", ["status --all", "status", "promote one", "heartbeat --grace-hours soon"])
+def test_with_json_a_mistake_is_an_object_too(line: str, tmp_path: Path, leeway: Leeway) -> None:
+    code, out, err = leeway(tmp_path, *line.split(), "--json")
+    content = json.loads(out)
+    assert (code, content.keys(), content["exit_code"]) == (2, {"error", "exit_code"}, 2)
+    assert err.splitlines()[-1].partition(": ")[2] == content["error"]
+
+
 def test_a_file_that_is_refused_does_not_keep_the_others_out(workspace: Path, leeway: Leeway) -> None:
     _, out, err = leeway(workspace, "ingest", "bad.csv", "new.csv", "--model", "pets")
     assert "new.csv: 7 new" in out
     assert "bad.csv" in err
     assert "new.csv" not in err
     _, out, err = leeway(workspace, "labels", "import", "refused.csv", "answers.csv", "--model", "pets")
-    assert "answers.csv: 1 new labels" in out
+    assert "answers.csv: 1 new label," in out
     assert "nothing was taken from refused.csv;" in err
 
 

@@ -6,15 +6,20 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from datetime import date, timedelta
+from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from battery import decision
+from leeway.adapters.prefect.probe import Deployment, PrefectServer
 from leeway.domain.records import Action, Decision, LabelPlan
+from leeway.jobs.doctor.night import DEPLOYMENTS
 from leeway.jobs.telling import TOLD
 from leeway.stores.opening import open_stores
 from processes import BIN, FLOWS, environment, running
@@ -145,6 +150,7 @@ def test_served_flows_get_scheduled_runs_and_take_each_request_once(
             time.sleep(1)
             runs = [one for one in _flow_runs(prefect_server) if one["auto_scheduled"]]
         assert {one["expected_start_time"][11:16] for one in runs} <= {"02:00", "04:00"}
+        _doctor_sees_them_served(prefect_server, tmp_path, end)
         first, again = _ask(workspace, prefect_server, times=2)
         assert first == again
         own = [one for one in _flow_runs(prefect_server) if one["idempotency_key"] == decision().key]
@@ -171,6 +177,17 @@ def test_a_request_whose_run_was_cancelled_before_it_claimed_gets_another_run(
     assert second["state_type"] == "SCHEDULED"
 
 
+def _doctor_sees_them_served(address: str, home: Path, end: float) -> None:
+    """What the probe asks is what Prefect's own server answers."""
+    server = PrefectServer({"PREFECT_API_URL": address, "PREFECT_HOME": str(home)})
+    assert server.version() == version("prefect")
+    assert server.deployment("nobody/nobody") is None
+    served = Deployment(is_served=True, is_paused=False)
+    while {server.deployment(name) for name in DEPLOYMENTS} != {served}:  # until the process has asked for its runs
+        assert time.monotonic() < end
+        time.sleep(1)
+
+
 def _runs_of(address: str, key: str) -> list[dict[str, Any]]:
     return [one for one in _flow_runs(address) if one["idempotency_key"] == key]
 
@@ -191,12 +208,18 @@ for _ in range({times}):
     return done.stdout.splitlines()
 
 
-def _post(address: str, path: str, content: dict[str, Any]) -> Any:
+def _post(address: str, path: str, content: dict[str, Any], *, again: int = 5) -> Any:
     request = urllib.request.Request(
         f"{address}/{path}", json.dumps(content).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE or not again:  # its SQLite is busy with another request
+            raise
+    time.sleep(1)
+    return _post(address, path, content, again=again - 1)
 
 
 def _flow_runs(address: str) -> list[dict[str, Any]]:

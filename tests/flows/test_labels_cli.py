@@ -10,7 +10,9 @@ import pytest
 from prediction_logs import Row, answers, reference, write_log
 
 Leeway = Callable[..., tuple[int, str, str]]
-NIGHT = "  night of 2026-03-01, version 1: 20 of 20 answered: counted by the next `leeway monitor`"
+NIGHT = (
+    "  night of 2026-03-01, version 1: {0} of {0} answered: counted with the next night that `leeway monitor` decides"
+)
 
 
 def told(leeway: Leeway, folder: Path, *arguments: str) -> str:
@@ -48,9 +50,9 @@ def test_the_answers_of_two_models_come_back_in_one_file(leeway: Leeway, zoo: Pa
     assert said == [
         f"both.csv: {len(pets) + len(wild)} new labels, 0 known, 0 unanswered, 0 refused",
         "pets:",
-        NIGHT,
+        NIGHT.format(len(pets)),
         "wild:",
-        NIGHT,
+        NIGHT.format(len(wild)),
     ]
     code, said, _ = leeway(zoo, "labels", "import", "both.csv", "--model", "pets")
     assert (code, said.splitlines()[0]) == (
@@ -68,7 +70,7 @@ def test_a_correction_is_told_and_so_is_a_second_opinion(leeway: Leeway, zoo: Pa
     save(zoo, "a.csv", pets)
     corrected = told(leeway, zoo, "labels", "import", "a.csv", "--labeler", "ann")
     assert corrected.splitlines()[0] == (
-        "a.csv: 1 new labels, of them 1 corrected (the earlier label stays on record), "
+        "a.csv: 1 new label, of them 1 corrected (the earlier label stays on record), "
         f"{len(pets) - 1} known, 0 unanswered, 0 refused"
     )
     pets[1]["label"] = "ship"
@@ -77,7 +79,7 @@ def test_a_correction_is_told_and_so_is_a_second_opinion(leeway: Leeway, zoo: Pa
     assert other[:-1] == [
         f"b.csv: {len(pets)} new labels, 0 known, 0 unanswered, 0 refused",
         "pets:",
-        NIGHT,
+        NIGHT.format(len(pets)),
         "pets: people disagree about 1 of its predictions; until they agree each counts as an error (with "
         "`second_opinion: errors` as right, if one of the two agrees with the model); the first label trains",
     ]
@@ -99,7 +101,9 @@ def test_a_correction_of_what_was_measured_says_that_the_conclusion_stays(leeway
     said = told(leeway, zoo, "labels", "import", "a.csv", "--labeler", "ann").splitlines()
     assert "2 of them were measured with their earlier label: what was concluded stays" in said[0]
     assert said[2:] == [
-        "  night of 2026-03-01, version 1: 20 of 20 answered, closed on 2026-03-03: counted as it was then"
+        "  night of 2026-03-01, version 1: 17 of 17 answered, closed on 2026-03-03: counted as it was then",
+        "  19 predictions of the night of 2 March wait for a label until the next `leeway monitor`, when they close "
+        "unanswered: `leeway labels export DIR --model pets`.",
     ]
 
 
@@ -140,3 +144,19 @@ def test_labels_of_a_class_that_the_model_does_not_have_are_kept_and_told(leeway
     assert line.startswith("pets: 4 labels")
     assert line.endswith("'wasp' (4)")
     assert "data.classes.add" not in "".join(said)  # nothing trains this model
+
+
+def test_export_and_status_say_what_waits_and_after_the_closing_what_nobody_answered(leeway: Leeway, zoo: Path) -> None:
+    waits = "17 predictions of the night of 1 March wait for a label until the next `leeway monitor`, when they close"
+    assert told(leeway, zoo, "labels", "export", "tasks", "--model", "pets").splitlines() == [
+        "17 tasks in tasks; README.txt says how. Hand back: leeway labels import FILE",
+        f"{waits} unanswered.",
+    ]
+    assert f"{waits} unanswered: `leeway labels export DIR --model pets`" in told(leeway, zoo, "status")
+    write_log(zoo / "log.csv", answers(300, first=12))
+    told(leeway, zoo, "ingest", "log.csv", "--model", "pets")
+    screen = told(leeway, zoo, "monitor", "--model", "pets", "--as-of", "2026-03-14T02:00:00")
+    closed = "17 predictions of the night of 1 March closed unanswered in the last 7 days"
+    assert closed in screen
+    page = (zoo / "reports" / "nights" / "pets-1-2026-03-13.html").read_text()
+    assert closed in page

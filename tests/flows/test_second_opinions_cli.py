@@ -53,7 +53,7 @@ def test_two_people_label_a_night(leeway: Leeway, pets: Path) -> None:
         row["label"] = OTHER[model] if at < 3 else model
     printed = hand_in(leeway, pets, "ann", first)
     assert any("wait for a second person: open until 2026-03-12" in line for line in printed)
-    assert printed[-1].endswith("wait for a second person: `leeway labels export DIR --labeler NAME`")
+    assert printed[-1].endswith("wait for a second person: `leeway labels export DIR --model pets --labeler NAME`.")
     code, _, error = leeway(pets, "labels", "export", "more", "--labeler", "ANN")
     assert (code, "3 labels wait for a second person" in error) == (1, True)
     assert leeway(pets, "labels", "export", "more")[0] == 1
@@ -63,7 +63,7 @@ def test_two_people_label_a_night(leeway: Leeway, pets: Path) -> None:
         model = said[row["prediction_id"]]
         row["label"] = model if at == 0 else OTHER[model]
     printed = hand_in(leeway, pets, "bob", second)
-    assert any(line.endswith("answered: counted by the next `leeway monitor`") for line in printed)
+    assert any(line.endswith("answered: counted with the next night that `leeway monitor` decides") for line in printed)
     conflicts = told(leeway, pets, "labels conflicts").splitlines()
     assert len(conflicts) == 2
     assert second[0]["prediction_id"] in conflicts[1]

@@ -46,13 +46,18 @@ def test_quiet_nights_are_told_on_one_screen_and_as_json(leeway: Leeway, pets: P
     screen = told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-11T02:00:00")
     assert "night of 2026-03-10" in screen
     assert "quiet       prediction_drift" in " ".join(screen.split("  ")) or "prediction_drift" in screen
-    assert "140 labels are asked for of 7 nights" in screen  # people are not asked about what is long past
+    assert " predictions of 7 nights (4 to 10 March) wait for a label until 21 March at 02:00 UTC" in screen
     again = json.loads(told(leeway, pets, "monitor", "--model", "pets", "--as-of", "2026-03-11T02:00:00", "--json"))
     assert (again["model"], again["night"], again["decided_now"]) == ("pets", "2026-03-10", False)
     status = {one["check"]: one["status"] for one in again["checks"]}
     assert status["prediction_drift"] == "quiet"
     assert status["accuracy"] == "no verdict"
     assert again["decision"]["action"] == "nothing"
+    waiting = again["labels_waiting"]
+    nights = [(one["night"], one["version"], one["closes_at"]) for one in waiting["nights"]]
+    assert nights == [(f"2026-03-{day:02}", 1, "2026-03-21T02:00:00+00:00") for day in range(10, 3, -1)]
+    assert waiting["images"] == sum(one["images"] for one in waiting["nights"]) < 140  # draws
+    assert waiting["closed_unanswered"] == []
 
 
 def test_a_drift_becomes_an_alarm_its_labels_are_answered_and_the_answers_count(leeway: Leeway, pets: Path) -> None:
@@ -127,7 +132,7 @@ def test_no_file_from_outside_and_no_secret_gets_among_the_label_tasks(
 
     told(leeway, tmp_path, "monitor", "--model", "pets", "--as-of", "2026-03-02T02:00:00")
     reported = told(leeway, tmp_path, "labels", "export", "tasks", "--model", "pets")
-    assert reported.startswith("1 tasks")
+    assert reported.startswith("1 task in ")
     exported = {path: path.read_bytes() for path in (tmp_path / "tasks").rglob("*") if path.is_file()}
     assert [content for path, content in exported.items() if path.parent.name == "images"] == [square("red")]
     pages = [path.read_bytes() for path in (tmp_path / "reports").rglob("*.html")]
@@ -282,7 +287,8 @@ def test_a_model_whose_policy_is_broken_skips_no_other_one_and_the_command_ends_
     code, out, _ = leeway(pets, *MORNING, "--json")
     assert (code, [one["model"] for one in json.loads(out)["models"]]) == (2, ["pets"])
     code, out, _ = leeway(pets, *MORNING, "--json", "--model", "birds")
-    assert (code, out) == (2, "")
+    content = json.loads(out)
+    assert (code, content.keys(), "acuracy" in content["error"]) == (2, {"error", "exit_code"}, True)
 
 
 def test_an_unexpected_error_of_one_model_lets_the_others_finish_and_is_raised_then(leeway: Leeway, pets: Path) -> None:

@@ -109,9 +109,18 @@ def test_the_engine_is_the_check_night_by_night(world: World) -> None:
 UNEQUAL = Given(np.array([30, 12, 8]), np.array([0.04, 0.10, 0.34]), np.array([0.05, 0.2, 0.8]), answered=0.6)
 
 
-@pytest.mark.parametrize("given", [census(1_000, 0.1), UNEQUAL], ids=["census", "unequal chances"])
+ALIKE = Given(np.array([30, 12, 8]), np.array([0.04, 0.10, 0.34]), np.array([0.5, 0.2, 0.8]), alike=np.array([5, 1, 4]))
+GIVEN = {
+    "census": census(1_000, 0.1),
+    "unequal chances": UNEQUAL,
+    "census in groups": census(1_000, 0.1, alike=50),
+    "unequal chances and groups": ALIKE,
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
 def test_the_engine_of_given_labels_is_the_check_night_by_night(given: Given) -> None:
-    seen: list[tuple[Any, Any, Any]] = []
+    seen: list[tuple[Any, Any, Any, Any]] = []
     given_years(
         *(given,),
         limit=LIMIT,
@@ -126,7 +135,7 @@ def test_the_engine_of_given_labels_is_the_check_night_by_night(given: Given) ->
     for year in range(YEARS):
         result: CheckResult | None = None
         least = 1.0  # nights on which no row of the rarest chance comes are frequent among nights of 50 rows
-        for number, (labelled, wrong, log_m) in enumerate(seen):
+        for number, (labelled, wrong, log_m, clustering) in enumerate(seen):
             least = min([least, *given.chance[labelled[year] > 0].tolist()])
             rows = zip(labelled[year].tolist(), wrong[year].tolist(), given.chance.tolist(), strict=True)
             draws = tuple(
@@ -138,7 +147,8 @@ def test_the_engine_of_given_labels_is_the_check_night_by_night(given: Given) ->
                 for label, count in ((CLASSES[0], total - errors), (CLASSES[1], errors))
                 if count
             )
-            parts = {CHANCES: (1, least, 0.0, 1.0)}  # the draws have their chances here
+            all_labels = (int(given.rows.sum()), 1.0, 0.0, 1.0, float(clustering[year]), 0.0, 1.0)
+            parts = {CHANCES: (1, least, 0.0, 1.0), "all": all_labels}  # the draws have their chances here
             night = NightLabels(_day(number), int(given.rows.sum()), 0.0, draws, parts=parts, given=True)
             evidence = Evidence(_window(number, night.predictions), REFERENCE, closed=[night], recent=[])
             result = _run(policy, evidence, result)

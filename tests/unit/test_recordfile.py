@@ -137,7 +137,7 @@ def test_plans_and_windows_are_read_as_they_were_stored() -> None:
             "classes": ["cat", "dog"],
             "counts": [[1, 2, 3], [0, 0, 4]],
         },
-        **{"foreign": 0, "histogram": [4, 6], "without_confidence": 0, "slices": {}, "position": None},
+        **{"foreign": 0, "histogram": [4, 6], "without_confidence": 0, "slices": {}, "position": None, "repeats": []},
     )
     counted = rows.window_from(window)
     assert (counted.counts, counted.histogram, counted.position) == (((1, 2, 3), (0, 0, 4)), (4, 6), None)

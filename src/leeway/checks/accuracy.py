@@ -12,6 +12,7 @@ from pydantic import Field
 
 from leeway.checks.bets import ALL, NightBet, bet_on, charged, draws_of_night, too_few_answers
 from leeway.checks.estimates import accuracy_estimate, interval, outside_text, plain_counts
+from leeway.checks.night_cap import shared
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
 from leeway.domain.text import counted, day_text, range_text, share_text
@@ -45,14 +46,14 @@ class Accuracy(ParamsModel):
 
     What it takes for granted: the nights' error rates have a mean of at most the limit and differ by at most
     `night_spread` (sd), roughly normally and without long waves; draws are answered in each stratum whatever they show;
-    a label is wrong with at most `labels.error_rate`, two people independently.
+    a label is wrong with probability at most `labels.error_rate`, two people independently.
     """
 
     name: ClassVar[str] = "accuracy"
     assumes: ClassVar[str] = (
         "the nights' error rates have a mean of at most the limit and differ by at most `night_spread` (sd), roughly "
         "normally and without long waves; draws are answered in each stratum whatever they show; a label is wrong with "
-        "at most `labels.error_rate`, two people independently"
+        "probability at most `labels.error_rate`, two people independently"
     )
     order: ClassVar[int] = 40
     needs_labels: ClassVar[bool] = True
@@ -60,33 +61,39 @@ class Accuracy(ParamsModel):
     details: ClassVar[type[Any]] = AccuracyDetails
 
     floor: Annotated[
-        float, setting("lowest accuracy of served predictions, 0 to 1", "what the use can bear", gt=0, lt=1)
+        float, setting("lowest accuracy of served predictions, 0 to 1", "to what the use can bear", gt=0, lt=1)
     ] = 0.90
     allowed_drop: Annotated[
         Share,
         setting(
-            "share under the reference accuracy that is already an alarm",
+            "drop under the reference accuracy, 0 to 1, that is an alarm even above the floor",
             "larger where production is harder than the test split",
         ),
     ] = 0.03
     night_spread: Annotated[
         Literal["measured", "any"] | Annotated[float, Field(ge=0, lt=1)],
         setting(
-            "sd of the nights' error rates that is no news: `measured`, a share, or `any`",
-            "`any` where nights come in waves; alarms then take three times as long",
+            "how much the nights' error rates may differ without an alarm (sd): `measured`, a share, or `any`",
+            "`any` where error rates come in waves; alarms then take three times as long",
         ),
     ] = "measured"
     weigh: Annotated[
         Literal["nights", "predictions"],
         setting(
-            "whether each night counts alike, or by its number of predictions", "`predictions` where some are tiny"
+            "whether each night counts alike, or by its number of predictions",
+            "`predictions` where some nights are tiny",
         ),
     ] = "nights"
     then: Annotated[
-        Then, setting("alert, labels or retrain", "`labels` where people decide about every retraining")
+        Then,
+        setting(
+            "what an alarm leads to: `alert`, `labels` or `retrain`",
+            "`labels` where people decide about every retraining",
+        ),
     ] = "retrain"
     budget_share: Annotated[
-        Share, setting("part of the yearly false-alarm probability", "raise what matters most; the sum is at most 1")
+        Share,
+        setting("part of the yearly false-alarm probability", "higher for what matters most; the sum is at most 1"),
     ] = 0.4
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
@@ -132,12 +139,13 @@ class Accuracy(ParamsModel):
     ) -> tuple[dict[str, Any], tuple[float | None, float]]:
         """Return the state after the plans that closed, and (spread, charge) that the last of them was held against.
 
-        Each night begins a bet, and labels of it that come late go on with it. A night is bet on with the spread that
-        was known before it.
+        Each night begins a bet, and labels of it that come late go on with it, up to what all its plans may add
+        together. A night is bet on with the spread that was known before it.
         """
         wealth, sums = np.array(state.get("log_wealth", edetector.START)), np.array(state["spread_sums"])
         spread, charge = self._spread(state, error_limit), 0.0
         measured = {"night_spread": state["night_spread"]} if "night_spread" in state else {}
+        added = state.get("added", {})
         for night in sorted(evidence.closed, key=lambda one: (one.night, one.counted_before)):
             limit = charged(night, error_limit, label_error=evidence.label_error)
             bet = self._bet(night, evidence, error_limit=limit, spread=spread)
@@ -145,7 +153,8 @@ class Accuracy(ParamsModel):
             if not bet.draws:
                 continue
             late = night.counted_before > 0
-            wealth = wealth + bet.factor if late else edetector.update(wealth, bet.factor)
+            cut, added = shared({ALL: bet.factor}, night, added, today=evidence.window.night)
+            wealth = wealth + cut[ALL] if late else edetector.update(wealth, cut[ALL])
             if not late:
                 sums = spreads.with_night(sums, draws=bet.draws, mean=bet.mean, ratio=bet.variance)
             if self.night_spread == "measured" and spread is not None and not late:
@@ -158,6 +167,7 @@ class Accuracy(ParamsModel):
             "labels": state["labels"] + sum(one.labels for one in evidence.closed),
             "spread_sums": [float(one) for one in sums],
             **measured,
+            **({"added": added} if added else {}),
             **({"anew": state["anew"]} if state.get("anew") else {}),
         }, (spread, charge)
 
@@ -187,7 +197,7 @@ class Accuracy(ParamsModel):
         if details is None or not details.labels:
             return ""
         since, right = day_text(date.fromisoformat(details.since)), details.accuracy
-        wrong = f"{details.wrong:,} of {details.labels:,} labels wrong"
+        wrong = f"{details.wrong:,} of {counted(details.labels, 'label')} wrong"
         floor = f"the floor is {share_text(details.floor)}"
         if right is None:
             return f"{wrong} since {since}, too few labels for a number; {floor}"
@@ -223,7 +233,7 @@ def _resumed(previous: CheckResult | None, night: date, *, error_limit: float) -
     if math.isclose(state["error_limit"], error_limit):
         return fresh | dict(state)
     e_value = "" if previous.statistic is None else f", e-value {previous.statistic:,.3g}"
-    before = f"{1 - state['error_limit']:.1%} until then ({state['labels']} labels{e_value})"
+    before = f"{1 - state['error_limit']:.1%} until then ({counted(state['labels'], 'label')}{e_value})"
     told = f"the evidence began anew on {night}, when the floor became {1 - error_limit:.1%}; it was {before}"
     return fresh | {"anew": told}
 

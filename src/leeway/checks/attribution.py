@@ -12,6 +12,7 @@ from leeway.checks.alikeness import FEWEST, deflation, is_known
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import band_counts, class_truth, joint_bands
 from leeway.domain.records import CheckResult, Status
+from leeway.domain.text import counted
 from leeway.paramsfile import ParamsModel, setting
 from leeway.stats.shift import attribute, prior_corrected_accuracy
 
@@ -50,8 +51,8 @@ class AttributionOfShift(ParamsModel):
 
     name: ClassVar[str] = "attribution"
     assumes: ClassVar[str] = (
-        "a night's answers behave like n / deff(n) independent draws, within each true class with the chances that the "
-        'reference has for it; "images look different" is then said on 0 to 3 nights a year'
+        "a night's predictions behave like n / deff(n) independent draws, with the reference's chances within each "
+        'true class; "images look different" is then said on 0 to 3 nights a year'
     )
     order: ClassVar[int] = 30
     needs_labels: ClassVar[bool] = False
@@ -59,7 +60,7 @@ class AttributionOfShift(ParamsModel):
     details: ClassVar[type[Any]] = AttributionDetails
 
     min_predictions: Annotated[
-        int, setting("predictions it looks at, going back nights until there are so many", ge=1)
+        int, setting("predictions that it needs; earlier nights are added until there are so many", ge=1)
     ] = 300
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
@@ -100,7 +101,7 @@ class AttributionOfShift(ParamsModel):
         return CheckResult(
             self.name,
             Status.QUIET,
-            f"{verdict} (p {found.p:.2g} that a changed class mix explains {int(counts.sum()):,} answers); "
+            f"{verdict} (p {found.p:.2g} that a changed class mix explains {counted(int(counts.sum()), 'answer')}); "
             "errors made with confidence leave no trace here",
             statistic=found.statistic,
             effect=moved,
@@ -113,14 +114,16 @@ class AttributionOfShift(ParamsModel):
         if not window.total:
             return "0 predictions tonight"
         if not reference.cells or not reference.total:
-            return f"the truth of {reference.total} reference answers is known by class; none of them can be compared"
+            known = counted(reference.total, "reference answer")
+            return f"the truth of {known} is known by class; none of them can be compared"
         if not reference.with_confidence or window.without_confidence:
             missing = window.without_confidence or "all"
             return f"{missing} predictions have no confidence: a changed mix and changed images look alike"
         if len(reference.classes) > MOST_CLASSES:
             return f"{len(reference.classes)} classes; {MOST_CLASSES} can be told apart in reasonable time"
         if len(reference.classes) < 2 or set(window.classes) != set(reference.classes):
-            return f"{len(reference.classes)} classes in the reference, {len(window.classes)} tonight: not the same"
+            known = counted(len(reference.classes), "class")
+            return f"{known} in the reference, {len(window.classes)} tonight: not the same"
         if not is_known(evidence):
             return f"{FEWEST} quiet nights before this one have to tell how much nights differ"
         return ""

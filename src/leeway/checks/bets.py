@@ -1,5 +1,6 @@
 """Bets: what the draws of a night say about an error rate, of all answers or of a part of them, in an e-detector."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,7 +102,7 @@ def bet_on(
         return NightBet(np.zeros(len(edetector.DROPS)), 0.0, 0.0, 1.0)
     bet: dict[str, Any] = {"error_limit": error_limit, "spread": spread, "stake": stake}
     if night.given:
-        return _given_bet(night, draws, inside, **bet)
+        return _given_bet(night, draws, inside, part=part, **bet)
     return _drawn_bet(night, draws, inside, part=part, **bet)
 
 
@@ -144,6 +145,7 @@ def _given_bet(
     draws: NightDraws,
     inside: Flags,
     *,
+    part: str,
     error_limit: float,
     spread: float | None,
     stake: float,
@@ -153,15 +155,19 @@ def _given_bet(
     mean, squares = float(count @ (fractions * wrong) / (count @ fractions)), float(count @ fractions**2)
     effective, apart = float(count @ fractions) ** 2 / squares, float(count @ (fractions * (wrong - mean)) ** 2)
     variance = apart / squares / (mean * (1 - mean)) if 0 < mean < 1 else 1.0
+    clustering, shared, clustering_before = alike_in(night, part)
+    effective = max(effective / clustering, 1.0)
     if spread is None:
         factor = edetector.any_spread_factor(np.asarray(mean - error_limit), mean_guess=0.0, error_limit=error_limit)
         return NightBet(factor, effective, mean, variance)
     deflation = design_effect(
         draws=int(count.sum()),
-        clustering=1.0,
+        clustering=clustering,
         spread=spread,
         variance=error_limit * (1 - error_limit),
         counted_before=night.counted_before,
+        shared=shared,
+        clustering_before=clustering_before,
     )
     factor = edetector.given_factor(
         wrong, fractions=fractions, error_limit=error_limit, deflation=deflation, stake=stake, counts=count
@@ -181,6 +187,15 @@ def fractions_of(night: NightLabels, draws: NightDraws) -> Floats:
     return np.minimum(1.0, (least or chance.min(initial=1.0)) / chance)
 
 
+def alike_in(night: NightLabels, part: str) -> tuple[float, float, float]:
+    """Return clustering, what is shared with the labels before, and their clustering, of a part of given labels.
+
+    See `leeway.labels.groups.grouped`; 1, 0, 1 where no two are of one group.
+    """
+    clustering, shared, before = (*night.parts.get(part, ())[4:7],) or (1.0, 0.0, 1.0)
+    return float(clustering), float(shared), float(before)
+
+
 def numbers_of(night: NightLabels, part: str) -> tuple[int, float, float, float]:
     """Return (items, chance of a draw, mean guess, variance of a draw) of this part of the night."""
     known = [*night.parts.get(part, (night.predictions, 1.0, night.mean_guess) if part == ALL else (0, 0.0, 0.0))]
@@ -188,25 +203,27 @@ def numbers_of(night: NightLabels, part: str) -> tuple[int, float, float, float]
     return int(items), float(drawn), float(mean_guess), float(variance)
 
 
-def answered_shares(nights: Sequence[NightLabels]) -> dict[str, tuple[int, int]]:
-    """Return (answered, drawn) of each stratum. A night of which nobody answered anything was not looked at."""
-    found: dict[str, tuple[int, int]] = {}
-    for night in nights:
-        if night.given or not night.draws or night.counted_before:
-            continue
-        for stratum, answered in [(one.draw.stratum, 1) for one in night.draws] + [
-            (one.draw.stratum, 0) for one in night.unanswered
-        ]:
-            before = found.get(stratum, (0, 0))
-            found[stratum] = (before[0] + answered, before[1] + 1)
-    return found
+def answered_shares(nights: Sequence[NightLabels], *, late: bool = False) -> dict[str, tuple[int, int]]:
+    """Return (answered, drawn) of each stratum: in time, or with `late` up to now.
+
+    A night of which nobody answered anything was not looked at.
+    """
+    came_late = [(one.night, draw) for one in nights if one.late and late for draw in one.draws]
+    late_nights = {night for night, _ in came_late}
+    own = [one for one in nights if not one.given and not one.late]
+    plans = [one for one in own if one.draws or one.night in late_nights]
+    planned = {one.night for one in plans}
+    answered = Counter(one.draw.stratum for plan in plans for one in plan.draws)
+    drawn = answered + Counter(one.draw.stratum for plan in plans for one in plan.unanswered)
+    answered += Counter(one.draw.stratum for night, one in came_late if night in planned)
+    return {stratum: (answered[stratum], total) for stratum, total in drawn.items()}
 
 
 def too_few_answers(nights: Sequence[NightLabels]) -> str:
     """Say that nobody answered anything of these nights, or where fewer than 70 % of a stratum; empty if nowhere."""
     if not any(one.draws for one in nights):
         return "no label of the last nights is there: without any, nothing is called quiet"
-    shares = answered_shares(nights)
+    shares = answered_shares(nights, late=True)
     low = {
         name: pair for name, pair in shares.items() if pair[1] >= FEWEST_DRAWS and pair[0] < LEAST_ANSWERED * pair[1]
     }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from leeway.checks.bets import too_few_answers
-from leeway.checks.class_bets import ClassLimits, class_factors, deaf
+from leeway.checks.class_bets import ClassLimits, class_wealth, deaf
 from leeway.checks.estimates import (
     ClassEstimates,
     class_estimates,
@@ -22,8 +22,8 @@ from leeway.checks.estimates import (
 )
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
 from leeway.checks.yardstick import class_truth
-from leeway.domain.records import CheckResult, NightLabels, ReferenceCounts, Status
-from leeway.domain.text import cut, range_text, share_text
+from leeway.domain.records import CheckResult, ReferenceCounts, Status
+from leeway.domain.text import counted, cut, range_text, share_text
 from leeway.errors import first_few
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats import edetector
@@ -60,13 +60,13 @@ class ClassAccuracy(ParamsModel):
 
     What it takes for granted: each precision, recall and slice has a mean over the nights of at least its floor, and
     differs from night to night by at most .3 of its limit (recall .15), roughly normally and without long waves; draws
-    are answered in each stratum whatever they show; a label is wrong with at most `labels.error_rate`.
+    are answered in each stratum whatever they show; a label is wrong with probability at most `labels.error_rate`.
     """
 
     name: ClassVar[str] = "class_accuracy"
     assumes: ClassVar[str] = (
         "the nights' error rates of each class and slice have a mean of at most its limit and differ roughly normally "
-        "and without long waves; answers and labels are as `accuracy` assumes"
+        "and without long waves; labels are given and may be wrong as `accuracy` assumes"
     )
     order: ClassVar[int] = 50
     needs_labels: ClassVar[bool] = True
@@ -74,16 +74,18 @@ class ClassAccuracy(ParamsModel):
     details: ClassVar[type[Any]] = ClassAccuracyDetails
 
     floor: Annotated[
-        float, setting("lowest precision, recall and slice accuracy, 0 to 1", "what the use can bear", gt=0, lt=1)
+        float, setting("lowest precision, recall and slice accuracy, 0 to 1", "to what the use can bear", gt=0, lt=1)
     ] = 0.80
-    allowed_drop: Annotated[Share, setting("share under a class's own reference that is already an alarm")] = 0.05
+    allowed_drop: Annotated[
+        Share, setting("drop under a class's own reference, 0 to 1, that is an alarm even above the floor")
+    ] = 0.05
     floors: Annotated[
         Mapping[str, Annotated[float, Field(gt=0, lt=1)]],
-        setting("floors of single classes by name", "classes whose misses are dear"),
+        setting("floors of single classes, by name", "some classes' errors cost more than others'"),
     ] = {}
-    then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"
+    then: Annotated[Then, setting("what an alarm leads to: `alert`, `labels` or `retrain`")] = "retrain"
     budget_share: Annotated[
-        Share, setting("part of the yearly false-alarm probability", "raise it with rare classes that matter")
+        Share, setting("part of the yearly false-alarm probability", "higher where rare classes matter")
     ] = 0.2
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:  # noqa: ARG002
@@ -100,7 +102,7 @@ class ClassAccuracy(ParamsModel):
         anew = f"; {state['anew']}" if state["anew"] else ""
         held = ClassLimits(classes, state["limits"], _precisions(evidence.model_reference), evidence.label_error)
         try:
-            wealth = _updated(state, evidence.closed, held)
+            wealth, added = class_wealth(state, evidence.closed, held, today=night)
             per_class = class_estimates(evidence.recent, classes)
             per_slice = slice_estimates(evidence.recent)
             unheard = deaf([*evidence.closed, *evidence.recent][-1], held) if evidence.recent else []
@@ -109,7 +111,9 @@ class ClassAccuracy(ParamsModel):
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=labels, state=kept)
         if not state["labels"] and not any(one.draws for one in evidence.closed):
             kept = {**state, "log_wealth": {}} if anew else {}  # every detector stands at its start
-            return no_verdict(self.name, f"{labels} labels since this check started{anew}", n=labels, state=kept)
+            return no_verdict(
+                self.name, f"{counted(labels, 'label')} since this check started{anew}", n=labels, state=kept
+            )
         log_m = mean_evidence(wealth)
         threshold = edetector.threshold(alpha) if alpha > 0 else math.inf
         fired = log_m >= math.log(threshold)
@@ -143,6 +147,7 @@ class ClassAccuracy(ParamsModel):
                 "limits": state["limits"],
                 "nights": state["nights"] + 1,
                 "labels": state["labels"] + sum(one.labels for one in evidence.closed),
+                **({"added": added} if added else {}),
                 **({"anew": state["anew"]} if anew else {}),
             },
         )
@@ -215,22 +220,6 @@ def mean_evidence(wealth: Mapping[str, Floats]) -> float:
     return float(np.logaddexp.reduce(means)) - math.log(len(means)) if means else -math.inf
 
 
-def _updated(state: Mapping[str, Any], closed: Sequence[NightLabels], held: ClassLimits) -> dict[str, Floats]:
-    """log M of the four bets of every detector after these labels. Raises ValueError for unusable draws.
-
-    Each night begins a bet, and labels of it that come late go on with it.
-    """
-    wealth: dict[str, Floats] = dict(state["log_wealth"])
-    for night in sorted(closed, key=lambda one: (one.night, one.counted_before)):
-        factors = class_factors(night, held)
-        if not factors:
-            continue
-        for name, one in wealth.items():
-            factor = factors.get(name, 0.0)
-            wealth[name] = one + factor if night.counted_before else np.logaddexp(0.0, one) + factor
-    return wealth
-
-
 def _resumed(
     previous: CheckResult | None, limits: dict[str, float], slices: Sequence[str], slice_limit: float, *, night: date
 ) -> dict[str, Any]:
@@ -246,7 +235,8 @@ def _resumed(
     all_limits |= {f"slice {name}": kept.get(f"slice {name}", slice_limit) for name in slices}
     wealth = {name: np.array(state["log_wealth"].get(name, edetector.START)) for name in all_limits}
     counts = {name: state[name] for name in ("nights", "labels")}
-    return {"log_wealth": wealth, "limits": all_limits, **counts, "anew": state.get("anew", "")}
+    more = {"anew": state.get("anew", ""), "added": state.get("added", {})}
+    return {"log_wealth": wealth, "limits": all_limits, **counts, **more}
 
 
 def _moved_text(
@@ -256,7 +246,7 @@ def _moved_text(
         f"{name} {1 - limits[name]:.0%}" + (f" (was {1 - kept[name]:.0%})" if name in kept else "") for name in moved
     ]
     listed = first_few(floors, 3)
-    return f"the evidence of {labels} labels began anew on {night}, when these floors were changed: {listed}"
+    return f"the evidence of {counted(labels, 'label')} began anew on {night}, when these floors were changed: {listed}"
 
 
 def _suspects(evident: Mapping[str, float]) -> dict[str, float]:
@@ -281,7 +271,7 @@ def _sentence(details: ClassAccuracyDetails, evident: Mapping[str, float], *, lo
     way, _, name = details.leading.partition(" ")
     per_class = details.per_class
     estimate = details.per_slice.get(name) if way == "slice" else getattr(per_class.get(name), way, None)
-    now = f", now {interval(estimate)} from {estimate.labels} labels" if estimate else ""
+    now = f", now {interval(estimate)} from {counted(estimate.labels, 'label')}" if estimate else ""
     known = sum(one.recall is not None for one in per_class.values())
     verdict = "over" if log_m >= math.log(threshold) else "under"
     unheard = (

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leeway.checks.bets import NightDraws, bet_on, charged, draws_of_night, fractions_of
+from leeway.checks.bets import ALL, NightDraws, alike_in, bet_on, charged, draws_of_night, fractions_of
+from leeway.checks.night_cap import shared
 from leeway.domain.records import NightLabels
 from leeway.stats import recall
 from leeway.stats.allocation import limited
@@ -27,6 +30,26 @@ class ClassLimits:
     limits: Mapping[str, float]  # error limit by detector: `precision cat`, `recall cat`, `slice door`
     precision: Floats  # (K,) of each class on the reference
     label_error: float = 0.0  # share of the labels that are wrong
+
+
+def class_wealth(
+    state: Mapping[str, Any], closed: Sequence[NightLabels], held: ClassLimits, *, today: date
+) -> tuple[dict[str, Floats], dict[str, float]]:
+    """Return log M of the four bets of every detector after these labels, and what nights have added, see `night_cap`.
+
+    Each night begins a bet, and labels of it that come late go on with it. Raises ValueError for unusable draws.
+    """
+    wealth: dict[str, Floats] = dict(state["log_wealth"])
+    added: dict[str, float] = dict(state["added"])
+    for night in sorted(closed, key=lambda one: (one.night, one.counted_before)):
+        factors = class_factors(night, held)
+        if not factors:
+            continue
+        factors, added = shared(factors, night, added, today=today)
+        for name, log_m in wealth.items():
+            factor = factors.get(name, 0.0)
+            wealth[name] = log_m + factor if night.counted_before else np.logaddexp(0.0, log_m) + factor
+    return wealth, added
 
 
 def class_factors(night: NightLabels, held: ClassLimits) -> dict[str, Floats]:
@@ -96,13 +119,16 @@ def _recalls(night: NightLabels, draws: NightDraws, held: ClassLimits) -> dict[s
     else:
         bets = recall.recall_bets(design, error_limit=limits, precision=held.precision)
     n = int(draws.count.sum())
+    alike, shared, before = alike_in(night, ALL) if night.given else (clustering_of(draws.group), 0.0, 1.0)
     spread = recall.recall_spread(
         bets,
         draws=n,
         share=share,
         spread=RECALL_SPREAD * base,
-        alike=1.0 if night.given else clustering_of(draws.group),
+        alike=alike,
         counted_before=night.counted_before,
+        shared=shared,
+        alike_before=before,
     )
     nothing = np.zeros(len(limits)) if night.given else design.mean_excess(limits)
     plain = recall.recall_log_product(nothing[:, None], bets, multiplicity=np.array([[n]]), spread=spread)

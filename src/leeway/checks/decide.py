@@ -10,6 +10,7 @@ from leeway.checks.estimates import accuracy_estimate
 from leeway.checks.policy import Policy, policy_digest
 from leeway.checks.registry import details_of
 from leeway.domain.records import Action, Cause, CheckResult, Decision, DecisionState, ModelVersion, NightLabels, Status
+from leeway.domain.text import counted
 
 UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
 WITHDRAWN = DecisionState.WITHDRAWN
@@ -139,7 +140,9 @@ def _conclude(
     news = [result for name, result in fired.items() if name not in known]
     if not news:
         return Action.NOTHING, f"{' and '.join(fired)} still over the alarm line, but {cooling}"
-    asked = f"asks for {policy.labels.burst_on_alarm} labels over {policy.labels.burst_nights} nights"
+    asked = (
+        f"asks for {counted(policy.labels.burst_on_alarm, 'label')} over {counted(policy.labels.burst_nights, 'night')}"
+    )
     return Action.MORE_LABELS, f"{'; '.join(f'{one.check}: {one.reason}' for one in news)}; {asked}"
 
 
@@ -171,7 +174,7 @@ def _after_burst(
     retrained = [one for one in history.decisions if one.action is Action.RETRAIN and one.state is not WITHDRAWN]
     if retrained and now < (until := _cool_until(retrained[-1], policy)):
         return Action.NOTHING, f"{finding}; {waits.for_cool_down(alarm, retrained[-1], until)}"
-    return Action.RETRAIN, f"{finding}; {history.new_labels} new labels to train on"
+    return Action.RETRAIN, f"{finding}; {counted(history.new_labels, 'new label')} to train on"
 
 
 def _finding(
@@ -194,8 +197,9 @@ def _finding(
     except ValueError as unusable:
         return True, f"labels since {alarm.night} cannot be used ({unusable}) and exclude nothing"
     if estimate is None:
-        return None, f"{_count(burst)} labels since {alarm.night} cannot exclude a drop: {against}"
-    seen = f"accuracy {estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%}) from {estimate.labels} labels"
+        return None, f"{counted(_count(burst), 'label')} since {alarm.night} cannot exclude a drop: {against}"
+    labels = counted(estimate.labels, "label")
+    seen = f"accuracy {estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%}) from {labels}"
     if estimate.low < lowest:
         return True, f"{seen} since {alarm.night} cannot exclude a drop: {against}{_offer(since)}"
     return False, f"{seen} since {alarm.night} excludes a drop: {against}"

@@ -10,9 +10,9 @@ from numpy.random import Generator
 
 from leeway.checks.references import Standing, by_class, standings
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of, no_verdict
-from leeway.checks.yardstick import class_counts
-from leeway.domain.records import CheckResult, Status
-from leeway.domain.text import cut, share_text
+from leeway.checks.yardstick import distinct_counts
+from leeway.domain.records import CheckResult, Status, WindowCounts
+from leeway.domain.text import counted, cut, share_text
 from leeway.paramsfile import Count, ParamsModel, Share, setting
 from leeway.stats import edetector
 from leeway.stats.drift import DISPLAY_ALPHA, Homogeneity, chi_square, design_effect
@@ -54,7 +54,8 @@ class PredictionDrift(ParamsModel):
 
     Null: a night's counts behave like n / deff(n) independent draws from shares inside the box about the reference,
     deff as its nights have shown it (an upper limit). A season of 20 %, a wave of weeks, and hundreds of copies of one
-    image on some nights only are outside of it.
+    image on some nights only are outside of it, but for those that hash or group show: they count once a night
+    (`checks.repeats`).
 
     Mixture e-detectors over the classes, and over class x confidence band, against the first 7 quiet nights and, once
     they are there, the first 28 as well, with the same weight each; no single night decides (STATISTICS.md, check 2).
@@ -76,27 +77,30 @@ class PredictionDrift(ParamsModel):
 
     trigger: Annotated[
         Literal["e_detector", "chi_square"],
-        setting("`e_detector`, or `chi_square` of single nights", "chi_square where a rule has to be the textbook's"),
+        setting("`e_detector`, or `chi_square` of single nights", "`chi_square` where the rule has to be a textbook's"),
     ] = "e_detector"
     tolerance: Annotated[
         float,
         setting(
-            "how far a class's share may move without being news, 0 to 1",
-            "above what the class mix does by itself",
+            "how far a class's share may move without an alarm, 0 to 1",
+            "higher where the class mix varies by itself",
             gt=0,
             lt=1,
         ),
     ] = 0.015
-    tv_floor: Annotated[Share, setting("total variation under which the chi_square trigger stays quiet")] = 0.05
-    reference_nights: Annotated[int, setting("nights that form the reference", "whole weeks", ge=1)] = 7
+    tv_floor: Annotated[Share, setting("total variation under which `chi_square` stays quiet")] = 0.05
+    reference_nights: Annotated[int, setting("nights that form the reference", "to whole weeks", ge=1)] = 7
     min_predictions: Annotated[
         Count,
         setting(
-            "a smaller night has no verdict and is no reference", "low-volume services: lower, with a wider tolerance"
+            "predictions that a night needs for a verdict and for the reference",
+            "lower, with a wider tolerance, where traffic is low",
         ),
     ] = 100
-    then: Annotated[Then, setting("alert, labels or retrain")] = "retrain"
-    budget_share: Annotated[Share, setting("part of the yearly false-alarm probability", "0: shown, never fires")] = 0.4
+    then: Annotated[Then, setting("what an alarm leads to: `alert`, `labels` or `retrain`")] = "retrain"
+    budget_share: Annotated[
+        Share, setting("part of the yearly false-alarm probability", "0: the check is shown and never fires")
+    ] = 0.4
 
     def run(self, evidence: Evidence, previous: CheckResult | None, *, alpha: float, rng: Generator) -> CheckResult:
         """Statistic: M against 365/alpha (or X2); effect: total variation; n: tonight's predictions. No state."""
@@ -109,7 +113,7 @@ class PredictionDrift(ParamsModel):
         nightly = alpha / edetector.NIGHTS_PER_YEAR
         report = chi_square(
             by_class(found[0].days).sum(axis=0),
-            class_counts(window, window.classes),
+            by_class(distinct_counts(window, window.classes)),
             alpha=nightly if by_chi_square and nightly > 0 else DISPLAY_ALPHA,
             rng=rng,
         )
@@ -120,6 +124,7 @@ class PredictionDrift(ParamsModel):
             check=self.name,
             status=Status.FIRED if fired else Status.QUIET,
             reason=self._sentence(report, seen, threshold=threshold, nightly=nightly, against=found[0].name)
+            + _repeated(window)
             + self._changed(previous),
             statistic=report.statistic if by_chi_square else math.exp(min(seen.log_m, LARGEST)),
             threshold=None if by_chi_square or alpha <= 0 else threshold,
@@ -158,13 +163,14 @@ class PredictionDrift(ParamsModel):
         window = evidence.window
         if len(window.classes) < 2:
             return f"{len(window.classes)} class in the model: its share cannot move"
-        if window.total < self.min_predictions:
-            return f"{window.total} predictions, {self.min_predictions} needed"
+        if window.distinct < self.min_predictions:
+            of_many = f" of different images among {window.total:,}" if window.repeated else ""
+            return f"{counted(window.distinct, 'prediction')}{of_many}, {self.min_predictions} needed"
         return standings(evidence, nights=self.reference_nights, min_predictions=self.min_predictions)
 
     def _sentence(self, found: Homogeneity, seen: "_Seen", *, threshold: float, nightly: float, against: str) -> str:
         p = f"{found.p:.2g}" if found.p >= 1e-4 else f"{found.p:.0e}"
-        moved = f"{found.tv:.1%} of {found.n:,} predictions moved to another class than in {against}"
+        moved = f"{found.tv:.1%} of {counted(found.n, 'prediction')} moved to another class than in {against}"
         if self.trigger == "chi_square":
             return f"{moved} (tolerance {self.tv_floor:.0%}), p {p} (alarm under {nightly:.1e})"
         verdict = "over" if seen.log_m >= math.log(threshold) else "under"
@@ -201,6 +207,13 @@ def _look(found: Sequence[Standing], *, tolerance: float) -> _Seen:
     return seen
 
 
+def _repeated(window: WindowCounts) -> str:
+    if not window.repeated:
+        return ""
+    copies = "1 more copy" if window.repeated == 1 else f"{window.repeated:,} more copies"
+    return f"; images that came often count once, without {copies} of them"
+
+
 def _moved(share: PredictedShare) -> tuple[float, float]:
     """How far the share has moved; of two that moved alike the one that grew comes last."""
     change = share.current - share.reference
@@ -212,7 +225,7 @@ def _details(
 ) -> DriftDetails:
     effect = design_effect(by_class(standing.days))
     window = evidence.window
-    reference, current = by_class(standing.days).sum(axis=0), class_counts(window, window.classes)
+    reference, current = by_class(standing.days).sum(axis=0), by_class(distinct_counts(window, window.classes))
     trained = {
         name: sum(bands)
         for name, bands in zip(evidence.model_reference.classes, evidence.model_reference.counts, strict=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leeway.checks.yardstick import class_truth
 from leeway.domain.records import LabelledDraw, NightLabels, ReferenceCounts
+from leeway.domain.text import counted
 from leeway.stats.drift import chi_square
 from leeway.stats.estimation import FEWEST, Estimate, post_stratified_error, prediction_powered_error, weighted_share
 
@@ -205,7 +206,7 @@ def usable_draws(nights: Sequence[NightLabels]) -> list[tuple[int, LabelledDraw]
         if not (size > 0 and 0 < one.draw.probability <= 1 and 0 <= one.draw.guess <= 1):
             raise ValueError(
                 f"draw {one.draw.id} has probability {one.draw.probability} and guess {one.draw.guess} "
-                f"in a window of {size} predictions"
+                f"in a window of {counted(size, 'prediction')}"
             )
     return pairs
 

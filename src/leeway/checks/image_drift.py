@@ -12,6 +12,7 @@ from pydantic import Field
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, details_of
 from leeway.domain.image_night import ImageNight, ReferenceBet
 from leeway.domain.records import CheckResult, Status
+from leeway.domain.text import counted
 from leeway.paramsfile import ParamsModel, setting
 from leeway.stats import image_drift as images
 
@@ -36,7 +37,10 @@ class ImageDrift(ParamsModel):
     images: Annotated[
         int,
         Field(ge=0),
-        setting("images of each night that are embedded, drawn uniformly", "0 switches it off; fewer see later"),
+        setting(
+            "images of each night that are embedded, drawn uniformly",
+            "0 switches the check off; with fewer, a change is seen later",
+        ),
     ] = 300
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
@@ -93,7 +97,7 @@ def _last(tonight: ImageNight) -> ReferenceBet:
 
 
 def _unreadable(tonight: ImageNight) -> str:
-    return f"; {tonight.unreadable} images drawn could not be read" if tonight.unreadable else ""
+    return f"; {counted(tonight.unreadable, 'image')} drawn could not be read" if tonight.unreadable else ""
 
 
 def _known(before: Mapping[str, Any], size: str, found: ReferenceBet) -> Mapping[str, Any]:

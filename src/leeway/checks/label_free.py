@@ -9,6 +9,7 @@ from numpy.random import Generator
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import bin_truth, histogram
 from leeway.domain.records import CheckResult, Status
+from leeway.domain.text import counted
 from leeway.paramsfile import ParamsModel
 from leeway.stats.shift import calibrated_accuracy, isotonic_guesses, thresholded_accuracy
 
@@ -31,8 +32,8 @@ class LabelFree(ParamsModel):
 
     name: ClassVar[str] = "label_free"
     assumes: ClassVar[str] = (
-        "an answer of some confidence is as often right as it was on the reference; errors made with confidence leave "
-        "no trace"
+        "a prediction of some confidence is right as often as it was on the reference; errors made with confidence "
+        "leave no trace"
     )
     order: ClassVar[int] = 70
     needs_labels: ClassVar[bool] = False
@@ -47,9 +48,11 @@ class LabelFree(ParamsModel):
         reference, window = evidence.model_reference, evidence.window
         known, now = histogram(reference), np.array(window.histogram, dtype=np.int64)
         if not now.sum() or len(now) != len(known) or not known.sum():
-            return no_verdict(self.name, f"{int(now.sum())} predictions have a confidence", n=0)
+            return no_verdict(self.name, f"{counted(int(now.sum()), 'prediction')} with a confidence", n=0)
         if not reference.with_confidence or not reference.total:
-            return no_verdict(self.name, f"{reference.total} reference labels beside confidences", n=window.total)
+            return no_verdict(
+                self.name, f"{counted(reference.total, 'reference label')} beside confidences", n=window.total
+            )
         promised = calibrated_accuracy(now, isotonic_guesses(*bin_truth(reference)))
         over = thresholded_accuracy(now, known, accuracy=reference.accuracy)
         fallen = promised <= reference.accuracy - FALLEN

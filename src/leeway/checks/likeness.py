@@ -14,6 +14,7 @@ from leeway.checks.alikeness import TELLING, deflation
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.checks.yardstick import band_counts
 from leeway.domain.records import CheckResult, ReferenceCounts, Status, WindowCounts
+from leeway.domain.text import counted
 from leeway.paramsfile import ParamsModel
 
 MOVED = 0.20  # of all answers: under it production may be harder, or easier, than what the model was measured on
@@ -65,8 +66,9 @@ class Likeness(ParamsModel):
 
     name: ClassVar[str] = "likeness"
     assumes: ClassVar[str] = (
-        "production is harder or easier than what the model was measured on by less than a fifth of its answers, and a "
-        "night's answers behave like n / deff(n) independent draws; it then asked in none of 300 simulated years"
+        "production is harder or easier than what the model was measured on by less than a fifth of its predictions, "
+        "and a night's predictions behave like n / deff(n) independent draws; it then fired in none of 300 "
+        "simulated years"
     )
     order: ClassVar[int] = 75
     needs_labels: ClassVar[bool] = False
@@ -154,13 +156,15 @@ def _is_forming(evidence: Evidence) -> bool:
 
 def _why_not(window: WindowCounts, reference: ReferenceCounts) -> str:
     if window.total < FEWEST:
-        return f"{window.total} predictions, {FEWEST} needed"
+        return f"{counted(window.total, 'prediction')}, {FEWEST} needed"
     if not sum(map(sum, reference.counts)):
         return "the reference has 0 answers"
     if not reference.with_confidence or window.without_confidence:
         return f"{window.without_confidence or 'all'} of {window.total} predictions have no confidence"
     if len(reference.classes) < 2 or set(window.classes) != set(reference.classes):
-        return f"{len(reference.classes)} classes in the reference, {len(window.classes)} tonight: not the same"
+        return (
+            f"{counted(len(reference.classes), 'class')} in the reference, {len(window.classes)} tonight: not the same"
+        )
     return ""
 
 

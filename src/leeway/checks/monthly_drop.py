@@ -10,6 +10,7 @@ from leeway.checks.accuracy import LOOKS_PER_YEAR, MONTH
 from leeway.checks.estimates import accuracy_estimate
 from leeway.checks.registry import CHECKS, Evidence, Place, Then, no_verdict
 from leeway.domain.records import CheckResult, NightLabels, Status
+from leeway.domain.text import counted
 from leeway.paramsfile import ParamsModel, Share, setting
 from leeway.stats.estimation import FEWEST, Estimate, drop_lower_limit
 
@@ -32,15 +33,15 @@ class MonthlyDrop(ParamsModel):
 
     name: ClassVar[str] = "monthly_drop"
     assumes: ClassVar[str] = (
-        "the draws of each 28 nights are answered in each stratum whatever they show, and right; each look errs with "
-        ".05/13"
+        "the draws of each 28 nights are answered in each stratum whatever they show, and correctly; each look may "
+        "err with probability .05/13"
     )
     order: ClassVar[int] = 60
     needs_labels: ClassVar[bool] = True
     on_page: ClassVar[Place] = Place.ROW
     details: ClassVar[type[Any]] = MonthlyDropDetails
 
-    min_drop: Annotated[Share, setting("drop between two months that is told, 0 to 1")] = 0.05
+    min_drop: Annotated[Share, setting("drop from one month to the next that is reported, 0 to 1")] = 0.05
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
 
@@ -49,7 +50,7 @@ class MonthlyDrop(ParamsModel):
         tonight, nights = evidence.window.night, len(evidence.earlier) + 1
         if not compares_months(nights):
             due = max(-(-(nights + 1) // MONTH), 2) * MONTH - nights
-            return no_verdict(self.name, f"compares two months next in {due} nights", n=0)
+            return no_verdict(self.name, f"compares two months next in {counted(due, 'night')}", n=0)
         middle = tonight - timedelta(days=MONTH)
         level = 1 - 2 * 0.05 / LOOKS_PER_YEAR
         try:
@@ -58,7 +59,9 @@ class MonthlyDrop(ParamsModel):
             return no_verdict(self.name, f"labels cannot be used: {unusable}", n=0)
         labels = sum(one.labels for one in evidence.months)
         if before is None or after is None:
-            return no_verdict(self.name, f"{labels} labels in two months; {FEWEST} in each are needed", n=labels)
+            return no_verdict(
+                self.name, f"{counted(labels, 'label')} in two months; {FEWEST} in each are needed", n=labels
+            )
         drop, shown = before.value - after.value, drop_lower_limit(before, after)
         return CheckResult(
             self.name,

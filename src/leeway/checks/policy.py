@@ -29,31 +29,40 @@ class LabelPlanning(ParamsModel):
         ),
     ] = 20
     uniform_share: Annotated[
-        float, setting("part drawn whatever the model thinks", "higher where confident mistakes are feared", gt=0, le=1)
+        float,
+        setting(
+            "share drawn uniformly, whatever the model says", "higher where confident mistakes are feared", gt=0, le=1
+        ),
     ] = 0.2
     lean: Annotated[
-        float, setting("most of the non-uniform draws that follow suspicion", "0: every night alike", ge=0, lt=1)
+        float,
+        setting(
+            "share of the other draws, at most, that goes to classes and slices under suspicion",
+            "0: every night alike",
+            ge=0,
+            lt=1,
+        ),
     ] = 0.6
     burst_on_alarm: Annotated[
         Count,
         setting(
             "labels asked for after an alarm, in all, on top of the nightly ones; half are for the gate",
-            "what people can label in the burst's nights",
+            "to what people can label in `burst_nights`",
         ),
     ] = 150
     burst_nights: Annotated[Count, setting("nights over which the burst is spread, and waited for")] = 2
     answer_days: Annotated[
         Count,
         setting(
-            "days for which people may answer what a night asked; it counts once all is answered, or then",
-            "7 where somebody labels every week; fewer decide sooner on what is answered",
+            "days for which people may answer about a night, which is counted once all is answered, or after them",
+            "7 where somebody labels every week; fewer: decisions come sooner, from fewer answers",
         ),
     ] = 10
     error_rate: Annotated[
         float,
         setting(
-            "share of the labels that are wrong at most, from 0 to under .5",
-            "what gold items show; 0 where the truth is beyond doubt",
+            "share of wrong labels, at most, from 0 to under .5",
+            "to how often people are wrong about images of a known class; 0 where the truth is certain",
             ge=0,
             lt=0.5,
         ),
@@ -61,8 +70,8 @@ class LabelPlanning(ParamsModel):
     second_opinion: Annotated[
         Literal["none", "errors"],
         setting(
-            "`errors`: a label that contradicts the model goes to a second person, who does not know it",
-            "`errors` where two people label: wrong labels hardly count then",
+            "`errors`: a label that contradicts the model goes to a second person, who is not told so; or `none`",
+            "`errors` where two people label: wrong labels then hardly count",
         ),
     ] = "none"
 
@@ -74,17 +83,19 @@ class LabelPlanning(ParamsModel):
 class Retraining(ParamsModel):
     """When an alarm may become a retraining."""
 
-    cooldown_days: Annotated[float, setting("days before the next retraining, or the same alarm", ge=0)] = 7
-    min_new_labels: Annotated[Count, setting("new training labels without which a retraining waits")] = 50
+    cooldown_days: Annotated[float, setting("days until the next retraining, or the same alarm, at least", ge=0)] = 7
+    min_new_labels: Annotated[Count, setting("new training labels that a retraining waits for")] = 50
     label_nights: Annotated[
         int,
         setting(
-            "nights before the alarm whose labels train too; all older ones wait for the calendar retraining",
+            "nights before the alarm whose labels train, too; older labels wait for the calendar retraining",
             "shorter where the world changes fast",
             ge=0,
         ),
     ] = 7
-    tolerated_drop: Annotated[Share, setting("drop in accuracy that labels must exclude to stand down, 0 to 1")] = 0.02
+    tolerated_drop: Annotated[
+        Share, setting("drop in accuracy, 0 to 1, that labels must exclude for an alarm to stand down")
+    ] = 0.02
 
 
 class Promotion(ParamsModel):
@@ -92,34 +103,38 @@ class Promotion(ParamsModel):
 
     mode: Annotated[
         Literal["auto", "review"],
-        setting("`review`: a person approves; `auto`: passing the gate is enough", "auto once the gate is trusted"),
+        setting("`review`: a person approves; `auto`: passing the gate is enough", "`auto` once the gate is trusted"),
     ] = "review"
     margin_points: Annotated[
         float,
         setting(
-            "points of original test accuracy that may be at risk",
-            "small test splits can only show a wide margin",
+            "points of original test accuracy that a new version may put at risk",
+            "larger with a small test split, which can only show a wide margin",
             gt=0,
             le=20,
         ),
     ] = 1.0
-    harm_points: Annotated[float, setting("points a class may lose", ge=0, le=100)] = 5.0
+    harm_points: Annotated[float, setting("points that a class may lose", ge=0, le=100)] = 5.0
     gate_share: Annotated[
-        float, setting("share of groups labelled for the gate only", "larger where few groups are served", ge=0, lt=1)
+        float,
+        setting(
+            "share of the groups that are labelled for the gate only", "larger where few groups are served", ge=0, lt=1
+        ),
     ] = 0.1
     gate_per_night: Annotated[
         int,
         setting(
-            "gate labels asked for every night, on top of labels.per_night and the burst",
-            "more: the next version is judged sooner; 0: after an alarm only",
+            "gate labels asked for every night, on top of `labels.per_night` and the burst",
+            "more: the next version is judged sooner; 0: asked for after an alarm only",
             ge=0,
         ),
     ] = 3
-    min_accuracy: Annotated[Share, setting("floor of a first model, 0 to 1")] = 0.90
+    min_accuracy: Annotated[Share, setting("accuracy that a first model must reach, 0 to 1")] = 0.90
     min_class_recall: Annotated[
         Share,
         setting(
-            "recall that a class of a first model or a new class must reach, and no other be shown to be under, 0 to 1"
+            "recall, 0 to 1, that each class of a first model and each new class must reach; no other may be shown "
+            "to miss it"
         ),
     ] = 0.75
 
@@ -128,7 +143,8 @@ class Alerting(ParamsModel):
     """What people are told about."""
 
     about: Annotated[
-        tuple[Occasion, ...], setting("what people are told: alarm, alert, retrain, stand_down, no_verdict, release")
+        tuple[Occasion, ...],
+        setting("what people are alerted to: `alarm`, `alert`, `retrain`, `stand_down`, `no_verdict`, `release`"),
     ] = ("alarm", "alert", "retrain", "stand_down", "release")
 
 
@@ -136,13 +152,13 @@ class _Promise(ParamsModel):
     """What holds for all checks together."""
 
     time_zone: Annotated[
-        str, setting("nights are local calendar days here", "set it to where the images come from")
+        str, setting("a night is a calendar day of this time zone", "to where the images come from")
     ] = "UTC"
     false_alarm_probability_per_year: Annotated[
         float,
         setting(
-            "chance of any false alarm in 365 nights, of all models together",
-            "lower it with many models; detection takes a little longer",
+            "chance of any false alarm within 365 nights, all models together",
+            "lower with many models; alarms then come a little later",
             gt=0,
             lt=1,
         ),
@@ -185,8 +201,10 @@ class Policy(_Checked):
         shares = {name: check.budget_share for name, check in self.checks.items() if check.budget_share}
         if sum(shares.values()) > 1 + 1e-9:
             listed = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            absent = [name for name in shares if name not in self.model_fields_set]
+            mend = f"; {', '.join(absent)} not in the file; `leeway upgrade` writes what is missing" if absent else ""
             raise ValueError(
-                f"the checks' budget_share sum to {sum(shares.values()):g}, at most 1 is allowed: {listed}"
+                f"the checks' budget_share sum to {sum(shares.values()):g}, at most 1 is allowed: {listed}{mend}"
             )
         return self
 

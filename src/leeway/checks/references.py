@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from leeway.checks.registry import Evidence
 from leeway.checks.windows import drift_reference
-from leeway.checks.yardstick import band_counts
+from leeway.checks.yardstick import distinct_counts
 from leeway.domain.records import WindowCounts
+from leeway.domain.text import counted
 from leeway.stats.edetector import NIGHTS_PER_YEAR
 from leeway.stats.reference import Reference, correlation, reference_of
 
@@ -68,7 +69,7 @@ def standings(evidence: Evidence, *, nights: int, min_predictions: int) -> list[
         return [_standing(FILE, file, evidence, after=None, telling=telling)]
     telling = _cells([one for one in quiet[:TELLING] if set(one.classes) == set(window.classes)], window)
     if len(quiet) < nights:
-        return f"the reference has {len(quiet)} of its {nights} nights"
+        return f"the reference has {len(quiet)} of its {counted(nights, 'night')}"
     if any(set(one.classes) != set(window.classes) for one in quiet[:nights]):
         return "the reference nights have other classes than tonight"
     found = [_of_nights(quiet[:nights], evidence, telling if nights < 2 else None)]
@@ -115,5 +116,5 @@ def _watched(evidence: Evidence, *, after: date | None) -> list[WindowCounts]:
 
 
 def _cells(nights: Sequence[WindowCounts], window: WindowCounts) -> Ints:
-    counts = [band_counts(one, window.classes) for one in nights]
+    counts = [distinct_counts(one, window.classes) for one in nights]
     return np.array(counts, dtype=np.int64).reshape(len(counts), 3 * len(window.classes))

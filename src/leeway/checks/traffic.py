@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from leeway.checks.registry import CHECKS, Evidence, Place, Then
 from leeway.domain.records import CheckResult, Status
-from leeway.domain.text import name_text
+from leeway.domain.text import by_number, counted, name_text
 from leeway.paramsfile import ParamsModel, Share, setting
 
 USUAL_NIGHTS = 28
@@ -40,7 +40,9 @@ class Traffic(ParamsModel):
     """
 
     name: ClassVar[str] = "traffic"
-    assumes: ClassVar[str] = "nothing: it counts, and takes half of the usual predictions for few, by chance or not"
+    assumes: ClassVar[str] = (
+        "nothing: it counts, and reports a night with few predictions whether or not chance explains it"
+    )
     order: ClassVar[int] = 10
     needs_labels: ClassVar[bool] = False
     on_page: ClassVar[Place] = Place.ROW
@@ -48,7 +50,10 @@ class Traffic(ParamsModel):
 
     min_share: Annotated[
         Share,
-        setting("share of the usual predictions under which a night is told", "lower where weekends are nearly empty"),
+        setting(
+            "a night with less than this share of the usual predictions is reported",
+            "lower where weekends are nearly empty",
+        ),
     ] = 0.5
     budget_share: ClassVar[float] = 0.0
     then: ClassVar[Then] = "alert"
@@ -66,12 +71,16 @@ class Traffic(ParamsModel):
         findings = {"silent": _silence(evidence), "few": _shortage(evidence, usual, min_share=self.min_share)}
         findings |= {"version": _others(evidence), "name": _name(evidence)}
         if window.foreign:
-            told = f"{window.foreign:,} predictions name a class outside the model's list and are not counted"
+            rows, name = counted(window.foreign, "prediction"), by_number(window.foreign, "names", "name")
+            are = by_number(window.foreign, "is", "are")
+            told = f"{rows} {name} a class outside the model's list and {are} not counted"
             findings["foreign"] = told
         if window.without_confidence and evidence.model_reference.with_confidence:
-            findings["confidence"] = f"{window.without_confidence:,} predictions have no confidence, or NaN"
+            have = by_number(window.without_confidence, "has", "have")
+            findings["confidence"] = f"{counted(window.without_confidence, 'prediction')} {have} no confidence, or NaN"
         if evidence.ahead:
-            findings["ahead"] = f"{evidence.ahead:,} predictions carry a time in the future"
+            carry = by_number(evidence.ahead, "carries", "carry")
+            findings["ahead"] = f"{counted(evidence.ahead, 'prediction')} {carry} a time in the future"
         findings = {kind: told for kind, told in findings.items() if told}
         details = TrafficDetails(
             usual=usual,
@@ -86,7 +95,7 @@ class Traffic(ParamsModel):
             kinds=list(findings),
         )
         usual_told = "" if usual is None else f", usually {usual:,.0f}"
-        quiet = f"{received:,} predictions{usual_told}; all name a known class"
+        quiet = f"{counted(received, 'prediction')}{usual_told}; all name a known class"
         remarks = [_beside_the_champion(evidence), _late(details.late), evidence.hours]
         return CheckResult(
             self.name,
@@ -124,7 +133,7 @@ def _shortage(evidence: Evidence, usual: float | None, *, min_share: float) -> s
     received, beside = _received(evidence), sum(evidence.beside.values())
     if not received or not usual or received + beside >= min_share * usual:
         return ""
-    return f"{received:,} predictions, under {min_share:.0%} of the usual {usual:,.0f}"
+    return f"{counted(received, 'prediction')}, under {min_share:.0%} of the usual {usual:,.0f}"
 
 
 def _others(evidence: Evidence) -> str:
@@ -146,7 +155,7 @@ def _name(evidence: Evidence) -> str:
 
 
 def _late(rows: int) -> str:
-    told = f"{rows:,} predictions of the nights before came after these were decided: no check sees them"
+    told = f"{counted(rows, 'prediction')} of the nights before came after these were decided: no check sees them"
     return told if rows else ""
 
 

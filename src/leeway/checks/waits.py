@@ -13,10 +13,13 @@ LEASE_HOURS = 24  # after which a retraining that gave no sign counts as failed
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """How far people have come with the labels that an alarm asked for, its gate draws included."""
+    """How far people have come with the labels that an alarm asked for, those for the gate included.
+
+    An image that was drawn twice is asked for one label.
+    """
 
     nights: int  # planned so far
-    asked: int  # draws of these nights
+    asked: int  # labels of these nights
     answered: int
     closes_at: datetime  # when the plans of these nights close, answered or not
 
@@ -33,7 +36,7 @@ def for_burst(alarm: Decision, burst: Burst | None, policy: Policy, *, version: 
     more = f" so far, with {counted(missing, 'more night')} to be asked for" if missing > 0 else ""
     closes = burst.closes_at + timedelta(days=max(missing, 0))
     return (
-        f"waits since {since} for {burst.asked - burst.answered:,} of {burst.asked:,} labels of "
+        f"waits since {since} for {burst.asked - burst.answered:,} of {counted(burst.asked, 'label')} of "
         f"{counted(burst.nights, 'night')}{more}: `{export_command(version)}`; "
         f"it ends when they are in, or on {day_text(closes)}, when these plans close"
     )
@@ -41,7 +44,7 @@ def for_burst(alarm: Decision, burst: Burst | None, policy: Policy, *, version: 
 
 def for_answers(alarm: Decision, burst: Burst | None, labels: int, policy: Policy, *, version: ModelVersion) -> str:
     """Say that the plans closed with too few answers for any conclusion."""
-    came = f"{burst.answered:,} of {burst.asked:,} labels came in" if burst else "too few labels came in"
+    came = f"{burst.answered:,} of {counted(burst.asked, 'label')} came in" if burst else "too few labels came in"
     return (
         f"the plans of {counted(policy.labels.burst_nights, 'night')} closed, and {came}: nothing can be concluded; "
         f"waits since {day_text(alarm.made_at)} for {FEWEST} labels that measure, {labels} are in; each night asks for "

@@ -28,7 +28,7 @@ def drift_reference(
 
     Shorter while they are not complete. `earlier`: closed windows of this model version before tonight, in order.
     """
-    quiet = (one for one in earlier if one.total >= max(min_predictions, 1) and one.night not in fired)
+    quiet = (one for one in earlier if one.distinct >= max(min_predictions, 1) and one.night not in fired)
     return tuple(islice(quiet, nights))
 
 

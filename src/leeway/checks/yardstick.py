@@ -1,5 +1,7 @@
 """Yardstick: a version's reference counts as the arrays that checks compute with."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,13 +59,13 @@ def bin_truth(reference: ReferenceCounts) -> tuple[Ints, Ints]:
     return wrong, total
 
 
-def class_counts(window: WindowCounts, classes: tuple[str, ...]) -> Ints:
-    """(K,) the window's counts in the order of `classes`."""
-    counts = dict(zip(window.classes, window.per_class(), strict=True))
-    return np.array([counts[name] for name in classes], dtype=np.int64)
-
-
 def band_counts(window: WindowCounts, classes: tuple[str, ...]) -> Ints:
-    """(3K,) the same by class and confidence band."""
+    """(3K,) the window's counts by class, in the order of `classes`, and confidence band."""
     counts = dict(zip(window.classes, window.counts, strict=True))
     return np.array([counts[name] for name in classes], dtype=np.int64).reshape(-1)
+
+
+def distinct_counts(window: WindowCounts, classes: tuple[str, ...]) -> Ints:
+    """(3K,) the same, where images that came often count once."""
+    counts = band_counts(window, classes)
+    return counts - band_counts(replace(window, counts=window.repeats), classes) if window.repeats else counts

@@ -1,11 +1,8 @@
 """The command `leeway`. Every command imports what it needs when it runs, so that `--help` is quick."""
 
 import io
-import json
-import logging
 import sys
 import traceback
-from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,89 +11,99 @@ import typer
 
 from leeway.cli import accept as cli_accept
 from leeway.cli import data as cli_data
+from leeway.cli import doctor as cli_doctor
 from leeway.cli import heartbeat as cli_heartbeat
 from leeway.cli import labels as cli_labels
 from leeway.cli import power as cli_power
+from leeway.cli import releases as cli_releases
 from leeway.cli import reopen as cli_reopen
+from leeway.cli import upgrade as cli_upgrade
 from leeway.cli import watch as cli_watch
-from leeway.errors import LeewayError, RefusedError
+from leeway.cli.answering import BUG, INTERRUPTED, Answer, Json, answering, failure, print_object
+from leeway.cli.options import Group, begin_logging, leave_to_the_screen, shared_options
+from leeway.errors import LeewayError
 
 if TYPE_CHECKING:
-    from leeway.domain.records import Decision, Release
+    from leeway.domain.records import Prediction
+    from leeway.jobs.nightly import Nightly
     from leeway.workspace import Workspace
 
-INTERRUPTED = 130  # typer's exit code after Ctrl-C
-BUG = 70  # EX_SOFTWARE of sysexits.h
-
 app = typer.Typer(
+    cls=Group,
     name="leeway",
     help="Keeps an image classifier accurate after it ships. Works on the workspace that is the current folder.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
-app.add_typer(cli_data.data_app, name="data")
-app.add_typer(cli_watch.watch_app, name="watch")
-app.add_typer(cli_labels.labels_app, name="labels")
-app.command()(cli_watch.ingest)
-app.command()(cli_power.power)
-app.command()(cli_watch.backtest)
-app.command()(cli_heartbeat.heartbeat)
-app.command()(cli_reopen.reopen)
-app.command()(cli_accept.accept)
-
-
 def main() -> None:
-    """Runs the command line. Prints an error as one line, and exits with the code that the README gives for it."""
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    logging.getLogger("leeway").setLevel(logging.INFO)
+    """Run the command line. Prints an error as one line, and exits with the code that docs/commands.md gives for it."""
+    begin_logging()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text
     try:
-        app()
+        code = app(standalone_mode=False)
     except LeewayError as error:
         print(f"leeway: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except SystemExit as ending:
-        if ending.code == INTERRUPTED:
-            print("leeway: interrupted", file=sys.stderr)
-        raise
+    except typer.TyperException as error:  # the command line cannot be read
+        error.show()  # type: ignore[attr-defined]
+        if "--json" in sys.argv:
+            print_object(sys.stdout, failure(error))
+        sys.exit(error.exit_code)
     except Exception:  # a bug: Python would exit with 1, which here means refused
         traceback.print_exc()
         sys.exit(BUG)
+    if code == INTERRUPTED:
+        print("leeway: interrupted", file=sys.stderr)
+    sys.exit(code)
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")], as_json: Json = False
+) -> None:
     """Make a workspace: params, pipeline, policy and flows, with a git and a DVC repository of its own."""
     from leeway.checks.policy import load_policy
+    from leeway.cli.schemas import InitFacts
     from leeway.jobs.init import init_workspace
     from leeway.simulate.situation import unknown
 
-    for name in init_workspace(folder):
-        print(f"  {name}")
-    cli_power.print_outlook(unknown(policy := load_policy(folder / "monitoring" / "policy.yaml")), policy)
-    print(f"Next: cd {folder}, say in params.yaml where your images are, then `dvc repro` and `leeway release`.")
+    with answering(as_json=as_json) as answer:
+        names = init_workspace(folder)
+        answer.say(f"Made the workspace {folder}:", *(f"  {name}" for name in names))
+        policy = load_policy(folder / "monitoring" / "policy.yaml")
+        outlook = cli_power.say_outlook(unknown(policy), policy, answer)
+        answer.give(InitFacts(folder=folder.resolve(), files=names, outlook=outlook))
+        answer.say(
+            f"Next: cd {folder}, say in params.yaml where your images are, then `dvc repro` and `leeway release`.",
+            "`leeway release` also commits what made the model; photos, pages and exports are hidden from git.",
+        )
 
 
 @app.command()
-def status() -> None:
-    """Say of every watched model what is wrong, since when, and what to do next, the worst first; then the champion."""
+def status(as_json: Json = False) -> None:
+    """Say how each watched model stands: what is wrong, since when, and what to do next, the worst first."""
     from leeway.jobs.epochs import find_champion
     from leeway.monitor.fleet import trains
     from leeway.monitor.overview import champion_overview, fleet_overview, without_champion
     from leeway.workspace import open_workspace
 
-    with open_workspace(reading=True) as workspace:
+    with answering(as_json=as_json) as answer, open_workspace(reading=True) as workspace:
         now = datetime.now(UTC)
         champion = find_champion(workspace, now) if trains(workspace.settings) else None
+        if as_json:
+            from leeway.cli.standing import status_facts
+
+            answer.give(status_facts(workspace.fleet, now, champion=champion))
+            return
         parts = [fleet_overview(workspace.fleet, now, champion=champion)]
         if trains(workspace.settings):
-            parts.append(champion_overview(champion) if champion else without_champion(workspace.model))
-    print("\n\n".join(part for part in parts if part))
+            model, ledger = workspace.model, workspace.ledger
+            parts.append(champion_overview(champion) if champion else without_champion(model, ledger.releases(model)))
+        answer.say("\n\n".join(part for part in parts if part))
 
 
 @app.command()
@@ -105,136 +112,95 @@ def monitor(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            help="Time to act at; default: now. Without an offset: UTC.",
+            metavar="TIME",
+            help="When it acts, such as 2026-03-11T02:00:00, in UTC or with an offset; default: now.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="One model; default: all that are watched here.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="One model; default: all that are watched here.")
+    ] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="Allow a time that is yet to come.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the screen.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Close and check the nights that are over, decide, plan labels, alert; the same steps as the nightly flow."""
+    """Close and check the nights that are over, decide, plan labels, alert: the same steps as the nightly flow."""
     from leeway.cli.screens import as_object, pages_text, screen
     from leeway.jobs.moment import acting_at
     from leeway.jobs.nightly import nightly
     from leeway.workspace import open_workspace
 
-    logging.getLogger("leeway.monitor").setLevel(logging.WARNING)  # the screen says it
+    leave_to_the_screen("leeway.monitor")
     clock = datetime.now(UTC)
-    now = acting_at(as_of, clock=clock, simulate=simulate)
-    with redirect_stdout(sys.stderr) if as_json else nullcontext(), open_workspace() as workspace:
-        done = nightly(
-            workspace,
-            now,
-            model=model,
-            confirmed=as_of is not None and now <= clock,
-            show=lambda morning: None if as_json else print(screen(morning)),
-        )
-        for pages in filter(None, done.pages.values()):
-            print(pages_text(pages))
-        for request in done.requests if done.requests and workspace.trigger is None else []:
-            with done.failures.kept(request.key):
-                _retrain_now(workspace, request, now=now)
-    found = [as_object(one, done.pages[one.version.model, one.version.version]) for one in done.mornings]
-    if as_json and (found or model is None):
-        print(json.dumps(found[-1] if model else {"models": found}, indent=1, ensure_ascii=False))
-    done.failures.raise_first()
-
-
-@app.command()
-def retrain() -> None:
-    """Retrain now: the open request, or else one in your name."""
-    from leeway.jobs import epochs
-    from leeway.release.retrain import request as ask
-    from leeway.workspace import open_workspace
-
-    with open_workspace() as workspace:
-        now = datetime.now(UTC)
-        request = ask(epochs.champion(workspace, now), asked_by="hand")
-        made = _retrain(workspace, request, now=now)
-        if made is None:
-            raise RefusedError(f"{request.key}: another retraining is running; `leeway status` shows it")
-        _stop_if_refused(made)
-
-
-@app.command()
-def release() -> None:
-    """Register the bundle of the last `dvc repro`, judge it, and promote it or leave it for review."""
-    from leeway.jobs.releasing import release_bundle
-    from leeway.workspace import open_workspace
-
-    with open_workspace() as workspace:
-        made = release_bundle(workspace, datetime.now(UTC), reason="released by hand")
-    _say_what_is_next(made)
-    _stop_if_refused(made)
-
-
-@app.command()
-def promote(version: Annotated[int, typer.Argument(help="The version that a person approves.")]) -> None:
-    """Approve a version: it is judged again, and promoted if it passes the gate."""
-    from leeway.jobs.releasing import approve
-    from leeway.workspace import open_workspace
-
-    with open_workspace() as workspace:
-        made = approve(workspace, version, datetime.now(UTC), approved_by="a person")
-    _say_what_is_next(made)
-    _stop_if_refused(made)
-
-
-@app.command()
-def rollback() -> None:
-    """Put the previous version back into production."""
-    from leeway.jobs.releasing import withdraw
-    from leeway.workspace import open_workspace
-
-    with open_workspace() as workspace:
-        _say_what_is_next(withdraw(workspace, datetime.now(UTC)))
+    with answering(as_json=as_json) as answer:
+        now = acting_at(as_of, clock=clock, simulate=simulate)
+        with open_workspace() as workspace:
+            done = nightly(
+                workspace,
+                now,
+                model=model,
+                confirmed=as_of is not None and now <= clock,
+                show=lambda morning: answer.say(screen(morning)),
+            )
+            answer.say(*(pages_text(pages) for pages in done.pages.values() if pages))
+            _retrain_what_is_asked_for(workspace, done, answer, now=now)
+        mornings = [as_object(each, done.pages[each.version.model, each.version.version]) for each in done.mornings]
+        answer.give({"models": mornings} if model is None else mornings[-1] if mornings else {})
+        done.failures.raise_first()
 
 
 @app.command()
 def predict(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Image files, or folders of them.")],
+    as_json: Json = False,
 ) -> None:
-    """Score images with the champion, record the predictions, print one line each: id, class, confidence, file."""
+    """Score images with the champion, record the predictions, print a line for each: id, class, confidence, file."""
+    from leeway.cli.schemas import PredictionsFacts, ScoredFileFacts
     from leeway.jobs import epochs
     from leeway.predictions.score import score_files
     from leeway.workspace import open_workspace
 
-    with open_workspace() as workspace:
+    with answering(as_json=as_json) as answer, open_workspace() as workspace:
         champion = epochs.champion(workspace, datetime.now(UTC))
-        bundle = workspace.versions.bundle(champion.version.version)
-        for path, prediction in score_files(champion, paths, bundle=bundle):
-            print(f"{prediction.id}  {prediction.predicted_class}  {prediction.confidence:.3f}  {path}")
+        version = champion.version.version
+        scored = score_files(champion, paths, bundle=workspace.versions.bundle(version))
+        answer.say(*(_scored_line(path, prediction) for path, prediction in scored))
+        files = [
+            ScoredFileFacts(
+                id=prediction.id,
+                predicted_class=prediction.predicted_class,
+                confidence=prediction.confidence,
+                second_class=prediction.second_class,
+                file=path,
+            )
+            for path, prediction in scored
+        ]
+        answer.give(PredictionsFacts(model=champion.model, version=version, predictions=files))
 
 
-def _retrain_now(workspace: "Workspace", request: "Decision", *, now: datetime) -> None:
-    """Run a request here: a Prefect server would take it by itself."""
-    print(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
-    _retrain(workspace, request, now=now)
+def _scored_line(path: Path, prediction: "Prediction") -> str:
+    return f"{prediction.id}  {prediction.predicted_class}  {prediction.confidence:.3f}  {path}"
 
 
-def _retrain(workspace: "Workspace", request: "Decision", *, now: datetime) -> "Release | None":
-    """Run the steps of the training flow. Returns None if the request is not ours to run."""
-    from leeway.jobs.retraining import retraining
-
-    done = retraining(workspace, request.key, now)
-    if done is None:
-        return None
-    _say_what_is_next(done.release)
-    print(f"dataset version {done.dataset_digest[:12]} is git commit {done.commit[:12]}")
-    return done.release
+def _retrain_what_is_asked_for(workspace: "Workspace", done: "Nightly", answer: Answer, *, now: datetime) -> None:
+    """Run the requests here where there is no Prefect server, which would take them by itself."""
+    for request in done.requests if workspace.trigger is None else []:
+        with done.failures.kept(request.key):
+            answer.say(f"retraining asked for by {request.key}, directly afterwards since there is no Prefect server")
+            cli_releases.run_request(workspace, request, answer, now=now)
 
 
-def _say_what_is_next(made: "Release") -> None:
-    """What came of it is in the log and in the alert, which is printed where no channel is configured."""
-    if made.outcome == "left for review":
-        print(f"Approve it with `leeway promote {made.version}`; every number stands on the version in MLflow.")
-    if made.outcome == "refused":
-        print(
-            "What the gate asks for: monitoring/policy.yaml, under promotion, and every item of reports/checklist.json."
-        )
-
-
-def _stop_if_refused(made: "Release") -> None:
-    """Raises RefusedError, with the gate's reasons, for a version that was refused."""
-    if made.outcome == "refused":
-        raise RefusedError(f"{made.model} version {made.version} was refused: {made.reason}")
+app.callback()(shared_options)
+app.add_typer(cli_data.data_app, name="data")
+app.add_typer(cli_watch.watch_app, name="watch")
+app.add_typer(cli_labels.labels_app, name="labels")
+app.command()(cli_releases.retrain)
+app.command()(cli_releases.release)
+app.command()(cli_releases.promote)
+app.command()(cli_releases.rollback)
+app.command()(cli_watch.ingest)
+app.command()(cli_power.power)
+app.command()(cli_watch.backtest)
+app.command()(cli_heartbeat.heartbeat)
+app.command()(cli_doctor.doctor)
+app.command()(cli_reopen.reopen)
+app.command()(cli_accept.accept)
+app.command()(cli_upgrade.upgrade)

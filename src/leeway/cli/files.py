@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leeway.settings import Settings
 
 SHOWN = 20  # bad rows and findings that are printed
-Model = Annotated[str | None, typer.Option(help="Name of the model; default: the workspace's own.")]
+Model = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the model; default: the workspace's own.")]
 
 
 def named_model(settings: "Settings", model: str | None) -> str:
@@ -38,7 +38,7 @@ def take_in_turn(files: Sequence[Path], take: Callable[[Path], bool]) -> list[Pa
             taken[path] = take(path)
         except LeewayError:
             if taken:
-                names = first_few([str(one) for one in taken])
+                names = first_few([str(path) for path in taken])
                 print(
                     f"{names}: in already; running the same again takes the rest and adds nothing twice",
                     file=sys.stderr,
@@ -53,8 +53,7 @@ def stop_if_refused(files: Sequence[Path]) -> None:
         raise RefusedError(f"nothing was taken from {', '.join(map(str, files))}; what is wrong is listed above")
 
 
-def print_some(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
-        print(f"  {line}")
-    if len(lines) > SHOWN:
-        print(f"  and {len(lines) - SHOWN:,} more")
+def some(lines: Sequence[str], *, most: int = SHOWN) -> list[str]:
+    """Return the first of the lines, indented, and how many more there are."""
+    left = len(lines) - most
+    return [*(f"  {line}" for line in lines[:most]), *([f"  and {left:,} more"] if left > 0 else [])]

@@ -1,11 +1,14 @@
-"""What a run of the monitor prints: for people, and as JSON."""
+"""What a run of the monitor prints: for people, and as facts."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leeway.domain.records import SHOWN_ONLY, Action, CheckResult, Status
+from leeway.cli import schemas
+from leeway.cli.label_facts import queue_facts
+from leeway.domain.records import SHOWN_ONLY, Action, CheckResult, Decision, Status
 from leeway.domain.text import sentence
+from leeway.labels.queue import queue_text
 from leeway.monitor.due import doubt_text
 
 if TYPE_CHECKING:
@@ -29,18 +32,17 @@ def screen(morning: "Morning") -> str:
     if not morning.nights:
         return f"{version}  no night is over yet: predictions of a day are checked after its end"
     lines = [version + ("" if morning.decided_now else "  no night is due; the last one that was decided:")]
-    for one in morning.nights:
-        if one.decision.action is Action.NOTHING and one is not morning.nights[-1]:
-            lines.append(f"night of {one.night}  {one.decision.reason}")
+    for decided in morning.nights:
+        if decided.decision.action is Action.NOTHING and decided is not morning.nights[-1]:
+            lines.append(f"night of {decided.night}  {decided.decision.reason}")
             continue
-        lines.append(f"night of {one.night}  {sentence(one.headline)}")
-        lines += [f"  {_mark(result):13} {result.check:17} {result.reason}" for result in one.results]
-        lines += [f"  {one.first_nights}"] if one.first_nights else []
-        lines.append(f"  -> {one.decision.action}: {one.decision.reason}")
-    asked = [f"{count} labels are asked for of {night}" for night, count in morning.labels_asked.items() if count]
-    if len(asked) > SHOWN:
-        asked = [f"{sum(morning.labels_asked.values())} labels are asked for of {len(asked)} nights"]
-    return "\n".join([*lines, *asked, *doubts, *([morning.held] if morning.held else [])])
+        lines.append(f"night of {decided.night}  {sentence(decided.headline)}")
+        lines += [f"  {_mark(result):13} {result.check:17} {result.reason}" for result in decided.results]
+        lines += [f"  {decided.first_nights}"] if decided.first_nights else []
+        lines.append(f"  -> {decided.decision.action}: {decided.decision.reason}")
+    asked = queue_text(morning.queue) if morning.queue else ""
+    labels = [f"labels: {sentence(asked)}"] if asked else []
+    return "\n".join([*lines, *labels, *doubts, *([morning.held] if morning.held else [])])
 
 
 def pages_text(pages: Sequence[Path]) -> str:
@@ -50,48 +52,55 @@ def pages_text(pages: Sequence[Path]) -> str:
     return "\n".join(f"page {path}" for path in pages)
 
 
-def as_object(morning: "Morning", pages: Sequence[Path]) -> dict[str, Any]:
-    """Return JSON: `checks` and `decision` of the last night, all `nights` of this run, the pages that it drew."""
+def as_object(morning: "Morning", pages: Sequence[Path]) -> schemas.MorningFacts:
+    """Return the facts: `checks` and `decision` of the last night, all `nights` of this run, the pages that it drew."""
     nights = [
-        {
-            "night": one.night.isoformat(),
-            "headline": one.headline,
-            "checks": [_check(result) for result in one.results],
-            "decision": {
-                "key": one.decision.key,
-                "action": str(one.decision.action),
-                "reason": one.decision.reason,
-                "state": str(one.decision.state),
-            },
-        }
-        for one in morning.nights
+        schemas.NightFacts(
+            night=decided.night,
+            headline=decided.headline,
+            checks=[check_facts(result) for result in decided.results],
+            decision=decision_facts(decided.decision),
+        )
+        for decided in morning.nights
     ]
-    last: dict[str, Any] = nights[-1] if nights else {"night": None, "headline": "", "checks": [], "decision": None}
-    return {
-        "model": morning.version.model,
-        "version": morning.version.version,
-        "decided_now": morning.decided_now,
-        **last,
-        "skipped": [[str(one) for one in gap] for gap in morning.due.skipped],
-        "doubtful": [str(one) for one in morning.due.doubtful] if morning.due.doubtful else None,
-        "labels_asked": {night.isoformat(): count for night, count in morning.labels_asked.items()},
-        "pages": [str(path) for path in pages],
-        "nights": nights,
-    }
+    last = nights[-1] if nights else None
+    return schemas.MorningFacts(
+        model=morning.version.model,
+        version=morning.version.version,
+        decided_now=morning.decided_now,
+        night=last["night"] if last else None,
+        headline=last["headline"] if last else "",
+        checks=last["checks"] if last else [],
+        decision=last["decision"] if last else None,
+        skipped=list(morning.due.skipped),
+        doubtful=morning.due.doubtful,
+        labels_asked=dict(morning.labels_asked),
+        labels_waiting=queue_facts(morning.queue) if morning.queue else None,
+        pages=list(pages),
+        nights=nights,
+    )
+
+
+def check_facts(result: CheckResult) -> schemas.CheckFacts:
+    """Return a check's result."""
+    return schemas.CheckFacts(
+        check=result.check,
+        status=result.answer,
+        reason=result.reason,
+        statistic=result.statistic,
+        threshold=result.threshold,
+        effect=result.effect,
+        n=result.n,
+        details=dict(result.details),
+    )
+
+
+def decision_facts(decision: Decision) -> schemas.DecisionFacts:
+    """Return a decision."""
+    return schemas.DecisionFacts(
+        key=decision.key, action=str(decision.action), reason=decision.reason, state=str(decision.state)
+    )
 
 
 def _mark(result: CheckResult) -> str:
     return FINDING if result.answer == SHOWN_ONLY else MARKS[result.status]
-
-
-def _check(result: CheckResult) -> dict[str, Any]:
-    return {
-        "check": result.check,
-        "status": result.answer,
-        "reason": result.reason,
-        "statistic": result.statistic,
-        "threshold": result.threshold,
-        "effect": result.effect,
-        "n": result.n,
-        "details": dict(result.details),
-    }

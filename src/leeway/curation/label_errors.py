@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leeway.data.inspection import progress
 from leeway.data.manifest import Manifest
+from leeway.data.progress import progress
 from leeway.errors import DataError
 
 FOLDS = 5  # each image is judged by four fifths of the others; ten folds cost twice as much and find no more

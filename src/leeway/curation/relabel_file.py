@@ -9,6 +9,7 @@ from pathlib import Path
 from leeway.curation.label_errors import LabelError
 from leeway.data.spreadsheet import write_file
 from leeway.domain.class_names import ClassNames, label_in
+from leeway.domain.text import counted
 from leeway.errors import DataError
 from leeway.labels.files import from_cell
 
@@ -61,7 +62,7 @@ def read_new_labels(path: Path, *, classes: Sequence[str], origins: Mapping[str,
     if problems:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "".join(f"\n  {one}" for one in problems[:SHOWN])
-        raise DataError(f"{path}: nothing is taken, since {len(problems)} lines cannot be:{listed}{more}")
+        raise DataError(f"{path}: nothing is taken, since {counted(len(problems), 'line')} cannot be:{listed}{more}")
     return NewLabels(found, empty)
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from leeway.domain.class_names import class_name
 from leeway.errors import DataError
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 PLACE = "params.yaml, data.classes"
 
@@ -14,9 +14,17 @@ PLACE = "params.yaml, data.classes"
 class ClassParams(ParamsModel):
     """How the names that images were labelled with become the classes of a dataset version."""
 
-    rename: Mapping[str, str] = Field(default_factory=dict)  # two old names for one new merge
-    retire: tuple[str, ...] = ()  # its images are held out
-    add: tuple[str, ...] = ()  # used by labelers only so far, whose images may be tested on
+    rename: Mapping[str, str] = setting(
+        "`{old: new}`; two old names for one new name merge. Images and labels keep the names they were given",
+        "a class gets another name, or two classes become one",
+        default_factory=dict,
+    )
+    retire: tuple[str, ...] = setting("classes whose images are held out", "a class is given up", default=())
+    add: tuple[str, ...] = setting(
+        "new classes, which only labelers have used so far: their images train, and may be tested on",
+        "production shows a class that the model does not know",
+        default=(),
+    )
 
     @field_validator("rename", mode="after")
     @classmethod

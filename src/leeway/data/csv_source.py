@@ -8,14 +8,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
 from leeway.data.image_files import ImageFolder, open_file
 from leeway.data.items import Item, as_text, file_item
 from leeway.data.split import GIVEN_SPLITS
 from leeway.domain.class_names import label_in
 from leeway.errors import DataError
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 NEEDED, OPTIONAL = ("path", "label"), ("group", "slice", "split")
 Line = dict[str, str]
@@ -28,7 +26,11 @@ class CsvSource(ParamsModel):
     """
 
     kind: Literal["csv"] = "csv"
-    path: str = Field(min_length=1)  # relative to the workspace, or absolute
+    path: str = setting(
+        "the list, relative to the workspace or absolute. Columns: `path` (relative to the list) and `label`; if you "
+        "like, `group`, `slice` and `split` (`train`, `val`, `test`, `held_out`, or `trainval`, from which val is cut)",
+        min_length=1,
+    )
 
     @property
     def place(self) -> str:

@@ -5,11 +5,10 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
 
 from leeway.data.items import Item
 from leeway.data.split import uniform_number
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 
 class DigitsSource(ParamsModel):
@@ -19,8 +18,10 @@ class DigitsSource(ParamsModel):
     """
 
     kind: Literal["digits"] = "digits"
-    share: float = Field(default=1.0, gt=0, le=1)
-    seed: int = 0
+    share: float = setting(
+        "share of the digits that is used", "below 1: the demo serves the rest", default=1.0, gt=0, le=1
+    )
+    seed: int = setting("decides which digits are used", default=0)
 
     @property
     def place(self) -> str:

@@ -6,11 +6,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
 from leeway.data.items import IMAGE_EXTENSIONS, Item, as_text, file_item
 from leeway.errors import DataError
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 LITTER = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # what file managers leave behind
 Entry = os.DirEntry[str]
@@ -23,7 +21,7 @@ class FolderSource(ParamsModel):
     """
 
     kind: Literal["folder"] = "folder"
-    path: str = Field(min_length=1)  # relative to the workspace, or absolute
+    path: str = setting("the folder, relative to the workspace or absolute", min_length=1)
 
     @property
     def place(self) -> str:

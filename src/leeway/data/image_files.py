@@ -60,11 +60,7 @@ class ImageFolder:
         """
         path = self.resolve_file(name)
         try:
-            file = os.open(path, _FILE)
-            try:
-                begins = os.read(file, 16)
-            finally:
-                os.close(file)
+            begins = _first_bytes(path)
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}; is the image readable?") from None
         if not BEGINNING.match(begins):
@@ -92,6 +88,23 @@ def _is_encodable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def begins_as_image(path: str) -> bool:
+    """Whether there is a file that begins as an image does: a quick look at many; only decoding tells whether it is."""
+    try:
+        return BEGINNING.match(_first_bytes(path)) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _first_bytes(path: str) -> bytes:
+    """The first 16 bytes of a file, which is no link. Raises OSError."""
+    file = os.open(path, _FILE)
+    try:
+        return os.read(file, 16)
+    finally:
+        os.close(file)
 
 
 def read_image(path: str | Path) -> bytes:

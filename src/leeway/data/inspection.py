@@ -5,21 +5,21 @@ import io
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
 
 from leeway.bundle.resize import EXIF_WITHIN, MAX_PIXELS, decode
 from leeway.data.items import IMAGE_EXTENSIONS, Item
 from leeway.data.near_duplicates import SAMPLED, thumbnail
+from leeway.data.progress import progress
+from leeway.domain.text import counted
 
 CHUNK = 16  # files for one thread at once: handing over takes as long as decoding a small image
 MAX_BYTES = 128 * 2**20  # of one file: more than MAX_PIXELS need, uncompressed, with four channels
@@ -35,7 +35,6 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _KEPT = threading.local()
-Element = TypeVar("Element")
 
 
 class Finding(StrEnum):
@@ -113,21 +112,12 @@ def _in_order(items: Sequence[Item], pool: ThreadPoolExecutor, *, ahead: int) ->
         yield from chunk.result()
 
 
-def progress(elements: Iterable[Element], description: str, *, total: int) -> Iterable[Element]:
-    """The elements, behind a progress bar on stderr; none where stderr is not a terminal."""
-    console = Console(stderr=True)
-    silent = total == 0 or not console.is_terminal
-    if silent:  # also a bar that is not shown takes its time per element
-        return elements
-    return track(elements, description, total=total, console=console, transient=True)
-
-
 def inspect(item: Item) -> Inspected:
     """Reads and decodes one file. Never raises for what a file may contain."""
     if item.refusal is not None:
         return Inspected(b"", None, Examined(Finding.NOT_AN_IMAGE, item.refusal))
     if item.size > MAX_BYTES:
-        told = f"{item.size:,} bytes; at most {MAX_BYTES:,} are read"
+        told = f"{counted(item.size, 'byte')}; at most {MAX_BYTES:,} are read"
         return Inspected(b"", None, Examined(Finding.TOO_LARGE, told))
     try:
         content = item.read()
@@ -191,7 +181,7 @@ def _header(content: bytes) -> _Header:
 
 def _refused(header: _Header) -> Examined | None:
     if header.frames > 1:
-        return Examined(Finding.ANIMATED, f"{header.frames} frames")
+        return Examined(Finding.ANIMATED, counted(header.frames, "frame"))
     if min(header.size) < MIN_SIDE:
         width, height = header.size
         return Examined(Finding.TOO_SMALL, f"{width} x {height} pixels; at least {MIN_SIDE} a side are needed")

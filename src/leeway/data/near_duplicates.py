@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
 
 from leeway.bundle.resize import ResizeRule
+from leeway.data.progress import progress
 from leeway.errors import DataError
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 SIDE = 16  # pixels of the thumbnail; smaller images have too few to tell a duplicate from a similar thing
 SAMPLED = 96  # pixels of the shorter side that are looked at: 36 for each of the thumbnail's, so that grain cancels out
@@ -27,7 +27,14 @@ MOST_PAIRS = 10_000_000  # 160 MB; more show that all images are of one scene
 class NearDuplicateParams(ParamsModel):
     """How alike two images are that must not stand on two sides of a split."""
 
-    max_distance: float | None = Field(default=0.05, gt=0, le=0.5)  # None: none are looked for
+    max_distance: float | None = setting(
+        "images up to this distance apart (1 - correlation of grey thumbnails) are one group, which never crosses a "
+        "split; `null`: near-duplicates are not looked for",
+        "lower, or `null`, where different images look alike, as those of one fixed camera do",
+        default=0.05,
+        gt=0,
+        le=0.5,
+    )
 
 
 def thumbnail(image: Image.Image) -> bytes | None:
@@ -116,7 +123,8 @@ def _near_hashes(hashes: NDArray[np.float32], *, max_distance: float) -> NDArray
     left = np.hstack([near, -offset, -ones])
     right = np.ascontiguousarray(np.hstack([near, ones, offset]).T)
     found, pairs = [np.empty((0, 2), np.int64)], 0
-    for start in range(0, len(near), BLOCK):
+    starts = range(0, len(near), BLOCK)
+    for start in progress(starts, "comparing blocks of images", total=len(starts)):
         rows = left[start : start + BLOCK]
         end = int(np.searchsorted(near[:, 0], rows[-1, 0] + np.sqrt(2 * max_distance) + 1e-6, side="right"))
         for column in range(start, end, 4 * BLOCK):

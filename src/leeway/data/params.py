@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from leeway.data.classes import ClassParams
 from leeway.data.csv_source import CsvSource
@@ -11,7 +11,7 @@ from leeway.data.folder_source import FolderSource
 from leeway.data.near_duplicates import NearDuplicateParams
 from leeway.data.split import SplitShares
 from leeway.data.torchvision_source import TorchvisionSource
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 AnySource = CsvSource | DigitsSource | FolderSource | TorchvisionSource
 SOURCES: dict[str, type[AnySource]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnySource)}
@@ -29,7 +29,16 @@ def _of_known_kind(given: Any) -> Any:
 class DataParams(ParamsModel):
     """What makes a dataset version."""
 
-    source: Annotated[AnySource, Field(discriminator="kind"), BeforeValidator(_of_known_kind)]
+    source: Annotated[
+        AnySource,
+        setting(
+            "`digits` (scikit-learn's 1,797 handwritten digits, needs no network), `folder` (one folder of images per "
+            "class), `csv` (a list of images) or `torchvision` (a dataset on your disk)",
+            "first of all, to your own images",
+            discriminator="kind",
+        ),
+        BeforeValidator(_of_known_kind),
+    ]
     split: SplitShares
     near_duplicates: NearDuplicateParams = NearDuplicateParams()
     classes: ClassParams = ClassParams()

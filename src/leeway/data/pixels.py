@@ -14,9 +14,9 @@ import numpy as np
 
 from leeway import durable
 from leeway.bundle.resize import Pixels, ResizeRule, decode
-from leeway.data.inspection import progress
 from leeway.data.manifest import Manifest
 from leeway.data.parquet import read_table
+from leeway.data.progress import progress
 from leeway.errors import DataError
 
 KEPT = 5  # cached arrays: enough to go back and forth between a few sizes or dataset versions
@@ -85,7 +85,8 @@ def _decoded(manifest: Manifest, data_folder: Path, rule: ResizeRule) -> Iterato
     stored = _stored(manifest, data_folder, range(total))
     with ThreadPoolExecutor() as pool:
         batches = iter(lambda: list(itertools.islice(stored, BATCH)), [])
-        yield from progress((done for batch in batches for done in pool.map(pixels, batch)), "decoding", total=total)
+        decoded = (done for batch in batches for done in pool.map(pixels, batch))
+        yield from progress(decoded, "decoding images", total=total)
 
 
 def _stored(manifest: Manifest, data_folder: Path, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[int, bytes]]:

@@ -22,6 +22,7 @@ from leeway.data.inspection import inspect_all
 from leeway.data.items import ImageSource, Item
 from leeway.data.parquet import read_table, write_table
 from leeway.data.parts import JOURNAL, PART_SCHEMA, SEEN_SCHEMA, Parts, journalled, next_number, part_paths, stored_in
+from leeway.domain.text import counted
 from leeway.errors import DataError, LeewayError
 
 MIN_IMAGES = 3  # per class: one for each split
@@ -172,7 +173,9 @@ def _refuse_unlearnable(listing: pa.Table, place: str) -> None:
     if not len(usable):
         rows = listing.slice(0, 1).to_pylist()
         first = "".join(f"; the first: {row['origin']}: {row['finding']}, {row['reason']}" for row in rows)
-        raise DataError(f"{place}: none of {len(listing)} files is a usable image{first} (params.yaml, data.source)")
+        raise DataError(
+            f"{place}: none of {counted(len(listing), 'file')} is a usable image{first} (params.yaml, data.source)"
+        )
     if len(counts) == 1:
         raise DataError(
             f"{place} has one class only, '{next(iter(counts))}'; needed: 2 or more (params.yaml, data.source)"

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from pydantic import Field
 
 from leeway.data.items import Item
 from leeway.errors import DataError, ParamsError
-from leeway.paramsfile import ParamsModel
+from leeway.paramsfile import ParamsModel, setting
 
 PARTS = ("train", "trainval", "val", "valid", "test")  # what torchvision's datasets call their official parts
 PNG_MODES = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}  # what a PNG keeps as it is
@@ -31,8 +30,13 @@ class TorchvisionSource(ParamsModel):
     """
 
     kind: Literal["torchvision"] = "torchvision"
-    name: str = Field(min_length=1)  # CIFAR10, FashionMNIST, EuroSAT, ...
-    root: str = Field(min_length=1)  # relative to the workspace, or absolute
+    name: str = setting(
+        "`CIFAR10`, `FashionMNIST`, `EuroSAT` or another classification dataset; its official test part is tested on",
+        min_length=1,
+    )
+    root: str = setting(
+        "the folder that holds it, relative to the workspace or absolute; nothing is downloaded", min_length=1
+    )
 
     @property
     def place(self) -> str:

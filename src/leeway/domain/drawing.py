@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from leeway.domain.records import Cell, ModelVersion, Pick, Prediction
+from leeway.domain.records import Cell, Copies, ModelVersion, Pick, Prediction
 
 
 class Drawing(Protocol):
@@ -44,3 +44,18 @@ class Drawing(Protocol):
         self, version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None = None
     ) -> list[Prediction]:
         """Return the first k of the window in the order of the stream: a uniform sample without replacement."""
+
+    def copies(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        images: Collection[str],
+        groups: Collection[str],
+        upto: str | None = None,
+    ) -> list[Copies]:
+        """Count what shares one of these images, or else one of these groups, in order of name, class and bin.
+
+        That takes a look at each row of the window.
+        """

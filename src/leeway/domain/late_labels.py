@@ -1,7 +1,7 @@
-"""What a ledger tells about labels that came late, second opinions and people who differ: a part of its Protocol."""
+"""What a ledger tells about labels that are missing or late, and people who differ: a part of its Protocol."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from leeway.domain.records import Draw, Label, LabelPlan, Prediction, UnansweredDraw
@@ -18,6 +18,12 @@ class LateLabels(Protocol):
 
     def missed(self, model: str) -> set[str]:
         """Return the predictions that a closed plan drew and nobody has labelled: an answer still measures, late."""
+
+    def unanswered(self, model: str, *, since: datetime) -> list[tuple[LabelPlan, int]]:
+        """Return each plan that is open, or was closed at `since` or later, with how many predictions nobody labelled.
+
+        Of all versions, in order of night; late plans are left out. A prediction that was drawn twice counts once.
+        """
 
     def plans_with(self, model: str, ids: Iterable[str]) -> list[LabelPlan]:
         """Return the plans that drew any of these predictions, late ones left out, in order of version and night."""

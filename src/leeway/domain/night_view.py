@@ -146,6 +146,7 @@ class NightPage:
     headline: str = ""  # what the night means for people
     first_nights: str = ""  # what is watched already, and what not yet
     assumptions: Mapping[str, str] = field(default_factory=dict)  # by check, in order: what has to hold
+    labels_asked: str = ""  # what waits for people of this night and those before, until when, when the page was drawn
     moved: tuple[Picture, ...] = ()  # whose images moved most; empty unless image drift fired
 
     def result(self, check: str) -> CheckResult | None:

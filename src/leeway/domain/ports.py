@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from leeway.domain.commit import Commit
 from leeway.domain.records import Decision, Prediction
 
 
@@ -17,6 +18,9 @@ class Channel(Protocol):
 
     def send(self, title: str, body: str) -> None:
         """Raises AlertError if the channel did not take it."""
+
+    def check(self) -> None:
+        """Look at the address without sending anything. Raises ParamsError if nothing can be sent there."""
 
 
 class Notifier(Protocol):
@@ -64,6 +68,9 @@ class Registry(Protocol):
 
     def tags(self, model: str, version: int) -> dict[str, str]: ...
 
+    def tag(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Adds the tags, or gives them new values."""
+
     def fetch(self, model: str, version: int, folder: Path) -> Path:
         """The version's bundle as a folder, checked."""
 
@@ -76,8 +83,8 @@ class DataRepository(Protocol):
     def add(self, path: Path) -> None:
         """Puts a file under DVC."""
 
-    def commit(self, message: str) -> str:
-        """Commits dvc.lock, *.dvc files and reports by name; returns the commit's hash."""
+    def commit(self, message: str, *, only_if_clean: bool = False) -> Commit:
+        """Commits what made the model and nothing else; `only_if_clean`: not while other known files are changed."""
 
 
 class PageWriter(Protocol):

@@ -217,6 +217,7 @@ class PlanDesign:
     mean_guess: float  # g_bar over the whole window
     stratum_shares: Mapping[str, float] = field(default_factory=dict)  # share of the window in each stratum
     # `all`, `class cat`, `slice door` -> items, chance of a draw, mean guess, variance of a draw (`Allocation.part`);
+    # and, where labels that came with the log are of one group, what `labels.groups.grouped` says of them;
     # `given` -> what `labels.chances.chances_of` says of labels that came with the log
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     uniform_share: float = 0.2  # eta: no weight 1 / (N q_i) exceeds 1 / eta
@@ -314,7 +315,8 @@ class NightLabels:
     answer_rates: Mapping[str, float] = field(default_factory=dict)  # of the plan
     seconded: float = 0.0  # of the plan
     given: bool = False  # labels that came with the log, each with the chance of being chosen
-    counted_before: int = 0  # draws of this night that other plans have brought: this one holds late labels
+    counted_before: int = 0  # labels of this night that other plans have brought: this one holds late labels
+    late: bool = False  # it holds late labels, where those in time were none, too
 
     @property
     def labels(self) -> int:
@@ -330,6 +332,16 @@ class Cell:
     slice: str | None
     count: int
     second: str | None = None  # second class, where the cells are told apart by this one; None: any other, or unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Predictions of a window that share an image, or a group, and are answered alike."""
+
+    name: str  # of the image, or of the group
+    predicted_class: str
+    bin: int  # of confidence, 0 to B-1; -1 without a confidence
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,10 +371,20 @@ class WindowCounts:
     without_confidence: int = 0  # missing or NaN; they count as of the middle band
     slices: Mapping[str, int] = field(default_factory=dict)  # predictions of each
     position: str | None = None  # of the prediction log when it was counted; None: not kept
+    repeats: tuple[tuple[int, int, int], ...] = ()  # (K, 3) copies beyond the first of images that came often
 
     @property
     def total(self) -> int:
         return sum(map(sum, self.counts))
+
+    @property
+    def repeated(self) -> int:
+        return sum(map(sum, self.repeats))
+
+    @property
+    def distinct(self) -> int:
+        """Predictions, of which those about an image that came often count once."""
+        return self.total - self.repeated
 
     def per_class(self) -> tuple[int, ...]:
         """(K,) predictions of each class."""

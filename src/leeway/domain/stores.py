@@ -87,6 +87,22 @@ class PredictionLog(Drawing, Moments, Protocol):
         Those that came between two positions, of predictions that were there at `rows_upto`.
         """
 
+    def given_alike(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
+    ) -> dict[str, float]:
+        """Return how alike the labels are that `given_tallies` counts: `all`, `class cat`, `slice door` -> sum w_i w_j.
+
+        Over all pairs i, j of two labels of one group in this part, w = 1 / draw probability; parts without a pair are
+        left out. A census of n rows in groups of k has n (k - 1).
+        """
+
     def given(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
     ) -> list[tuple[Label, Prediction]]:
@@ -277,3 +293,6 @@ class ImageStore(Protocol):
 
         Raises DataError for anything else. Whoever needs an image's bytes gets them here.
         """
+
+    def holds(self, image: str) -> bool:
+        """Whether there is a file of it that begins as an image; to tell whether it can be decoded takes `read`."""

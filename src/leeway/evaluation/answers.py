@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from leeway.bundle.predictor import Predictor, read_pixels
 from leeway.data.manifest import Manifest
 from leeway.data.pixels import encoded_images
+from leeway.data.progress import advancing
 from leeway.errors import BundleError
 from leeway.evaluation.metrics import predictions
 from leeway.evaluation.selective import Review, RiskCoverage, apply_review, risk_coverage
@@ -71,14 +72,16 @@ def answer_test_split(predictor: Predictor, manifest: Manifest, data_folder: Pat
     def answer(pixels: NDArray[np.uint8]) -> Floats:
         return predictor.predict_pixels(pixels).probabilities
 
-    for start in range(0, len(rows), IMAGES_AT_ONCE):
-        images = encoded_images(manifest, data_folder, rows[start : start + IMAGES_AT_ONCE])
-        pixels = read_pixels(images, predictor.contents.resize)
-        told = predictor.predict_pixels(pixels)
-        probabilities.append(told.probabilities)
-        energy.append(told.energy)
-        if views != "none":
-            averaged.append(mean_answer(pixels, views, answer=answer))
+    with advancing("answering test images", total=len(rows)) as advance:
+        for start in range(0, len(rows), IMAGES_AT_ONCE):
+            images = encoded_images(manifest, data_folder, rows[start : start + IMAGES_AT_ONCE])
+            pixels = read_pixels(images, predictor.contents.resize)
+            told = predictor.predict_pixels(pixels)
+            probabilities.append(told.probabilities)
+            energy.append(told.energy)
+            if views != "none":
+                averaged.append(mean_answer(pixels, views, answer=answer))
+            advance(len(images))
     nothing = np.empty((0, len(manifest.classes)), np.float32)
     truth, found = manifest.labels[rows], np.concatenate([nothing, *probabilities])
     gain = None

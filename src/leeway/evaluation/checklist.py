@@ -16,6 +16,7 @@ from leeway import durable
 from leeway.bundle.contents import Contents
 from leeway.bundle.resize import ResizeRule
 from leeway.data.manifest import Manifest
+from leeway.domain.text import by_number, counted
 from leeway.errors import LeewayError, first_few
 from leeway.evaluation.must_pass import Required
 from leeway.recordfile import parse_record
@@ -180,7 +181,11 @@ def no_leakage(leaks: Sequence[Sequence[str]]) -> ChecklistItem:
         f"{kind}: {origin} ({split}) and {other} ({other_split})" for kind, origin, split, other, other_split in leaks
     ]
     listed = first_few(told, by="; ")
-    return ChecklistItem(name, "fail", f"{len(leaks)} images leak: {listed} (data/dataset/leaks.csv)")
+    return ChecklistItem(
+        name,
+        "fail",
+        f"{counted(len(leaks), 'image')} {by_number(len(leaks), 'leaks', 'leak')}: {listed} (data/dataset/leaks.csv)",
+    )
 
 
 def latency_within(milliseconds: float | None, *, budget: float | None) -> ChecklistItem:

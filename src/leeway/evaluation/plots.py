@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from leeway.domain.text import counted
 from leeway.evaluation.intervals import Interval
 from leeway.evaluation.metrics import ClassScores, Report
 
@@ -40,7 +41,7 @@ def confusion_figure(report: Report) -> Figure:
     bar = figure.colorbar(image, ax=axes, format=PERCENT, shrink=0.8)
     bar.set_label("share of the actual class")
     bar.outline.set_visible(False)
-    figure.suptitle(f"Accuracy {_told(report.accuracy)} on {report.test_images:,} test images", fontsize=12)
+    figure.suptitle(f"Accuracy {_told(report.accuracy)} on {counted(report.test_images, 'test image')}", fontsize=12)
     return figure
 
 

@@ -14,7 +14,9 @@ from leeway.data.corrections import read_corrections
 from leeway.data.manifest import Manifest, read_manifest
 from leeway.data.pixels import encoded_images
 from leeway.data.split import SPLITS
+from leeway.domain.text import counted
 from leeway.errors import LeewayError, TrainingError
+from leeway.jobs.hiding import hide_reports
 from leeway.pages.data import AugmentedImage, SampleImage, write_audit_page
 from leeway.paramsfile import load_section
 from leeway.workspace import Workspace
@@ -39,7 +41,7 @@ class Audited:
 
 def audit_dataset(workspace: Workspace) -> Audited:
     """The current dataset version in numbers; draws reports/data_audit.html. Raises LeewayError."""
-    data, page = workspace.folder / "data", workspace.folder / "reports" / "data_audit.html"
+    data, page = workspace.folder / "data", workspace.reports / "data_audit.html"
     manifest = read_manifest(data / "dataset")
     corrected = {asset for asset, one in read_corrections(workspace.feedback).items() if one.label is not None}
     found = audit(manifest, corrected=corrected)
@@ -50,6 +52,7 @@ def audit_dataset(workspace: Workspace) -> Audited:
     except LeewayError as error:
         log.warning("no preview of the augmentation: %s", error)
         preview = f"Not drawn: {error}"
+    hide_reports(workspace)
     write_audit_page(page, found, samples=samples, preview=preview)
     return Audited(found, page)
 
@@ -62,7 +65,7 @@ def screen(audited: Audited) -> str:
 def _lines(found: Audit, page: Path) -> Iterator[str]:
     sources = ", ".join(f"{count:,} {name}" for name, count in found.sources.items())
     splits = ", ".join(f"{split} {count:,}" for split, count in found.splits.items())
-    yield f"dataset    {found.digest[:12]}: {found.images:,} images in {len(found.classes)} classes"
+    yield f"dataset    {found.digest[:12]}: {counted(found.images, 'image')} in {counted(len(found.classes), 'class')}"
     yield f"splits     {splits}"
     yield from (f"held out   {count:,} {reason}" for reason, count in found.held_out.items())
     yield f"labels     {sources}"
@@ -73,7 +76,8 @@ def _lines(found: Audit, page: Path) -> Iterator[str]:
         spread = f"{smallest} to {largest}, median {median}; {found.sizes.square:.0%} square"
         yield f"sizes      {spread if found.sizes.distinct > 1 else f'all {median}'} (pixels)"
     largest_group = f", the largest of {found.groups.largest}" if found.groups.count else ""
-    yield f"groups     {found.groups.count:,} of alike images, {found.groups.images:,} images in them{largest_group}"
+    images = counted(found.groups.images, "image")
+    yield f"groups     {found.groups.count:,} of alike images, {images} in them{largest_group}"
     yield f"conflicts  {found.conflicts:,}; leaks {found.leaks:,}"
     yield from (f"finding    {one.count:,} {one.kind}, such as {one.example}" for one in found.findings)
     yield from _class_lines(found)
@@ -90,7 +94,7 @@ def _class_lines(found: Audit) -> Iterator[str]:
         counts = " ".join(f"{one.images[split]:7,}" for split in SPLITS)
         yield f"{one.name:{width}}  {counts}   {one.recall_low:.0%} to {one.recall_high:.0%}"
     if len(found.classes) > len(shown):
-        yield f"and {len(found.classes) - len(shown):,} classes with more test images"
+        yield f"and {counted(len(found.classes) - len(shown), 'class')} with more test images"
 
 
 def _samples(manifest: Manifest, found: Audit, data: Path, rng: np.random.Generator) -> dict[str, list[SampleImage]]:

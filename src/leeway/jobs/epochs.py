@@ -14,6 +14,7 @@ from leeway.jobs.failures import Failures
 from leeway.monitor.due import due_nights
 from leeway.monitor.fleet import trains
 from leeway.monitor.night import nights_to_plan
+from leeway.monitor.overview import first_release_text
 from leeway.workspace import Workspace
 
 MOVED = "the champion alias was moved in MLflow"
@@ -29,7 +30,7 @@ def champion(workspace: Workspace, as_of: datetime) -> Epoch:
     """Return the same, for commands that write. Raises RegistryError, which says how to get one, if there is none."""
     serving = _serving(workspace, as_of)
     if serving is None:
-        raise _no_champion(workspace.model)
+        raise _no_champion(workspace, workspace.model)
     return serving
 
 
@@ -73,7 +74,7 @@ def latest(workspace: Workspace, model: str, as_of: datetime) -> Epoch:
     """
     serving = workspace.fleet.serving_epoch(model, as_of)
     if serving is None and model == workspace.model and trains(workspace.settings):
-        raise _no_champion(model)
+        raise _no_champion(workspace, model)
     return serving or workspace.fleet.last_epoch(model, as_of)
 
 
@@ -102,11 +103,10 @@ def _is_due(epoch: Epoch) -> bool:
     return bool(due_nights(epoch).nights or nights_to_plan(epoch))
 
 
-def _no_champion(model: str) -> RegistryError:
-    return RegistryError(
-        f"'{model}' has no champion yet: `dvc repro` makes a bundle, `leeway release` registers and judges it, and "
-        "`leeway promote VERSION` puts it into production"
-    )
+def _no_champion(workspace: Workspace, model: str) -> RegistryError:
+    if not trains(workspace.settings):
+        return RegistryError("this folder watches models that are made elsewhere: none is trained or served here")
+    return RegistryError(f"'{model}' has no champion yet: {first_release_text(workspace.ledger.releases(model))}")
 
 
 def _serving(workspace: Workspace, as_of: datetime) -> Epoch | None:

@@ -7,11 +7,14 @@ from typing import Any
 
 import leeway
 from leeway import durable
-from leeway.adapters.dvc.repository import run_dvc, run_git
+from leeway.adapters.dvc.git import run_git
+from leeway.adapters.dvc.repository import run_dvc
+from leeway.data.items import IMAGE_EXTENSIONS
 from leeway.errors import WorkspaceError
 
-TEMPLATE = ("params.yaml", "dvc.yaml", "monitoring", "flows")
+TEMPLATE = ("params.yaml", "dvc.yaml", "docs/params.md", "monitoring", "flows")
 KEPT_FOLDERS = ("data/feedback", "models/start", "must_pass")  # DVC refuses a dependency that is not there
+FIRST_COMMIT = "A workspace, as leeway init makes it"  # `leeway upgrade` finds by it what was written then
 VERSION_FILE = ".leeway-version"  # what stages depend on instead of the code, which a workspace does not have
 DVC_CONFIG = """\
 [core]
@@ -25,12 +28,16 @@ IGNORED = """\
 # DVC keeps these
 /data/shards
 /data/dataset
-/models/*
-!/models/start/
-/models/start/*
-!/models/start/.gitkeep
+/models/bundle
+/models/.*
+/models/start/champion
+/models/start/.champion*
 /reports/*
 !/reports/metrics.json
+# images and tables of labels belong to DVC; what a release must get right is committed, and chosen by you
+{images}
+!/must_pass/**
+/data/feedback/*.parquet
 # unfinished writes
 /data/**/.*.partial
 /data/.*.partial
@@ -51,7 +58,7 @@ def init_workspace(folder: Path) -> list[str]:
         raise WorkspaceError(f"{folder} is not an empty folder; a workspace is made in a new one: leeway init DIR")
     folder = folder.resolve()
     with durable.replacing_folder(folder) as made:
-        _fill(made)
+        fill_workspace(made)
         _make_repositories(made)
     return sorted(path.name for path in folder.iterdir() if path.name != ".git")
 
@@ -60,15 +67,17 @@ def init_watching(folder: Path) -> Path:
     """Puts the policy and its runbook into a folder that is no workspace yet; gives the policy's path."""
     path = folder / "monitoring" / "policy.yaml"
     if not path.exists():
-        shutil.copytree(_template() / "monitoring", path.parent, dirs_exist_ok=True)
-        durable.write_text(folder / ".leeway" / ".gitignore", "*\n")
+        shutil.copytree(template() / "monitoring", path.parent, dirs_exist_ok=True)
+        durable.make_folder(folder / ".leeway")
     return path
 
 
-def _fill(folder: Path) -> None:
-    source = _template()
+def fill_workspace(folder: Path) -> None:
+    """Write the files of a new workspace of this version into the folder, without its repositories."""
+    source = template()
     for name in TEMPLATE:
         found = source / name
+        (folder / name).parent.mkdir(exist_ok=True)
         if found.is_dir():
             shutil.copytree(found, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -77,11 +86,17 @@ def _fill(folder: Path) -> None:
     for name in KEPT_FOLDERS:
         (folder / name).mkdir(parents=True)
         (folder / name / ".gitkeep").touch()
-    (folder / ".gitignore").write_text(IGNORED, encoding="utf-8")
+    images = "\n".join(f"*{_in_any_case(ending)}" for ending in IMAGE_EXTENSIONS)
+    (folder / ".gitignore").write_text(IGNORED.format(images=images), encoding="utf-8")
 
 
-def _template() -> Path:
-    """In the wheel beside the package; in a clone its root."""
+def _in_any_case(ending: str) -> str:
+    """`.jpg` as a pattern that takes `.JPG`, too: git compares letter by letter."""
+    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in ending)
+
+
+def template() -> Path:
+    """Return the folder of the files that a workspace begins with: in the wheel beside the package, a clone's root."""
     package = Path(leeway.__file__).parent
     for found in (package / "template", package.parents[1]):
         if (found / "dvc.yaml").exists():
@@ -112,4 +127,4 @@ def _make_repositories(folder: Path) -> None:
     run_dvc(["init", "--quiet"], folder)
     (folder / ".dvc" / "config").write_text(DVC_CONFIG, encoding="utf-8")
     run_git(["add", "--all"], folder)
-    run_git(["commit", "--quiet", "-m", "A workspace, as leeway init makes it"], folder)
+    run_git(["commit", "--quiet", "-m", FIRST_COMMIT], folder)

@@ -13,9 +13,11 @@ from leeway.errors import HeldError, in_one_line
 from leeway.jobs import epochs
 from leeway.jobs.claims import claimed
 from leeway.jobs.failures import Failures
+from leeway.jobs.hiding import hide_reports
 from leeway.jobs.step import RunStep, call
 from leeway.jobs.telling import failure_told, tell_people, tell_unfinished
-from leeway.labels.answers import take_given_answers
+from leeway.labels.answers import close_overdue, take_given_answers
+from leeway.labels.queue import LabelQueue, find_queue
 from leeway.monitor import night as nights
 from leeway.monitor.due import Due, due_nights, tell_doubt, tell_late
 from leeway.monitor.first_nights import first_nights_text
@@ -48,6 +50,7 @@ class Morning:
     decided_now: bool
     labels_asked: Mapping[date, int]
     held: str = ""  # who is at it, if somebody else is
+    queue: LabelQueue | None = None  # what waits for people after it
     due: Due = field(default_factory=Due)  # which nights were due, which gaps are left out, and what is in doubt
 
 
@@ -129,6 +132,7 @@ def look(
     decided: list[DecidedNight] = []
     last: list[DecidedNight] = []
     labels: dict[date, int] = {}
+    queue: LabelQueue | None = None
     before, name, held, due = len(failures.errors), f"{epoch.model} version {epoch.version.version}", "", Due()
     try:
         with failures.kept(name, besides=HeldError, model=epoch.model):
@@ -146,15 +150,15 @@ def look(
             for night in nights.nights_to_plan(epoch):
                 with claimed(epoch, night):
                     labels[night] = run(nights.plan_labels, epoch, night).asked
-            if not decided:
-                nights.close_ended(epoch)
+            close_overdue(epoch)
             run(take_given_answers, epoch.log, epoch.ledger, epoch.model)
+            queue = find_queue(epoch)
     except HeldError as error:
         held = str(error)
         log.warning("%s", held)
     if not decided and len(failures.errors) > before:
         return None
-    return Morning(epoch.version, tuple(decided or last), bool(decided), labels, held, due)
+    return Morning(epoch.version, tuple(decided or last), bool(decided), labels, held, queue, due)
 
 
 def decide(epoch: Epoch, night: date, *, run: RunStep = call) -> DecidedNight:
@@ -186,6 +190,7 @@ def draw_pages(workspace: Workspace, epoch: Epoch) -> list[Path]:
     try:
         from leeway.pages.night import write_night_page
 
+        hide_reports(workspace)
         return draw_missing(epoch, PageTools(workspace.night_pages, write_night_page, workspace.page_writer))
     except Exception as error:
         log.warning("%s version %d: no pages: %s", epoch.model, epoch.version.version, in_one_line(error))

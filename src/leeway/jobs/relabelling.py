@@ -17,6 +17,7 @@ from leeway.data.manifest import Manifest, read_manifest
 from leeway.data.pixels import encoded_images, pixel_array
 from leeway.data.shards import read_listing
 from leeway.data.split import SPLITS
+from leeway.jobs.hiding import hide_reports
 from leeway.pages.data import write_label_error_page
 from leeway.workspace import Workspace
 
@@ -47,7 +48,7 @@ class Relabelled:
 
 def list_label_errors(workspace: Workspace) -> Listed:
     """Label errors among all used images, by what the last `dvc repro` trained; in reports/. Raises LeewayError."""
-    data, reports = workspace.folder / "data", workspace.folder / "reports"
+    data, reports = workspace.folder / "data", workspace.reports
     manifest = read_manifest(data / "dataset")
     predictor = Predictor.load(workspace.folder / "models" / "bundle", threads=os.cpu_count() or 1)
     rows = np.sort(np.concatenate([manifest.rows(split) for split in SPLITS]))
@@ -59,6 +60,7 @@ def list_label_errors(workspace: Workspace) -> Listed:
     place = {asset: row for row, asset in enumerate(manifest.table["asset"].to_pylist())}
     pictures = encoded_images(manifest, data, [place[one.asset] for one in errors[:PICTURED]])
     listed = Listed(len(rows), tuple(errors), reports / "label_errors.csv", reports / "label_errors.html")
+    hide_reports(workspace)
     write_label_errors(listed.table, errors)
     write_label_error_page(
         listed.page, errors, images=pictures, digest=manifest.digest, not_judged=_not_judged(manifest, rows)

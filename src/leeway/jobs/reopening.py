@@ -13,11 +13,6 @@ from leeway.workspace import Workspace
 UNDER_WAY = (DecisionState.OPEN, DecisionState.RUNNING)
 
 
-def foresee(workspace: Workspace, model: str, night: date) -> str:
-    """Return what reopening the nights from this one on invalidates, as people read it; empty if it is nothing."""
-    return content_text(model, night, workspace.ledger.removable(model, night))
-
-
 def reopen(workspace: Workspace, model: str, night: date, now: datetime) -> Reopening:
     """Take the nights from this one on back, with their pages. Raises HeldError while a monitor is at one of them."""
     try:

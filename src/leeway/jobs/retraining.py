@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from leeway.bundle.contents import read_contents
+from leeway.domain.commit import Commit
 from leeway.domain.records import Cause, Decision, ModelVersion, Release
 from leeway.epoch import Epoch
 from leeway.jobs import epochs
 from leeway.jobs.failures import Failures
-from leeway.jobs.releasing import grounds
+from leeway.jobs.releasing import grounds, log_commit
 from leeway.jobs.step import RunStep, call
 from leeway.jobs.telling import TOLD, tell_people
 from leeway.release import retrain
@@ -26,7 +28,7 @@ class Retrained:
 
     release: Release
     dataset_digest: str
-    commit: str  # hash of the git commit that holds the dataset version
+    commit: str  # of git, that holds what made it; with what it lacks, if anything
 
 
 def retraining(workspace: Workspace, request: str | None, now: datetime, *, run: RunStep = call) -> Retrained | None:
@@ -41,14 +43,15 @@ def retraining(workspace: Workspace, request: str | None, now: datetime, *, run:
         return None
     with at_work(workspace, champion, decision):
         run(retrain.add_labels, champion, decision, workspace.repository, folder=workspace.feedback)
-        run(retrain.fetch_champion, workspace.versions, decision, folder=workspace.start)
+        run(retrain.fetch_champion, workspace.versions, decision, workspace.repository, folder=workspace.start)
         run(reproduce, workspace)
-        version = run(register, workspace, decision)
+        commit = run(commit_made, workspace, decision)
+        version = run(register, workspace, decision, commit)
         candidate = workspace.fleet.epoch(version, now)
         verdict = run(judge, candidate, champion, workspace.versions, grounds(workspace))
         made = run(release, candidate, verdict, workspace.registry)
-        commit = run(retrain.finish, candidate, decision, made, workspace.repository)
-    return Retrained(made, version.dataset_digest, commit)
+        run(retrain.finish, candidate, decision, made)
+    return Retrained(made, version.dataset_digest, commit.text)
 
 
 def claim(workspace: Workspace, champion: Epoch, request: str | None) -> Decision | None:
@@ -80,7 +83,13 @@ def reproduce(workspace: Workspace) -> None:
     workspace.repository.reproduce()
 
 
-def register(workspace: Workspace, decision: Decision) -> ModelVersion:
-    """Register what it made, with the decision's reason and cause."""
+def commit_made(workspace: Workspace, decision: Decision) -> Commit:
+    """Commit what made it before anything is released, also where people have other work lying about."""
+    message = retrain.commit_message(decision, read_contents(workspace.bundle).dataset_digest)
+    return log_commit(workspace.repository.commit(message))
+
+
+def register(workspace: Workspace, decision: Decision, commit: Commit) -> ModelVersion:
+    """Register what it made, with the decision's reason and cause, and the commit."""
     cause = decision.cause or Cause.ACCURACY  # a request of the release before: the stricter rule
-    return workspace.versions.register(workspace.bundle, reason=decision.reason, cause=cause)
+    return workspace.versions.register(workspace.bundle, reason=decision.reason, cause=cause, commit=commit)

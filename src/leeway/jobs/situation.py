@@ -1,7 +1,7 @@
 """Reads the situation that `leeway power` starts from: what the workspace knows of a model, its traffic and policy."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from leeway.domain.records import ModelVersion, ReferenceCounts
 from leeway.errors import ParamsError, WorkspaceError
 from leeway.monitor.fleet import known_from_files, number_of_models, trains
 from leeway.settings import Settings, read_settings
-from leeway.simulate.situation import ANSWERED, Situation, made_reference, unknown
+from leeway.simulate.situation import ANSWERED, NONE_ALIKE, Situation, made_reference, unknown
 from leeway.workspace import Workspace, open_workspace
 
 NIGHTS, GROUP_NIGHTS = 28, 7  # last ones whose traffic, and whose groups, are looked at
@@ -83,14 +83,17 @@ def _with_reference(
     reference = version.reference if version else None
     if reference is None and own and (workspace.bundle / INDEX).is_file():
         reference = read_contents(workspace.bundle).reference
-    test, names = _test_split(workspace) if own else ((), ())
+    split = _test_split(workspace) if own else _Split()
     if reference is not None and reference.total:
         known = replace(known, reference=reference)
     else:
-        known = _with_made_reference(known, reference, names, items=sum(test), taken=taken)
+        known = _with_made_reference(known, reference, split.classes, items=sum(split.images), taken=taken)
     if not own:
         return replace(known, test=())
-    return replace(known, test=test if test else _of_each_class(known.reference))
+    if split.images:
+        return replace(known, test=split.images, alike=split.alike, class_alike=split.class_alike)
+    assumed = known.assumed if "test" in known.assumed else {**known.assumed, "test groups": NONE_ALIKE}
+    return replace(known, test=_of_each_class(known.reference), assumed=assumed)
 
 
 def _with_made_reference(
@@ -119,14 +122,32 @@ def _of_each_class(reference: ReferenceCounts) -> tuple[int, ...]:
     return tuple(int(count) for count in true)
 
 
-def _test_split(workspace: Workspace) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Images of each class in the frozen test split, and the classes; nothing without a dataset."""
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The frozen test split: nothing without a dataset."""
+
+    classes: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()  # (K,) of each class
+    alike: float = 1.0
+    class_alike: tuple[float, ...] = ()  # (K,)
+
+
+def _test_split(workspace: Workspace) -> _Split:
+    """Count the images of each class in the frozen test split, and how many of a group say as much as one."""
     if not (workspace.dataset / "dataset.json").is_file():
-        return (), ()
+        return _Split()
     manifest = read_manifest(workspace.dataset)
-    labels = manifest.labels[manifest.rows("test")]
+    rows = manifest.rows("test")
+    labels, groups = manifest.labels[rows], manifest.table["group"].take(rows).to_numpy(zero_copy_only=False)
     counts = np.bincount(labels[labels >= 0], minlength=len(manifest.classes))
-    return tuple(int(count) for count in counts), manifest.classes
+    of_classes = tuple(_alike(groups[labels == k]) for k in range(len(counts)))
+    return _Split(manifest.classes, tuple(int(count) for count in counts), _alike(groups[labels >= 0]), of_classes)
+
+
+def _alike(groups: np.ndarray) -> float:
+    """Return sum k^2 / n, for k of the n images in each group: the design effect if a group changes as a whole."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float((sizes**2).sum() / sizes.sum()) if len(sizes) else 1.0
 
 
 def _with_traffic(

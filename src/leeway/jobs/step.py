@@ -1,7 +1,10 @@
 """How a job runs its steps: plainly, or as whoever starts the job wants it."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
+
+log = logging.getLogger("leeway.steps")
 
 
 class RunStep(Protocol):
@@ -12,4 +15,5 @@ class RunStep(Protocol):
 
 def call(step: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Run the step here and now."""
+    log.debug("%s.%s", step.__module__, step.__qualname__)
     return step(*arguments, **named)

@@ -14,6 +14,10 @@ def answer_rates(epoch: Epoch, night: date) -> dict[str, float]:
     """Return r_h = (answered + 2) / (drawn + 2) of each stratum, at least .2, over plans of the 28 nights before.
 
     Of plans that are closed, since only then it is known what is not answered; a stratum without any is left out.
+    What was answered later is unanswered here, for good: tonight's plan will be closed as those were, and r_h is the
+    chance that one of its draws is answered by then. With late answers r_h were larger than that, and X_i, weighed by
+    1 / r_h, too small in the mean: still no false alarm, and a later true one. The late answers are measured by plans
+    of their own (`labels.late`).
     """
     shares = answered_shares(_recent(epoch, night)).items()
     return {stratum: max((answered + 2) / (drawn + 2), LOWEST) for stratum, (answered, drawn) in shares}

@@ -1,15 +1,13 @@
 """Answers: which labels are in, which of them measure, and which train the next version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 from leeway.checks.policy import Policy
 from leeway.checks.waits import Burst
 from leeway.checks.windows import night_of
-from leeway.data.feedback import FeedbackImage, read_feedback, write_feedback_shard
 from leeway.domain.records import (
     DRAWN,
     ERRORS,
@@ -22,10 +20,10 @@ from leeway.domain.records import (
     Prediction,
     RecordedLabels,
 )
-from leeway.domain.stores import ImageStore, Ledger, PredictionLog
+from leeway.domain.stores import Ledger, PredictionLog
 from leeway.epoch import Epoch
 from leeway.labels.coverage import covers, rows_of
-from leeway.labels.images import LeftOut, read_images
+from leeway.labels.groups import given_labels, grouped
 from leeway.labels.plan import given_plan, is_gate_group
 
 MOST_GIVEN = 100_000  # labels that came with the log and are trained on: more of them are a uniform sample
@@ -50,6 +48,18 @@ def close_labels(epoch: Epoch) -> list[LabelPlan]:
     return closed
 
 
+def close_overdue(epoch: Epoch) -> list[LabelPlan]:
+    """Close every plan of the model whose time is over; return those that closed now.
+
+    Also of versions and epochs that no later night looks at: nobody is asked for ever.
+    """
+    plans = [plan for plan, _ in epoch.ledger.unanswered(epoch.model, since=epoch.as_of) if plan.closed_at is None]
+    over = [one for one in plans if epoch.as_of >= closes_at(one, epoch.policy)]
+    for plan in over:
+        epoch.history.close_plan(plan, closed_at=epoch.as_of)
+    return over
+
+
 def is_complete(plan: LabelPlan, answered: Sequence[LabelledDraw]) -> bool:
     """Whether all that a plan asked for is in: an answer to each draw, and the second opinions that it wants."""
     return len(answered) == plan.asked and not second_wanted(plan, answered)
@@ -67,10 +77,15 @@ def burst_of(epoch: Epoch, alarm: Decision) -> Burst:
     plans = [one for one in epoch.history.plans if one.night >= alarm.night and one.is_nightly]
     nights = sorted({one.night for one in plans})[: epoch.policy.labels.burst_nights]
     asked = [one for one in plans if one.night in nights]
-    answers = [(one, epoch.ledger.labelled_draws(one.id)) for one in asked]
-    answered = sum(len(draws) - len(second_wanted(one, draws)) for one, draws in answers)
+    images, answered = set[str](), set[str]()
+    for plan in asked:
+        draws = epoch.ledger.labelled_draws(plan.id)
+        waiting = {one.draw.prediction_id for one in second_wanted(plan, draws)}
+        labelled = {one.draw.prediction_id for one in draws}
+        answered |= labelled - waiting
+        images |= labelled | {one.draw.prediction_id for one in epoch.ledger.unanswered_draws(plan.id)}
     closes = max((one.closed_at or closes_at(one, epoch.policy) for one in asked), default=epoch.as_of)
-    return Burst(len(nights), sum(one.asked for one in asked), answered, closes)
+    return Burst(len(nights), len(images), len(answered), closes)
 
 
 def closes_at(plan: LabelPlan, policy: Policy) -> datetime:
@@ -93,16 +108,17 @@ def take_given_labels(epoch: Epoch, *, until: date) -> list[LabelPlan]:
         night = epoch.night_of(first)
         if night > until:
             break
-        start, since = epoch.bounds(night)
+        _, since = epoch.bounds(night)
         if night in known:
             continue
         position = epoch.log.position(epoch.model)
         rows = positions.get(night) or position  # what came after the night was counted is late, and no part of it
-        tallies = epoch.log.given_tallies(epoch.version, start, since, upto=position, rows_upto=rows)
-        if not tallies or not covers(tallies, rows_of(epoch, night, upto=rows)):
+        given = given_labels(epoch, night, between=(None, position), rows_upto=rows)
+        if not given.tallies or not covers(given.tallies, rows_of(epoch, night, upto=rows)):
             continue
-        plan, design = given_plan(epoch, night, epoch.history.cells(night, upto=rows), tallies)
-        if epoch.history.record_plan(plan, replace(design, position=position)):
+        plan, design = given_plan(epoch, night, epoch.history.cells(night, upto=rows), given.tallies)
+        design = replace(design, position=position, parts=grouped(design.parts, given))
+        if epoch.history.record_plan(plan, design):
             taken.append(plan)
     return taken
 
@@ -173,48 +189,3 @@ def gate_labels(epoch: Epoch, *, since: date | None) -> list[LabelledDraw]:
     answered = [one for plan in plans for one in epoch.ledger.labelled_draws(plan.id) if one.draw.purpose == GATE]
     answered = [one for one in answered if one.same_truth]
     return list({one.group: one for one in reversed(answered)}.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What became of labelled images that are to train."""
-
-    shard: Path | None  # None: there was nothing new to write
-    new: int = 0  # labels that no shard had yet, those left out included
-    left_out: tuple[LeftOut, ...] = ()  # whose image is not to be had
-
-
-def add_feedback(
-    labels: Sequence[tuple[Label, Prediction]], images: ImageStore, *, folder: Path, name: str
-) -> Feedback:
-    """Write one more shard into `folder` with the labelled images that no shard there has yet, if there are any.
-
-    A label whose image is gone, empty or no image is left out and listed; the others are written. A shard of this name
-    that is there already, from a run that was cut short, stays unchanged.
-    """
-    path = folder / f"{name}.parquet"
-    if path.exists():
-        return Feedback(path)
-    given = {prediction.id: label for label, prediction in labels}
-    new = sorted(not_stored(labels, folder), key=lambda one: one.id)
-    read, left_out = read_images(new, images)
-    if read:
-        write_feedback_shard(path, [_feedback(content, given[one.id], one) for one, content in read])
-    return Feedback(path if read else None, len(new), tuple(left_out))
-
-
-def not_stored(labels: Sequence[tuple[Label, Prediction]], folder: Path) -> list[Prediction]:
-    """Return the labelled predictions that no shard in `folder` holds yet."""
-    stored = {row["origin"] for row in read_feedback(folder)}
-    return [one for _, one in labels if one.id not in stored]
-
-
-def _feedback(content: bytes, label: Label, prediction: Prediction) -> FeedbackImage:
-    return FeedbackImage(
-        content=content,
-        label=label.label,
-        origin=prediction.id,
-        labeler=label.labeler,
-        group=prediction.group,
-        slice=prediction.slice,
-    )

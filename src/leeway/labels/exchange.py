@@ -9,11 +9,13 @@ from leeway.domain.answers import may_second
 from leeway.domain.counting import person
 from leeway.domain.records import DRAWN, NONE_OF_THESE, UNNAMED, UNSURE, VOLUNTEERED, Label, RecordedLabels
 from leeway.domain.stores import Ledger
+from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.errors import RefusedError
 from leeway.labels.files import Task, export_tasks, read_statements
 from leeway.labels.images import LeftOut, left_out_text, read_images
 from leeway.labels.judge import AnswerFile, LabelAnswer, judge
+from leeway.labels.queue import LabelQueue, closed_text, deadline_text, find_queue
 from leeway.labels.resolution import Models, resolve
 from leeway.labels.summary import corrections_text
 
@@ -25,6 +27,7 @@ class Exported:
     tasks: int
     left_out: tuple[LeftOut, ...]  # whose image is not to be had: nobody could say what it shows
     after: tuple[str, ...] = ()  # people whose answers are asked for a second time, by somebody else
+    queue: LabelQueue | None = None  # what waits, until when, and what closed unanswered
 
 
 def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool, labeler: str = "") -> Exported:
@@ -48,16 +51,18 @@ def export_labels(epoch: Epoch, folder: Path, *, show_answer: bool, labeler: str
             f"'{epoch.model}': nothing can be exported: {left_out_text(left_out, of=len(queue))}; put the images back "
             "where they were, or ingest the log anew from where its images lie now"
         )
+    waiting = find_queue(epoch, shown=lambda one: one.id in images)
     tasks = [
         Task(plan, one.model, one.id, images[one.id], one.predicted_class, one.confidence, one.slice, who)
         for plan, one in queue
         if one.id in images
     ]
-    export_tasks(folder, tasks, classes=epoch.version.reference.classes, show_answer=show_answer)
+    classes, until = epoch.version.reference.classes, deadline_text(waiting)
+    export_tasks(folder, tasks, classes=classes, show_answer=show_answer, until=until)
     second = epoch.ledger.second_opinions(epoch.model) if who else []
     asked = {task.prediction_id for task in tasks}
     after = {first.labeler for _, one, first in second if one.id in asked and may_second(first, who)}
-    return Exported(len(tasks), tuple(left_out), tuple(sorted(after)))
+    return Exported(len(tasks), tuple(left_out), tuple(sorted(after)), waiting)
 
 
 def import_labels(path: Path, models: Models, *, labeler: str, now: datetime) -> tuple[RecordedLabels, AnswerFile]:
@@ -78,7 +83,7 @@ def import_labels(path: Path, models: Models, *, labeler: str, now: datetime) ->
 def import_text(recorded: RecordedLabels, read: AnswerFile) -> str:
     """Return what became of a file, in one line."""
     corrected = corrections_text(recorded.corrected, recorded.measured)
-    new = f"{recorded.new} new labels{f', of them {corrected}' if corrected else ''}"
+    new = f"{counted(recorded.new, 'new label')}{f', of them {corrected}' if corrected else ''}"
     skipped = f" ({read.skipped} skipped)" if read.skipped else ""
     counts = [(sum(one.answer == word for one in read.answers), word) for word in (UNSURE, NONE_OF_THESE)]
     none = " and ".join(f"{count} `{word}`" for count, word in counts if count)
@@ -89,14 +94,16 @@ def import_text(recorded: RecordedLabels, read: AnswerFile) -> str:
 def _nothing(epoch: Epoch, labeler: str) -> str:
     """Say why there is nothing to export, and what to do."""
     text = f"nobody is asked to label anything of '{epoch.model}'"
-    waiting = len(epoch.ledger.second_opinions(epoch.model))
+    queue = find_queue(epoch)
+    closed = f"; {told}" if (told := closed_text(queue)) else ""
+    waiting = queue.second_opinions
     if not waiting:
-        return f"{text}: `leeway monitor` plans what is to be labelled"
+        return f"{text}: `leeway monitor` asks for labels of each night, once it is over{closed}"
     who = f"{labeler} is asked" if labeler else "nobody who does not say their name is asked"
     opinions = "a label waits" if waiting == 1 else f"{waiting} labels wait"
     return (
         f"{who} to label nothing of '{epoch.model}': {opinions} for a second person, who says who they are "
-        "(`leeway labels export DIR --labeler NAME`) and is not the one who gave the label"
+        f"(`leeway labels export DIR --labeler NAME`) and is not the one who gave the label{closed}"
     )
 
 

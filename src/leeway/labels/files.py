@@ -14,6 +14,7 @@ from pathlib import Path
 
 from leeway import durable
 from leeway.data import spreadsheet
+from leeway.domain.text import counted
 from leeway.errors import DataError, WorkspaceError
 from leeway.labels.label_studio import HOW_TO, Question, Statement, read_export, write_project
 from leeway.labels.words import offered
@@ -30,14 +31,17 @@ SIGNATURES = (
     (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
     (re.compile(rb"BM"), ".bmp"),
 )
+WITH_PICTURES = "The column image names the picture, in the folder images."
+NO_PICTURES = """No image came with these predictions: look each up where the model runs, by its
+     prediction_id. (A column image in the log brings them here: docs/logs.md of leeway.)"""
 README = """\
-Label tasks of leeway: {count} images
+Label tasks of leeway: {images}
 
 Say for each image what it shows: one of the classes below, or that it is none. What stays without a label, or has the
 label skip, is not answered, and asked again.
 
 In a spreadsheet
-  1. Open labels.csv. The column image names the picture, in the folder images.
+  1. Open labels.csv. {pictures}
   2. Write one of the classes below, as it stands there, into the column label and, where none stands there, your
      name into labeler. Change no other column; an apostrophe before an id belongs there.
   3. Save it as CSV in UTF-8 (in Excel: "CSV UTF-8"). Commas and semicolons are both fine.
@@ -45,7 +49,7 @@ In a spreadsheet
 {label_studio}
 Hand back
   leeway labels import FILE        (FILE: labels.csv, or what Label Studio exported)
-
+{until}
 Classes
 {classes}
 
@@ -68,10 +72,13 @@ class Task:
     labeler: str = ""  # who is asked: the answer comes back in this name
 
 
-def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str], show_answer: bool = False) -> None:
+def export_tasks(
+    folder: Path, tasks: Sequence[Task], *, classes: Sequence[str], show_answer: bool = False, until: str = ""
+) -> None:
     """Writes the tasks into a new or empty folder; a prediction that stands twice is asked about once.
 
     What the model answered goes into the files only with `show_answer`: whoever sees it agrees with it too often.
+    `until`: until when answers are in time, which the README there says.
     Raises WorkspaceError, with nothing written, if the folder holds something or cannot be written.
     """
     try:
@@ -79,12 +86,19 @@ def export_tasks(folder: Path, tasks: Sequence[Task], *, classes: Sequence[str],
             raise WorkspaceError(f"{folder} is not an empty folder; name a new one: leeway labels export DIR")
         folder = folder.resolve()
         with durable.replacing_folder(folder) as made:
-            _fill(made, list({(task.model, task.prediction_id): task for task in tasks}.values()), classes, show_answer)
+            _fill(
+                made,
+                list({(task.model, task.prediction_id): task for task in tasks}.values()),
+                classes,
+                show_answer,
+                until,
+            )
     except (OSError, UnicodeEncodeError) as error:
         raise WorkspaceError(f"{folder}: the label tasks cannot be written ({error}); name another folder") from error
 
 
-def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answer: bool) -> None:
+def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answer: bool, until: str) -> None:
+    durable.hide_from_git(folder)  # customers' photos
     (folder / "images").mkdir()
     questions = []
     for number, task in enumerate(tasks, 1):
@@ -100,7 +114,16 @@ def _fill(folder: Path, tasks: Sequence[Task], classes: Sequence[str], show_answ
     write_project(folder, questions, classes)
     names = "\n".join(f"  {spreadsheet.to_cell(' '.join(name.split()), typed=True)}" for name in classes)
     words = "\n".join(f"  {word}" for word in (*offered(classes), "(nothing: it is asked again)"))
-    readme = README.format(count=len(tasks), classes=names, words=words, label_studio=HOW_TO)
+    last = f"  {until}\n" if until else ""
+    kept = any(one.image for one in questions)
+    readme = README.format(
+        images=counted(len(tasks), "image"),
+        classes=names,
+        words=words,
+        label_studio=HOW_TO,
+        until=last,
+        pictures=WITH_PICTURES if kept else NO_PICTURES,
+    )
     (folder / "README.txt").write_text(readme, encoding="utf-8")
 
 
@@ -190,7 +213,8 @@ def _read_csv(text: str, path: Path) -> Iterator[Statement]:
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(columns):
-                problem = f"{len(row)} fields, {len(columns)} in the first line; quote a field that holds {separator!r}"
+                fields = counted(len(row), "field")
+                problem = f"{fields}, {len(columns)} in the first line; quote a field that holds {separator!r}"
                 yield Statement(place, "", (), "", problem=problem)
                 continue
             cells = dict(zip(columns, row, strict=True))

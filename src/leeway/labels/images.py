@@ -1,14 +1,17 @@
 """Reads the images of predictions; one that is not to be had is listed, and stops none of the others."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from leeway.domain.records import LabelledDraw, Prediction
 from leeway.domain.stores import ImageStore
-from leeway.errors import DataError, first_few
+from leeway.domain.text import by_number, counted
+from leeway.errors import DataError, first_few, in_one_line
 
 SHOWN = 3  # problems in a sentence
+log = logging.getLogger("leeway.labels")
 Asked = TypeVar("Asked", Prediction, LabelledDraw)
 
 
@@ -26,6 +29,15 @@ def read_images(asked: Iterable[Asked], images: ImageStore) -> tuple[list[tuple[
     return list(_read(asked, images, left_out.append)), left_out
 
 
+def can_be_shown(prediction: Prediction, images: ImageStore) -> bool:
+    """Whether people can be asked about it: by its image, if that is there, or by its id if it came without one."""
+    try:
+        return not prediction.image or images.holds(prediction.image)
+    except Exception as error:  # of whatever image store: what waits is said all the same
+        log.info("%s: its image cannot be looked for: %s", prediction.id, in_one_line(error))
+        return False
+
+
 def count_readable(asked: Iterable[Asked], images: ImageStore, *, most: int) -> int:
     """Return how many of the images can be read, at most `most`: no more than need be are looked at."""
     readable = _read(asked, images, lambda _: None)
@@ -35,8 +47,8 @@ def count_readable(asked: Iterable[Asked], images: ImageStore, *, most: int) -> 
 def left_out_text(left_out: Sequence[LeftOut], *, of: int) -> str:
     """Return in a sentence how many of how many images are left out, which are the first, and why."""
     named = first_few([f"{one.prediction_id}: {one.problem}" for one in left_out], SHOWN, by="; ")
-    are = "is" if len(left_out) == 1 else "are"
-    return f"{len(left_out):,} of {of:,} images cannot be read and {are} left out: {named}"
+    are = by_number(len(left_out), "is", "are")
+    return f"{len(left_out):,} of {counted(of, 'image')} cannot be read and {are} left out: {named}"
 
 
 def _read(

@@ -20,6 +20,7 @@ from leeway.checks.windows import night_of
 from leeway.domain.records import LabelPlan
 from leeway.epoch import Epoch
 from leeway.labels.coverage import completes, rows_of
+from leeway.labels.groups import given_labels, grouped
 from leeway.labels.plan import given_plan
 
 LATE_TRUTH_NIGHTS = 31  # nights before now whose truth may come with the log in several parts, each of which measures
@@ -64,13 +65,17 @@ def take_late_truth(epoch: Epoch) -> list[LabelPlan]:
         after, position = epoch.ledger.design(last.id).position, epoch.log.position(epoch.model)
         if after is None:  # of the release before, which kept no positions: what came later cannot be told apart
             continue
-        rows, (start, end) = counted[plan.night] or position, epoch.bounds(plan.night)
-        tallies = epoch.log.given_tallies(epoch.version, start, end, after=after, upto=position, rows_upto=rows)
-        whole = epoch.log.given_tallies(epoch.version, start, end, upto=position, rows_upto=rows) if tallies else []
-        if tallies and completes(tallies, whole, rows_of(epoch, plan.night, upto=rows)):
-            made, design = given_plan(epoch, plan.night, history.cells(plan.night, upto=rows), tallies)
+        rows = counted[plan.night] or position
+        given = given_labels(epoch, plan.night, between=(after, position), rows_upto=rows)
+        if not given.tallies:
+            continue
+        whole = given_labels(epoch, plan.night, between=(None, position), rows_upto=rows)
+        if completes(given.tallies, whole.tallies, rows_of(epoch, plan.night, upto=rows)):
+            before = given_labels(epoch, plan.night, between=(None, after), rows_upto=rows)
+            made, design = given_plan(epoch, plan.night, history.cells(plan.night, upto=rows), given.tallies)
             made = replace(made, id=late_id(epoch, plan), late_of=plan.id)
-            if history.record_plan(made, replace(design, position=position)):
+            parts = grouped(design.parts, given, before=before, whole=whole)
+            if history.record_plan(made, replace(design, position=position, parts=parts)):
                 taken.append(made)
     return taken
 

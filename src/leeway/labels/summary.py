@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Iterable
 
-from leeway.domain.answers import may_second
-from leeway.domain.records import NAMED, NONE_OF_THESE, NOT_SECONDED, UNSURE, Label, LabelledDraw, LabelPlan
+from leeway.domain.records import NAMED, NONE_OF_THESE, UNSURE, Label, LabelledDraw, LabelPlan, UnansweredDraw
 from leeway.domain.stores import Ledger
 from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.labels.answers import closes_at, is_complete, second_wanted
+from leeway.labels.queue import contradict_text
 
-COUNTED = "counted by the next `leeway monitor`"
-ANYBODY = "a second person"  # who has not answered yet
+COUNTED = "counted with the next night that `leeway monitor` decides"
 ONLY_KEPT = "what comes now is kept, and measures nothing"
 IF_FAIR = "which is fair if a label comes late whatever it says, not because the model was wrong"
 
@@ -26,8 +25,10 @@ def nights_text(epoch: Epoch, ids: Collection[str]) -> list[str]:
 
 
 def _line(epoch: Epoch, plan: LabelPlan) -> str:
-    draws = epoch.ledger.labelled_draws(plan.id)
-    answered, text = len(draws), f"{len(draws)} of {plan.asked} answered{_unnamed(draws)}"
+    draws, zone = epoch.ledger.labelled_draws(plan.id), epoch.policy.zone
+    answered = _predictions(draws)
+    asked = answered | _predictions(epoch.ledger.unanswered_draws(plan.id))
+    text = f"{len(answered)} of {len(asked)} answered{_unnamed(draws)}"
     beside = [one for one in epoch.ledger.plans(epoch.model, plan.version) if one.night == plan.night]
     measured_by_log = [one for one in beside if one.given]
     if plan.closed_at is None:
@@ -35,21 +36,29 @@ def _line(epoch: Epoch, plan: LabelPlan) -> str:
             return f"{text}: labels that came with the log measure this night; {ONLY_KEPT}"
         if not _is_looked_at(epoch, plan):
             return f"{text}: version {plan.version} serves no longer; {ONLY_KEPT}"
-        waiting = len({one.draw.prediction_id for one in second_wanted(plan, draws)})
-        text += f", {_contradict(waiting)}" if waiting else ""
-        until = closes_at(plan, epoch.policy)
+        waiting = len(_predictions(second_wanted(plan, draws)))
+        text += f", {contradict_text(waiting)}" if waiting else ""
+        until = closes_at(plan, epoch.policy).astimezone(zone)
         return f"{text}: {COUNTED}" if is_complete(plan, draws) else f"{text}: open until {until:%Y-%m-%d}"
-    in_time = len(epoch.ledger.labelled_draws(plan.id, as_closed=True))
-    counted_late = sum(one.asked for one in beside if one.late_of == plan.id)
-    late = answered - in_time - counted_late
-    closed = f"{text}, closed on {plan.closed_at:%Y-%m-%d}"
+    in_time = _predictions(epoch.ledger.labelled_draws(plan.id, as_closed=True))
+    late_plans = [epoch.ledger.labelled_draws(one.id) for one in beside if one.late_of == plan.id]
+    counted_late = set[str]().union(*map(_predictions, late_plans))
+    late = len(answered - in_time - counted_late)
+    closed = f"{text}, closed on {plan.closed_at.astimezone(zone):%Y-%m-%d}"
+    if not late and counted_late:
+        return f"{closed}, {len(counted_late)} late: all counted"
     if not late:
-        return f"{closed}, {counted_late} late: all counted" if counted_late else f"{closed}: counted as it was then"
+        return f"{closed}: counted as it was then"
     if any(measured_by_log):
         return f"{closed}, {late} late: labels that came with the log measure this night; {ONLY_KEPT}"
     if not _is_looked_at(epoch, plan):
         return f"{closed}, {late} late: version {plan.version} serves no longer; {ONLY_KEPT}"
     return f"{closed}, {late} late: {COUNTED}, {IF_FAIR}"
+
+
+def _predictions(draws: Iterable[LabelledDraw | UnansweredDraw]) -> set[str]:
+    """What was drawn; a prediction that was drawn twice is asked about once."""
+    return {one.draw.prediction_id for one in draws}
 
 
 def _is_looked_at(epoch: Epoch, plan: LabelPlan) -> bool:
@@ -58,26 +67,10 @@ def _is_looked_at(epoch: Epoch, plan: LabelPlan) -> bool:
     return own and (epoch.began_at is None or plan.night >= epoch.first_night)
 
 
-def seconds_text(epoch: Epoch) -> str:
-    """Say how many answers wait for a second person, and what to do; empty where none is asked, or none waits."""
-    if epoch.policy.labels.second_opinion == NOT_SECONDED:
-        return ""
-    firsts = [first for _, _, first in epoch.ledger.second_opinions(epoch.model)]
-    if not firsts:
-        return ""
-    unnamed = sum(not may_second(one, ANYBODY) for one in firsts)
-    again = f"; {unnamed} of them came without a name: import them again with --labeler NAME" if unnamed else ""
-    return f"{_contradict(len(firsts))}: `leeway labels export DIR --labeler NAME`{again}"
-
-
-def _contradict(count: int) -> str:
-    verbs = "contradicts the model and waits" if count == 1 else "contradict the model and wait"
-    return f"{count} {verbs} for a second person"
-
-
-def _unnamed(draws: Collection[LabelledDraw]) -> str:
+def _unnamed(draws: Iterable[LabelledDraw]) -> str:
     """How many of the answers name nothing."""
-    counts = [(sum(one.label == word for one in draws), word) for word in (UNSURE, NONE_OF_THESE)]
+    labels = {one.draw.prediction_id: one.label for one in draws}
+    counts = [(sum(label == word for label in labels.values()), word) for word in (UNSURE, NONE_OF_THESE)]
     told = ", ".join(f"{count} `{word}`" for count, word in counts if count)
     return f" ({told})" if told else ""
 

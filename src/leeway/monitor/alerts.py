@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from leeway.checks.policy import Policy
+from leeway.checks.waits import export_command
 from leeway.domain.records import Action, Alert, CheckResult, Decision, ModelVersion, Status
 from leeway.domain.text import cut, sentence
 from leeway.monitor import words
@@ -38,15 +39,19 @@ def alerts_of(
     *,
     version: ModelVersion,
     champion: int | None = None,
+    waits: str = "",
 ) -> list[Alert]:
     """Return the alerts of a decided night; `before`: results of the night that was decided before it.
 
-    Each begins with what it means; then come what happens next, what people should do, and the statistics.
+    Each begins with what it means; then come what happens next, what people should do, and the statistics. `waits`:
+    what people were asked to label before, and until when, for the alerts that call for labels.
     """
     made = []
     if decision.action in OCCASIONS:
         meaning = words.headline(decision, results, policy)
         next_step = words.next_step(decision, policy, version, champion=champion)
+        if decision.action is Action.MORE_LABELS and waits:
+            next_step = f"{next_step} {sentence(f'Asked before: {waits}')}"
         why = sentence(decision.reason, capital=False)
         made.append(Told(OCCASIONS[decision.action], meaning, next_step, why))
     news = _findings(results, before, policy)
@@ -56,7 +61,8 @@ def alerts_of(
     silent = [one for one in results if one.status is Status.NO_VERDICT]
     if silent:
         unknown = f"nothing is known from {', '.join(one.check for one in silent)}"
-        made.append(Told("no_verdict", unknown, "", words.reasons(silent)))
+        do = f"{sentence(waits)} Do this: `{export_command(version)}`." if waits else ""
+        made.append(Told("no_verdict", unknown, do, words.reasons(silent)))
     wanted = [one for one in made if one.occasion in policy.alerts.about]
     return [_alert(list(told), decision) for _, told in groupby(wanted, key=attrgetter("occasion"))]
 

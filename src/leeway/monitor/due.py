@@ -85,6 +85,8 @@ def tell_doubt(epoch: Epoch, due: Due) -> None:
 def doubt_text(nights: Nights) -> str:
     """Return what became of nights that are in doubt, as people read it."""
     first, last = nights
+    if first == last:
+        return f"the night of {first} is over and not decided"
     return f"the {_length(first, last)} nights from {first} to {last} are over and not decided"
 
 

@@ -13,6 +13,7 @@ from leeway import durable
 from leeway.bundle.embedder import Embedder
 from leeway.domain.records import Prediction, WindowCounts
 from leeway.domain.stores import ImageStore
+from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.errors import DataError, in_one_line
 
@@ -37,13 +38,13 @@ def embed_night(epoch: Epoch, window: WindowCounts, embedder: Embedder, *, size:
     bounds = epoch.bounds(window.night)
     sample = epoch.log.sample(epoch.version, *bounds, size, stream="images", upto=window.position)
     found = list({one.image: one for one in sample if one.image}.values())
-    _enough(len(found), f"of {len(sample)} predictions drawn have an image")
+    _enough(len(found), f"of {counted(len(sample), 'prediction')} drawn have an image")
     embed = embedder.of(epoch.version)
     read = [(one.id, content) for one in found if (content := _content(one, epoch.images)) is not None]
-    _enough(len(read), f"of {len(found)} images drawn can be read")
+    _enough(len(read), f"of {counted(len(found), 'image')} drawn can be read")
     made = np.asarray(embed([content for _, content in read]))
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(made).all(axis=1))
-    _enough(int(finite.sum()), f"of {len(read)} embeddings are finite")
+    _enough(int(finite.sum()), f"of {counted(len(read), 'embedding')} are finite")
     half = np.clip(made[finite], -LARGEST, LARGEST).astype(np.float16)
     ids = tuple(name for (name, _), usable in zip(read, finite, strict=True) if usable)
     mean = half.astype(np.float32).mean(axis=0)

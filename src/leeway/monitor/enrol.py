@@ -15,6 +15,7 @@ from leeway.checks.policy import Policy
 from leeway.domain.class_names import alike, quoted
 from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
 from leeway.domain.stores import Ledger
+from leeway.domain.text import counted
 from leeway.errors import DataError, ParamsError
 from leeway.predictions.formats.files import read_predictions
 
@@ -45,12 +46,14 @@ def read_reference_file(path: Path, *, columns: Mapping[str, str], production: b
     bad = [row for batch in batches for row in batch.bad]
     if bad:
         told = "; ".join(f"line {row.line}: {row.problem}" for row in bad[:3])
-        raise DataError(f"{path}: {len(bad)} rows of the reference cannot be taken; mend or remove them: {told}")
+        raise DataError(
+            f"{path}: {counted(len(bad), 'row')} of the reference cannot be taken; mend or remove them: {told}"
+        )
     table = pa.concat_tables([batch.table for batch in batches])
     if table["label"].null_count == table.num_rows:
         raise DataError(
-            f"{path}: none of {table.num_rows:,} rows has a label; a reference says how good the model is: give a "
-            "column label, or name it with --columns label=their_name"
+            f"{path}: none of {counted(table.num_rows, 'row')} has a label; a reference says how good the model is: "
+            "give a column label, or name it with --columns label=their_name"
         )
     said = pc.unique(table["predicted_class"]).to_pylist()
     classes = sorted({*said, *(one for one in pc.unique(table["label"]).to_pylist() if one is not None)})

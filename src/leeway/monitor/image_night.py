@@ -11,6 +11,7 @@ from leeway.bundle.embedder import Embedder
 from leeway.checks.image_drift import ImageDrift
 from leeway.domain.image_night import ImageNight, MovedImage, ReferenceBet
 from leeway.domain.records import WindowCounts
+from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.errors import DataError, in_one_line
 from leeway.monitor.embeddings import NightEmbeddings, embed_night, read_embeddings, write_embeddings
@@ -65,7 +66,9 @@ def _with_bets(
             bets[str(number)] = ReferenceBet(since, until, tuple(bet.log_factors.tolist()), bet.shift)
             scores = bet.scores
     if scores is None:
-        return replace(found, reason=f"{found.images} images, and all embeddings of the reference nights are alike")
+        return replace(
+            found, reason=f"{counted(found.images, 'image')}, and all embeddings of the reference nights are alike"
+        )
     first = np.argsort(-scores, kind="stable")[:SHOWN]
     moved = tuple(MovedImage(tonight.ids[at], round(float(scores[at]), 3)) for at in first.tolist())
     return replace(found, bets=bets, moved=moved)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 from leeway.checks.accuracy import MONTH
 from leeway.checks.class_accuracy import ClassAccuracy, ClassAccuracyDetails
@@ -33,8 +34,10 @@ from leeway.labels import answers, late, plan
 from leeway.labels.coverage import unmeasured
 from leeway.labels.leaning import Suspicion
 from leeway.labels.plan import chance
+from leeway.labels.queue import find_queue, queue_text
 from leeway.monitor import alerts, reminders
 from leeway.monitor.due import due_nights
+from leeway.monitor.repeats import with_repeats
 from leeway.release.waiting import draws_missing
 
 RECENT_NIGHTS = 7  # closed label plans behind the estimates that are shown: a week, and none from before an alarm
@@ -84,14 +87,9 @@ def close_labels(epoch: Epoch, night: date) -> list[LabelPlan]:
     return answers.close_labels(epoch) + given + late.take_late_answers(epoch)
 
 
-def close_ended(epoch: Epoch) -> list[LabelPlan]:
-    """Close the plans that are due of a version after which another serves: no later night of it does."""
-    return answers.close_labels(epoch) if epoch.until is not None else []
-
-
 def close_window(epoch: Epoch, night: date) -> WindowCounts:
     """Count the night; one that was closed before, by a run that was cut short, keeps its counts."""
-    return epoch.history.close_window(night, closed_at=epoch.as_of)
+    return epoch.history.close_window(night, closed_at=epoch.as_of, complete=partial(with_repeats, epoch))
 
 
 def run_checks(epoch: Epoch, window: WindowCounts, images: ImageNight | None = None) -> list[CheckResult]:
@@ -160,7 +158,10 @@ def conclude(epoch: Epoch, window: WindowCounts, results: Sequence[CheckResult])
     decision = decide(results, history, epoch.policy, version=epoch.version, night=window.night, now=epoch.as_of)
     decision = _without_retraining(epoch, decision)
     found = alerts.alerts_of(
-        decision, results, past.results(before[-1:]), epoch.policy, version=epoch.version, champion=epoch.champion
+        *(decision, results, past.results(before[-1:]), epoch.policy),
+        version=epoch.version,
+        champion=epoch.champion,
+        waits=_waits(epoch, decision),
     )
     lacking = lacks_labels(results, history, epoch.policy, version=epoch.version, night=window.night)
     if standing and lacking and decision.action is Action.NOTHING:
@@ -208,6 +209,12 @@ def request_retraining(ledger: Ledger, model: str, trigger: RetrainTrigger | Non
 def unknown_name(version: ModelVersion) -> str:
     """Return what a log called a version that nobody had recorded before; empty for any other version."""
     return version.bundle_digest.removeprefix(WATCHED) if version.named_by_log else ""
+
+
+def _waits(epoch: Epoch, decision: Decision) -> str:
+    """What people were asked to label before this night, for the alerts that call for labels; empty for others."""
+    calls = decision.action is Action.MORE_LABELS or "no_verdict" in epoch.policy.alerts.about
+    return queue_text(find_queue(epoch), command=False) if calls else ""
 
 
 def _hours(epoch: Epoch, night: date) -> str:

@@ -44,19 +44,21 @@ from leeway.domain.records import (
 )
 from leeway.epoch import Epoch
 from leeway.history import last_nights
+from leeway.labels.queue import find_queue, queue_text
 from leeway.monitor.first_nights import first_nights_text
 from leeway.monitor.night import RECENT_NIGHTS
 from leeway.monitor.pictures import PictureCandidates, labelled_of, pictures_of
+from leeway.monitor.repeats import sample_of
 from leeway.monitor.words import headline
 from leeway.stats.estimation import Estimate
 
-SAMPLE = 2000  # predictions of the night that are looked at one by one
 MOST_CONFUSED, MOST_MOVED = 20, 30  # classes shown
 
 
 def night_page(epoch: Epoch, window: WindowCounts) -> NightPage:
     """Gather what is known of this night, as it was known when it was decided: nothing of later nights.
 
+    What waits for people is what of this night and those before waits now.
     Counts are those that the database made. Of single predictions at most 2,000 of the night are read, and as many
     labelled ones of the last 7 nights.
     """
@@ -98,6 +100,7 @@ def night_page(epoch: Epoch, window: WindowCounts) -> NightPage:
         moved=_moved(epoch, tonight.get(ImageDrift.name)),
         headline=headline(decision, tuple(tonight.values()), epoch.policy) if decision else "",
         first_nights=first_nights_text(epoch, window.night),
+        labels_asked=queue_text(find_queue(epoch, upto=window.night)),
         assumptions={name: check.assumes for name, check in checks},
     )
 
@@ -261,11 +264,6 @@ def confidence_bins(window: WindowCounts, reference: ReferenceCounts) -> Confide
     if not sum(window.histogram) or len(window.histogram) != len(known) or not reference.with_confidence:
         return None
     return ConfidenceBins(reference.bin_edges, window.histogram, tuple(map(int, known)) if known.sum() else ())
-
-
-def sample_of(epoch: Epoch, window: WindowCounts) -> list[Prediction]:
-    """At most 2,000 of the night's predictions, drawn uniformly: the same ones whenever the page is drawn."""
-    return epoch.log.sample(epoch.version, *epoch.bounds(window.night), SAMPLE, stream="page", upto=window.position)
 
 
 def latency(sample: Sequence[Prediction]) -> ServedLatency | None:

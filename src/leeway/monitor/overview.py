@@ -1,36 +1,70 @@
 """Overview: every watched model in one sentence, the worst first, and the champion in some detail. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from leeway.domain.records import Action, Alert, Decision, DecisionState
+from leeway.domain.records import Action, Alert, Decision, DecisionState, Release
 from leeway.domain.stores import Ledger, PredictionLog
-from leeway.domain.text import counted, sentence
+from leeway.domain.text import by_number, counted, sentence
 from leeway.epoch import Epoch
-from leeway.labels.summary import seconds_text
+from leeway.labels.queue import find_queue, queue_text
 from leeway.monitor.fleet import Fleet
-from leeway.monitor.standing import Rank, concerns
+from leeway.monitor.standing import Concern, Rank, concerns
 
 MARKS = {Rank.BLIND: "!", Rank.WRONG: "!", Rank.YOURS: ">", Rank.UNDER_WAY: ">", Rank.UNKNOWN: "?", Rank.HEALTHY: " "}
 BESIDE = 3  # further concerns of a model
 ANSWERED_OF_LATE = timedelta(days=7)  # a version whose last answer is older is out of use
 
 
-def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> str:
-    """Return a sentence for each model, the worst first, and beside it whatever else waits; empty without a model."""
-    budget = fleet.shared_policy.false_alarm_probability_per_year  # first: a mistake in the policy is said at once
-    blocks, names = [], fleet.from_files
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """How a version of a watched model stands."""
+
+    model: str
+    version: int | None  # None: no reference of the model is known yet
+    concerns: tuple[Concern, ...]  # the worst first
+    is_beside: bool = False  # it answers beside the version in use
+    asked: str = ""  # what waits for people to label; empty: nothing
+
+    @property
+    def rank(self) -> Rank:
+        return self.concerns[0].rank
+
+    @property
+    def lines(self) -> list[str]:
+        """What people read: the worst, and beside it whatever else waits."""
+        worst, *others = self.concerns
+        version = "" if self.version is None else f" version {self.version}"
+        name = f"{self.model}{version}{', beside the version in use' if self.is_beside else ''}"
+        first = f"{MARKS[self.rank]} {name}: {sentence(worst.text, capital=False)}"
+        shown = others if self.is_beside else others[:BESIDE]
+        also = [f"  also: {sentence(other.text, capital=False)}" for other in shown]
+        is_told = any(self.asked in line for line in (first, *also))
+        return [first, *([] if is_told else [f"  labels: {sentence(self.asked)}"]), *also]
+
+
+def standings(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> list[ModelStanding]:
+    """Return how each watched model stands, the worst first."""
+    standing = []
     if champion is not None:
-        blocks += [_block(champion), *_blocks_beside(fleet.epochs_beside(champion))]
-    for model in names:
+        standing += [_standing(champion), *_beside(fleet.epochs_beside(champion))]
+    for model in fleet.from_files:
         epochs = fleet.epochs_from_files(model, as_of)
         if epochs:
-            blocks += [_block(epochs[-1]), *_blocks_beside(epochs[:-1])]
+            standing += [_standing(epochs[-1]), *_beside(epochs[:-1])]
         else:
-            text = f"? {model}: no reference here yet: `leeway watch init {model} --reference FILE`"
-            blocks.append((Rank.UNKNOWN, model, [text]))
-    lines = [line for _, _, block in sorted(blocks) for line in block]
+            text = f"no reference here yet: `leeway watch init {model} --reference FILE`"
+            standing.append(ModelStanding(model, None, (Concern(Rank.UNKNOWN, text),)))
+    return sorted(standing, key=lambda each: (each.rank, each.model, each.lines))
+
+
+def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> str:
+    """Return a sentence for each model, the worst first, and beside it whatever else waits; empty without a model."""
+    budget = fleet.shared_policy.false_alarm_probability_per_year  # first: a mistake in the policy is reported at once
+    names = fleet.from_files
+    lines = [line for each in standings(fleet, as_of, champion=champion) for line in each.lines]
     waiting = fleet.ledger.pending_alerts()
     if waiting:
         since = f"{waiting[0].made_at:%Y-%m-%d %H:%M}"
@@ -40,28 +74,20 @@ def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = No
     return "\n".join(lines)
 
 
-def _block(epoch: Epoch) -> tuple[Rank, str, list[str]]:
-    """Return (rank, model, lines) of one model."""
-    worst, *others = concerns(epoch)
-    first = f"{MARKS[worst.rank]} {epoch.model} version {epoch.version.version}: {sentence(worst.text, capital=False)}"
-    more = [f"  also: {sentence(one.text, capital=False)}" for one in others[:BESIDE]]
-    return worst.rank, epoch.model, [first, *more]
+def _standing(epoch: Epoch) -> ModelStanding:
+    queue = find_queue(epoch)
+    return ModelStanding(epoch.model, epoch.version.version, tuple(concerns(epoch, queue)), asked=queue_text(queue))
 
 
-def _blocks_beside(epochs: Iterable[Epoch]) -> list[tuple[Rank, str, list[str]]]:
-    """Return a block for each version beside the one in use that answered of late, and of which something is wrong."""
-    blocks = []
+def _beside(epochs: Iterable[Epoch]) -> Iterator[ModelStanding]:
+    """Each version beside the one in use that answered of late, and of which something is wrong."""
     for epoch in epochs:
         last = epoch.log.last_at(epoch.version)
         if last is None or epoch.as_of - last > ANSWERED_OF_LATE:
             continue
-        wrong = [one.text for one in concerns(epoch) if one.rank is Rank.WRONG]
-        name = f"{epoch.model} version {epoch.version.version}, beside the version in use"
-        lines = [f"  also: {sentence(text, capital=False)}" for text in wrong[1:]]
+        wrong = tuple(concern for concern in concerns(epoch, find_queue(epoch)) if concern.rank is Rank.WRONG)
         if wrong:
-            first = f"{MARKS[Rank.WRONG]} {name}: {sentence(wrong[0], capital=False)}"
-            blocks.append((Rank.WRONG, epoch.model, [first, *lines]))
-    return blocks
+            yield ModelStanding(epoch.model, epoch.version.version, wrong, is_beside=True)
 
 
 def champion_overview(epoch: Epoch) -> str:
@@ -69,26 +95,39 @@ def champion_overview(epoch: Epoch) -> str:
     version, ledger, since = epoch.version, epoch.ledger, epoch.began_at
     serving = f"serving since {since:%Y-%m-%d %H:%M}" if since else "not serving"
     reference = version.reference
-    queue, labelled = len(ledger.label_queue(epoch.model)), labels_in(epoch.log, ledger)[epoch.model]
+    asked, labelled = queue_text(find_queue(epoch)), labels_in(epoch.log, ledger)[epoch.model]
     lines = [
         f"model      {epoch.model}",
         f"champion   version {version.version}, {serving}, "
-        f"test accuracy {reference.correct / max(reference.total, 1):.1%} of {reference.total} images",
+        f"test accuracy {reference.accuracy:.1%} of {counted(reference.total, 'image')}",
         *_before(epoch),
         *_last_night(epoch),
         *_decisions(ledger.decisions(epoch.model)),
-        f"labels     {queue} predictions wait for a person, {labelled} are labelled",
-        *(f"           {text}" for text in [seconds_text(epoch)] if text),
+        f"labels     {counted(labelled, 'prediction')} {by_number(labelled, 'is', 'are')} labelled",
+        f"           {asked or 'nothing waits for a person'}",
     ]
     return "\n".join(lines)
 
 
-def without_champion(model: str) -> str:
-    """Return what comes next in a workspace that has released nothing yet."""
+def without_champion(model: str, releases: Sequence[Release]) -> str:
+    """Return what comes next in a workspace without a champion."""
     return (
-        f"model      {model}\nchampion   none yet: `dvc repro` makes a bundle, `leeway release` judges it "
+        f"model      {model}\nchampion   none yet: {first_release_text(releases)} "
         "(one that was named in MLflow is taken up by the next `leeway monitor`)"
     )
+
+
+def first_release_text(releases: Sequence[Release]) -> str:
+    """Return what leads to a first champion, given what became of the versions so far, the latest last."""
+    again = (
+        "`dvc repro` makes a bundle, `leeway release` registers and judges it, and `leeway promote VERSION` approves it"
+    )
+    if not releases:
+        return again
+    last = releases[-1]
+    if last.outcome == "left for review":
+        return f"version {last.version} passed the gate and waits for a person: `leeway promote {last.version}`"
+    return f"version {last.version} was {last.outcome}: {last.reason}. After a change {again}"
 
 
 def labels_in(log: PredictionLog, ledger: Ledger) -> Counter[str]:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from leeway.checks.waits import Burst, days_since, export_command, how_to_start
 from leeway.domain.records import Action, Alert, Decision, DecisionState
-from leeway.domain.text import counted, day_text, sentence
+from leeway.domain.text import by_number, counted, day_text, sentence
 from leeway.epoch import Epoch
+from leeway.labels.queue import find_queue, queue_text
 
 UNLABELLED_DAYS = (2, 7, 14)  # after an alarm that waits for labels
 UNCLAIMED_DAYS = (3, 7, 14)  # after a request that nothing has begun
@@ -23,14 +24,18 @@ def unlabelled(epoch: Epoch, alarm: Decision, burst: Burst | None, reason: str) 
         return []
     days = counted(days_since(alarm.made_at, now), "day")
     asked = burst.asked if burst else 0
-    missing = f"{burst.asked - burst.answered:,} of {asked:,} labels are missing" if burst and asked else "no labels"
+    missing = "no labels"
+    if burst and asked:
+        left = burst.asked - burst.answered
+        missing = f"{left:,} of {counted(asked, 'label')} {by_number(left, 'is', 'are')} missing"
     about = f"{alarm.model} version {alarm.version}"
+    waits = queue_text(find_queue(epoch), command=False)
     return [
         Alert(
             key=f"{alarm.key}/unlabelled/{due}",
             title=f"The alarm of {day_text(alarm.night)} stands for {days}, {missing}: {about}",
             body=f"What comes of it is decided once people have answered. {sentence(reason)} "
-            f"{_do(epoch, reason)} It was raised because: {alarm.reason}",
+            f"{_do(epoch, reason)} {f'{sentence(waits)} ' if waits else ''}It was raised because: {alarm.reason}",
             made_at=now,
         )
     ]

@@ -13,7 +13,7 @@ from leeway.checks.registry import Evidence, details_by_night
 from leeway.checks.traffic import Traffic, TrafficDetails
 from leeway.domain.image_night import ImageNight
 from leeway.domain.records import CheckResult, LabelPlan, ModelVersion, NightLabels, Status, WindowCounts
-from leeway.domain.text import cut
+from leeway.domain.text import counted, cut
 from leeway.epoch import Epoch
 from leeway.errors import ParamsError
 from leeway.monitor.first_nights import accepted_by_then
@@ -227,8 +227,8 @@ def calendars_text(own: Calendar, other: Calendar) -> str:
         return "no night is stored of this time: nothing can be replayed"
     only = {"now": _only_in(own, other), "other": _only_in(other, own)}
     lines = [
-        f"{own.nights} nights replayed from the labels that exist: a policy that asks for more labels shows only as "
-        "many as there are",
+        f"{counted(own.nights, 'night')} replayed from the labels that exist: a policy that asks for more labels shows "
+        "only as many as there are",
         "",
         f"{'':38}{'policy now':>12}{'other':>12}",
         *(f"{name:38}{now:>12,}{then:>12,}" for name, now, then in _numbers(own, other)),

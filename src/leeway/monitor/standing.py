@@ -7,12 +7,12 @@ from enum import IntEnum
 from leeway.checks.decide import standing_alarm, taken_for
 from leeway.checks.likeness import Likeness
 from leeway.checks.traffic import Traffic
-from leeway.checks.waits import days_since, export_command, how_to_start
+from leeway.checks.waits import days_since, how_to_start
 from leeway.checks.windows import night_of
 from leeway.domain.records import Action, CheckResult, Decision, DecisionState, Release, Status
 from leeway.domain.text import counted, cut, day_text
 from leeway.epoch import Epoch
-from leeway.labels.summary import seconds_text
+from leeway.labels.queue import LabelQueue, queue_text
 from leeway.monitor import first_nights, words
 from leeway.monitor.due import due_nights
 from leeway.release import waiting
@@ -56,13 +56,16 @@ class LastNight:
         return [one for one in self.results if one.status is Status.FIRED]
 
 
-def concerns(epoch: Epoch) -> list[Concern]:
-    """Return all there is to say about the epoch's version, the worst first; never empty."""
+def concerns(epoch: Epoch, queue: LabelQueue) -> list[Concern]:
+    """Return all there is to say about the epoch's version, the worst first; never empty.
+
+    What waits for people in the `queue` stands where their labels decide.
+    """
     last = last_night(epoch)
     said = [
         _nights_not_looked_at(epoch, last),
         _without_traffic(epoch, last),
-        _alarm(epoch, last),
+        _alarm(epoch, last, queue),
         _told(epoch, last),
         _request(epoch, last),
         *(_candidates(epoch) if not epoch.version.watched_only else []),
@@ -70,7 +73,7 @@ def concerns(epoch: Epoch) -> list[Concern]:
     ]
     found = [one for one in said if one is not None]
     if all(one.rank >= Rank.UNDER_WAY for one in found) and not (last and _asking(epoch, last)):
-        found.append(_verdict(epoch, last))
+        found.append(_verdict(epoch, last, queue))
     return sorted([*found, *_first_nights(epoch, last), *_late_rows(epoch)], key=lambda one: one.rank)
 
 
@@ -114,19 +117,16 @@ def _without_traffic(epoch: Epoch, last: LastNight | None) -> Concern | None:
     return Concern(Rank.BLIND, f"no prediction since {day_text(since)}, for {nights}: {ask}")
 
 
-def _alarm(epoch: Epoch, last: LastNight | None) -> Concern | None:
+def _alarm(epoch: Epoch, last: LastNight | None, queue: LabelQueue) -> Concern | None:
     alarm = standing_alarm(epoch.history.decisions, epoch.version.version)
     if alarm is None or last is None:
         return None
     raised = [result for _, result in epoch.history.results([alarm.night]) if result.status is Status.FIRED]
     why = words.headline(alarm, raised, epoch.policy)
     now = words.measured(last.results, epoch.policy) if last.night > alarm.night else ""
-    queue = len(epoch.ledger.label_queue(epoch.model))
-    waits = f"{counted(queue, 'prediction')} now without a label" if queue else "every label that is asked for is in"
+    waits = queue_text(queue) or "every label that is asked for is in"
     if last.decision.action is Action.NOTHING:
         waits = f"{last.decision.reason}; {waits}"
-    elif queue:
-        waits = f"{waits}: `{export_command(epoch.version)}`"
     parts = [why, f"the alarm stands since {day_text(alarm.night)}", f"now {now}" if now else "", waits]
     return Concern(Rank.WRONG, "; ".join(filter(None, parts)))
 
@@ -225,8 +225,9 @@ def _fired_again(epoch: Epoch, last: LastNight) -> Concern | None:
     return Concern(Rank.WRONG, f"{words.meanings(asking, epoch.policy)} {of_night}; {last.decision.reason}")
 
 
-def _verdict(epoch: Epoch, last: LastNight | None) -> Concern:
+def _verdict(epoch: Epoch, last: LastNight | None, queue: LabelQueue) -> Concern:
     """Healthy, or unknown: where a check that may alarm could not tell, or labels lie under the floor so far."""
+    asked = f"; {waits}" if (waits := queue_text(queue)) else ""
     if last is None:
         today = day_text(night_of(epoch.as_of, epoch.policy.zone))
         return Concern(Rank.UNKNOWN, f"no night is over yet: what it answers on {today} is looked at after midnight")
@@ -234,17 +235,15 @@ def _verdict(epoch: Epoch, last: LastNight | None) -> Concern:
     silent = [one for one in last.results if one.status is Status.NO_VERDICT and one.check in epoch.policy.alarming]
     if silent or not last.results:
         said = words.headline(last.decision, last.results, epoch.policy)
-        return Concern(Rank.UNKNOWN, f"{said} {of_night}{_asked(epoch)}")
+        return Concern(Rank.UNKNOWN, f"{said} {of_night}{asked}")
     fired = epoch.history.fired
     since = day_text(fired[-1].night + timedelta(days=1) if fired else epoch.first_night)
     if not measured:
         return Concern(
-            Rank.UNKNOWN, f"nothing has fired since {since}, and its accuracy is unknown: too few labels{_asked(epoch)}"
+            Rank.UNKNOWN, f"nothing has fired since {since}, and its accuracy is unknown: too few labels{asked}"
         )
     if words.under_floor(last.results):
-        return Concern(
-            Rank.UNKNOWN, f"nothing has fired since {since}, and more labels decide: {measured}{_asked(epoch)}"
-        )
+        return Concern(Rank.UNKNOWN, f"nothing has fired since {since}, and more labels decide: {measured}{asked}")
     return Concern(Rank.HEALTHY, f"healthy since {since}: {measured}")
 
 
@@ -269,10 +268,3 @@ def _late_rows(epoch: Epoch) -> list[Concern]:
     of = f"of {first}" if first == last else f"of {first} to {last}"
     rows = counted(sum(one.late for one in late), "prediction")
     return [Concern(Rank.HEALTHY, f"{rows} {of} came after the night was decided: kept, and measured by no check")]
-
-
-def _asked(epoch: Epoch) -> str:
-    """What people are asked to label, and how; empty where nothing waits."""
-    queue, second = len(epoch.ledger.label_queue(epoch.model)), seconds_text(epoch)
-    told = f"{counted(queue, 'prediction')} now without a label: `{export_command(epoch.version)}`" if queue else ""
-    return "".join(f"; {one}" for one in (told, second) if one)

@@ -1,13 +1,14 @@
 """Words: what a night means for people, what happens next, and what they should do. Pure; a check says its own part."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from leeway.checks.accuracy import Accuracy, AccuracyDetails
 from leeway.checks.policy import Policy
 from leeway.checks.registry import details_of, meaning_of
 from leeway.checks.waits import export_command
 from leeway.domain.records import Action, CheckResult, Decision, ModelVersion, Status
-from leeway.domain.text import counted, sentence
+from leeway.domain.text import by_number, counted, moment_text, sentence
 
 
 def headline(decision: Decision, results: Sequence[CheckResult], policy: Policy) -> str:
@@ -47,7 +48,7 @@ def next_step(decision: Decision, policy: Policy, version: ModelVersion, *, cham
     """
     if decision.action is Action.ALERT and champion not in (None, version.version):
         return f"Version {champion} is the champion. Do this: send this one no more images, or `leeway rollback`."
-    return _steps(policy, version).get(decision.action, "")
+    return _steps(decision, policy, version).get(decision.action, "")
 
 
 def advice_on(checks: Sequence[str]) -> str:
@@ -61,21 +62,26 @@ def reasons(results: Sequence[CheckResult]) -> str:
     return sentence("; ".join(f"{one.check}: {one.reason}" for one in results), capital=False)
 
 
-def _steps(policy: Policy, version: ModelVersion) -> Mapping[Action, str]:
-    labels = f"{counted(policy.labels.burst_on_alarm, 'label')} over {counted(policy.labels.burst_nights, 'night')}"
+def _steps(decision: Decision, policy: Policy, version: ModelVersion) -> Mapping[Action, str]:
+    until = (decision.made_at + timedelta(days=policy.labels.answer_days)).astimezone(policy.zone)
+    labels = (
+        f"up to {counted(policy.labels.burst_on_alarm, 'label')} over {counted(policy.labels.burst_nights, 'night')}"
+    )
     by_hand = "Do this: `leeway retrain`, or see what has changed first."
     if version.watched_only:
         by_hand = "Leeway does not train this model. Do this: train a version on such images where the model is made."
     review = " Its result waits for `leeway promote VERSION`." if policy.promotion.mode == "review" else ""
     return {
-        Action.MORE_LABELS: f"People are asked for {labels}, which decide what comes of it. "
+        Action.MORE_LABELS: f"People are asked for {labels}, which decide what comes of it; those of the first night "
+        f"can be answered until {moment_text(until)}. "
         f"Do this: `{export_command(version)}`, have them answered, `leeway labels import FILE`. A night whose log "
         "came labelled asks nobody.",
         Action.RETRAIN: "A retraining is asked for, and judged before anything changes in production." + review + " "
         "Nothing to do, unless it does not start (`leeway status`): then `leeway retrain`.",
         Action.ALERT: by_hand,
         Action.STAND_DOWN: "Nothing to do. The checks that raised the alarm stay quiet for "
-        f"{policy.retrain.cooldown_days:g} days; if the change is meant to stay, promote a version trained on it.",
+        f"{policy.retrain.cooldown_days:g} {by_number(policy.retrain.cooldown_days, 'day', 'days')}; "
+        "if the change is meant to stay, promote a version trained on it.",
     }
 
 

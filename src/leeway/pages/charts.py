@@ -8,6 +8,7 @@ from itertools import groupby
 
 from leeway.domain.night_view import AccuracyPoint, ConfidenceBins, EvidencePath
 from leeway.domain.records import Action
+from leeway.domain.text import counted
 from leeway.pages.words import number_text, power_text
 
 SYMBOLS = {
@@ -137,7 +138,7 @@ def accuracy_chart(
             chart.lines.append(("path", _points([(at, y(one.value)) for at, one in some])))
     chart.lines.append(("limit", _steps([(x(one.night), y(one.floor)) for one in points if one.floor is not None])))
     for night, one in known if len(known) <= MOST_DOTS else known[-1:]:
-        told = f"{night}: {one.value:.1%} ({one.low:.1%} to {one.high:.1%}) from {one.labels} labels"
+        told = f"{night}: {one.value:.1%} ({one.low:.1%} to {one.high:.1%}) from {counted(one.labels, 'label')}"
         chart.dots.append(Dot(x(night), y(one.value), "plain", told))
     if plain_mean is not None:
         at = x(points[-1].night)

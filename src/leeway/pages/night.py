@@ -13,11 +13,12 @@ from leeway.checks.label_free import LabelFree, LabelFreeDetails
 from leeway.checks.registry import details_of
 from leeway.domain.night_view import ClassRow, Confusion, NightPage, Picture, ShareInterval
 from leeway.domain.records import Action
+from leeway.domain.text import days_text
 from leeway.errors import DataError
 from leeway.pages import words
 from leeway.pages.charts import SYMBOLS, accuracy_chart, confidence_chart, evidence_chart
 from leeway.pages.environment import write_html
-from leeway.pages.words import nights_text, short_text
+from leeway.pages.words import short_text
 
 SIDE = 96  # pixels of a thumbnail's longer side
 MOST_ROWS = 50  # classes in the table
@@ -59,7 +60,7 @@ def _content(page: NightPage) -> dict[str, Any]:
         "estimate": estimate,
         "misleading": misleading,
         "floor": tonight.floor if tonight else None,
-        "labelled": nights_text(page.labelled_nights),
+        "labelled": days_text(page.labelled_nights),
         "evidence": [(one.check, evidence_chart(one, page.actions)) for one in page.evidence],
         "accuracy": accuracy_chart(page.accuracies, page.actions, plain_mean=misleading),
         "confidence": confidence_chart(page.confidence) if page.confidence else None,
@@ -104,7 +105,7 @@ def _promises(page: NightPage, estimate: ShareInterval | None) -> list[tuple[str
     found: list[tuple[str, float, ShareInterval | None]] = [
         (text, share, None) for text, share in promises.items() if share is not None
     ]
-    labelled = f"labels of {nights_text(page.labelled_nights)}"
+    labelled = f"labels of {days_text(page.labelled_nights)}"
     return [*found, (labelled, estimate.value, estimate)] if found and estimate else found
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import Sequence
 from datetime import date
 
 LONGEST = 600  # characters of a text that came from outside
@@ -53,14 +52,3 @@ def inline(picture: bytes, kind: str = "png") -> str:
 
 def day_text(night: date) -> str:
     return f"{night:%A} {night.day} {night:%B %Y}"
-
-
-def nights_text(nights: Sequence[date]) -> str:
-    """`13 to 19 January`; empty without any."""
-    if not nights:
-        return ""
-    first, last = nights[0], nights[-1]
-    if first == last:
-        return f"{first.day} {first:%B}"
-    month = "" if first.month == last.month else f" {first:%B}"
-    return f"{first.day}{month} to {last.day} {last:%B}"

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from leeway.data.image_files import ImageFolder
 from leeway.domain.records import NAMED_BY_LOG, WATCHED, ModelVersion, PredictionColumns, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
-from leeway.domain.text import name_text
+from leeway.domain.text import counted, name_text
 from leeway.errors import ConflictError, DataError
 from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.formats.shapes import BadRow, Batch
@@ -238,7 +238,7 @@ def _refuse_bad_rows(path: Path, columns: Mapping[str, str], classes: Sequence[s
 
 def _refusal(path: Path, bad: Sequence[BadRow]) -> DataError:
     first = "; ".join(f"line {row.line}: {row.problem}" for row in bad[:3])
-    return DataError(f"{path}: {len(bad)} rows cannot be taken, and --strict takes all or none: {first}")
+    return DataError(f"{path}: {counted(len(bad), 'row')} cannot be taken, and --strict takes all or none: {first}")
 
 
 def _by_name(batch: Batch) -> Iterator[tuple[str | None, pa.Table]]:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,9 @@ from pathlib import Path
 from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
 from leeway.data.image_files import read_file
+from leeway.data.progress import advancing, progress
 from leeway.domain.records import ModelVersion, Prediction, PredictionColumns, Recorded
+from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.errors import DataError, LeewayError, RefusedError
 
@@ -102,21 +104,33 @@ def score_files(epoch: Epoch, paths: Sequence[Path], *, bundle: Path) -> list[tu
     """
     usable, refused = _images_in(paths)
     if not usable:
-        raise RefusedError(f"none of {len(refused)} files is a usable image; the first: {(refused or ['none'])[0]}")
+        raise RefusedError(
+            f"none of {counted(len(refused), 'file')} is a usable image; the first: {(refused or ['none'])[0]}"
+        )
     ids = {path: _file_id(path, content, epoch.version) for path, content in usable}
     known = {one.id: one for one in epoch.log.by_ids(epoch.model, ids.values())}
     new = [Incoming(ids[path], content, epoch.as_of) for path, content in usable if ids[path] not in known]
     _store(epoch, [content for path, content in usable if ids[path] in known])
     predictor = Predictor.load(bundle, threads=os.cpu_count() or 1)
-    for start in range(0, len(new), FILES_AT_ONCE):
-        try:
-            answered = score(epoch, new[start : start + FILES_AT_ONCE], predictor)
-        except LeewayError:
-            if start:
-                log.warning("%d of %d images are recorded; the same command again answers the rest", start, len(new))
-            raise
+    for answered in _scored(epoch, new, predictor):
         known |= {one.id: one for one in answered}
     return [(path, known[ids[path]]) for path, _ in usable]
+
+
+def _scored(epoch: Epoch, new: Sequence[Incoming], predictor: Predictor) -> Iterator[list[Prediction]]:
+    """Answer and record some images at a time."""
+    with advancing("scoring images", total=len(new)) as advance:
+        for start in range(0, len(new), FILES_AT_ONCE):
+            some = new[start : start + FILES_AT_ONCE]
+            try:
+                answered = score(epoch, some, predictor)
+            except LeewayError:
+                if start:
+                    again = "the same command again answers the rest"
+                    log.warning("%d of %d images are recorded; %s", start, len(new), again)
+                raise
+            yield answered
+            advance(len(some))
 
 
 def _images_in(paths: Sequence[Path]) -> tuple[list[tuple[Path, bytes]], list[str]]:
@@ -126,7 +140,7 @@ def _images_in(paths: Sequence[Path]) -> tuple[list[tuple[Path, bytes]], list[st
         raise DataError(f"no such file or folder: {', '.join(missing)}; nothing was scored")
     files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     usable, refused = [], []
-    for file in dict.fromkeys(files):
+    for file in progress(dict.fromkeys(files), "reading images", total=len(files)):
         if file.is_dir():
             continue
         try:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from leeway.checks.windows import night_bounds, night_of
 from leeway.domain.records import WATCHED, ModelVersion, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
-from leeway.domain.text import name_text
+from leeway.domain.text import by_number, counted, name_text
 from leeway.errors import first_few
 from leeway.predictions.ingest import Ingested
 
@@ -119,7 +119,7 @@ def _late_lines(late: Sequence[ArrivedNight]) -> list[str]:
     on = f"on {decided[0]}" if len(decided) == 1 else f"from {decided[0]} to {decided[-1]}"
     which = f"the night of {nights[0]}, which was" if len(nights) == 1 else f"{len(nights)} nights that were"
     between = "" if len(nights) == 1 else f" ({nights[0]} to {nights[-1]})"
-    belong = "row belongs" if rows == 1 else "rows belong"
+    belong = by_number(rows, "row belongs", "rows belong")
     what = "kept and shown as late, train if labelled, and do not measure"
     return [f"late: {rows:,} {belong} to {which} decided {on}{between}: {'it is' if rows == 1 else 'they are'} {what}"]
 
@@ -128,7 +128,7 @@ def _other_lines(summary: Summary) -> list[str]:
     lines = []
     if summary.refused.total() > 1:
         named = [f"{count:,}: {reason}" for reason, count in summary.refused.most_common()]
-        lines.append(f"refused: {summary.refused.total():,} rows ({first_few(named, MOST_REASONS, by='; ')})")
+        lines.append(f"refused: {counted(summary.refused.total(), 'row')} ({first_few(named, MOST_REASONS, by='; ')})")
     for name, version in summary.begun:
         shown = name_text(name)
         lines.append(f"model_version {shown} is new: version {version}, and an epoch with evidence of its own")

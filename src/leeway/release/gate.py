@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leeway.checks.policy import Promotion
 from leeway.domain.records import Cause, Verdict
+from leeway.domain.text import counted
 from leeway.evaluation.checklist import Checklist
 from leeway.release.guard import Recall, needs_person, not_guarded, recall_guard
 from leeway.release.rules import (
@@ -159,7 +160,7 @@ def _heard(checklist: Checklist | None) -> GatePart:
     if failed := checklist.failed:
         return GatePart(FAILED, "the checklist: " + "; ".join(f"{item.name}: {item.reason}" for item in failed))
     unknown = [item.name for item in checklist.items if item.outcome == "unknown"]
-    told = f"the checklist passes in {len(checklist.items) - len(unknown)} of {len(checklist.items)} items"
+    told = f"the checklist passes in {len(checklist.items) - len(unknown)} of {counted(len(checklist.items), 'item')}"
     return GatePart(PASSED, f"{told}, and cannot tell of: {', '.join(unknown)}" if unknown else told)
 
 
@@ -204,7 +205,7 @@ def _recalls(hits: Mapping[str, tuple[int, int]], *, floor: float) -> list[GateP
 def _floor(what: str, hits: int, total: int, *, floor: float) -> GatePart:
     if not total:
         return GatePart(CANNOT_TELL, f"cannot tell: no test image for {what}")
-    seen = f"{what} is {hits / total:.1%} ({hits} of {total} test images), floor {floor:.1%}"
+    seen = f"{what} is {hits / total:.1%} ({hits} of {counted(total, 'test image')}), floor {floor:.1%}"
     return GatePart(PASSED if hits / total >= floor else FAILED, seen)
 
 

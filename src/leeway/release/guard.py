@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from leeway.domain.text import counted
 from leeway.errors import first_few
 from leeway.release.rules import FAILED, PASSED, GatePart
 
@@ -47,7 +48,7 @@ def recall_guard(recalls: Mapping[str, Recall], *, floor: float) -> tuple[GatePa
 
 def not_guarded(name: str, images: int) -> str:
     """Say why nothing guards this class."""
-    return f"{name} ({images} test images)"
+    return f"{name} ({counted(images, 'test image')})"
 
 
 def needs_person(unguarded: Mapping[str, str]) -> str:

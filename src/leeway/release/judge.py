@@ -14,6 +14,7 @@ from leeway.data.manifest import Manifest
 from leeway.data.pixels import encoded_images
 from leeway.domain.ports import Registry
 from leeway.domain.records import LabelledDraw, ModelVersion, Verdict
+from leeway.domain.text import by_number, counted
 from leeway.epoch import Epoch
 from leeway.evaluation.checklist import Checklist, checklist_from, read_checklist
 from leeway.evaluation.reads import GATE, record_read
@@ -96,7 +97,8 @@ def _against_champion(
     verdict = _with_numbers(verdict, class_lists=apart, attempt=noted(verdict, since=since))
     verdict = _with_left_out(verdict, left_out, of=len(unseen))
     if trained := len(labels) - len(unseen):
-        told = f"{trained} gate labels are left out: their groups are trained on (promotion.gate_share was raised?)"
+        are = by_number(trained, "is left out: its group is", "are left out: their groups are")
+        told = f"{counted(trained, 'gate label')} {are} trained on (promotion.gate_share was raised?)"
         verdict = replace(verdict, reasons=(*verdict.reasons, told))
     return how_soon(champion, verdict, labels=len(labels), since=since) if verdict.wanted else verdict
 

@@ -9,9 +9,10 @@ from leeway.checks.policy import policy_digest
 from leeway.checks.windows import night_of
 from leeway.domain.ports import DataRepository
 from leeway.domain.records import Action, Alert, Cause, Decision, DecisionState, Release
+from leeway.domain.text import counted
 from leeway.epoch import Epoch
-from leeway.errors import StoreError
-from leeway.labels import answers
+from leeway.errors import StoreError, WorkspaceError
+from leeway.labels import answers, feedback
 from leeway.labels.images import count_readable, left_out_text
 from leeway.release.versions import CHAMPION, Versions
 from leeway.training.imbalance import write_class_weights
@@ -48,7 +49,7 @@ def is_worth_it(epoch: Epoch, *, folder: Path) -> bool:
 
     A label whose image is not to be had counts for nothing: it would ask for a retraining for ever.
     """
-    unused = answers.not_stored(answers.training_labels(epoch, since=None), folder)
+    unused = feedback.not_stored(answers.training_labels(epoch, since=None), folder)
     needed = epoch.policy.retrain.min_new_labels
     new = len(unused)
     if new >= needed and (readable := count_readable(unused, epoch.images, most=needed)) < needed:
@@ -99,7 +100,7 @@ def add_labels(epoch: Epoch, decision: Decision, repository: DataRepository, *, 
     since = answers.labels_since(alarm, epoch.policy) if decision.nightly else None
     labels = answers.training_labels(epoch, since=since)
     name = decision.key.replace("/", "-").replace(" ", "-")
-    added = answers.add_feedback(labels, epoch.images, folder=folder, name=name)
+    added = feedback.add_feedback(labels, epoch.images, folder=folder, name=name)
     if added.left_out:
         _tell_left_out(epoch, decision, added)
     if added.shard is not None:
@@ -107,7 +108,7 @@ def add_labels(epoch: Epoch, decision: Decision, repository: DataRepository, *, 
     return added.shard
 
 
-def _tell_left_out(epoch: Epoch, decision: Decision, added: answers.Feedback) -> None:
+def _tell_left_out(epoch: Epoch, decision: Decision, added: feedback.Feedback) -> None:
     rest = (
         f"the other {added.new - len(added.left_out):,} train"
         if added.shard
@@ -116,29 +117,40 @@ def _tell_left_out(epoch: Epoch, decision: Decision, added: answers.Feedback) ->
     text = f"{left_out_text(added.left_out, of=added.new)}; {rest}. {MEND_IMAGES}"
     log.warning("%s: %s", decision.key, text)
     if "release" in epoch.policy.alerts.about:
-        title = f"leeway: {decision.model} retrains without {len(added.left_out):,} of {added.new:,} labelled images"
+        images = counted(added.new, "labelled image")
+        title = f"leeway: {decision.model} retrains without {len(added.left_out):,} of {images}"
         epoch.ledger.queue_alert(Alert(f"{decision.key}/left out", title, f"{decision.key}: {text}", epoch.as_of))
 
 
-def fetch_champion(versions: Versions, decision: Decision, *, folder: Path) -> Path | None:
-    """Put the champion's bundle where DVC sees it, for training to start from; None if there is no champion.
+def fetch_champion(versions: Versions, decision: Decision, repository: DataRepository, *, folder: Path) -> Path | None:
+    """Put the champion's bundle under DVC, for training to start from; None if there is no champion.
 
     Beside it in `folder` stand the class weights that the decision carries, if any.
     """
     write_class_weights(folder, decision.class_weights)
     version = versions.registry.aliases(versions.model).get(CHAMPION)
-    return None if version is None else versions.registry.fetch(versions.model, version, folder / "champion")
+    if version is None:
+        return None
+    bundle = versions.registry.fetch(versions.model, version, folder / "champion")
+    try:
+        repository.add(bundle)
+    except WorkspaceError as error:  # as where an old .gitignore forbids it; the training goes on all the same
+        log.warning("%s: the commit of this retraining will lack the bundle that it started from: %s", bundle, error)
+    return bundle
 
 
-def finish(candidate: Epoch, decision: Decision, made: Release, repository: DataRepository) -> str:
-    """Commit the dataset version with the reason, and close the request; return the commit's hash."""
-    outcome = f"version {made.version} {made.outcome}: {made.reason}"
-    commit = repository.commit(
-        f"Dataset {candidate.version.dataset_digest[:12]}: {decision.model} version {made.version} {made.outcome}\n\n"
-        f"Why retrained ({decision.key}): {decision.reason}\nGate: {made.reason}\n"
+def commit_message(decision: Decision, dataset_digest: str) -> str:
+    """Return what stands in git beside the dataset version, whatever the gate will say."""
+    return (
+        f"Dataset {dataset_digest[:12]}: {decision.model} retrained\n\n"
+        f"Why retrained ({decision.key}): {decision.reason}\n"
     )
+
+
+def finish(candidate: Epoch, decision: Decision, made: Release) -> None:
+    """Close the request with what came of it."""
+    outcome = f"version {made.version} {made.outcome}: {made.reason}"
     candidate.ledger.finish_decision(decision.key, failed=False, outcome=outcome)
-    return commit
 
 
 def _open(decision: Decision) -> bool:

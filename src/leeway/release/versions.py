@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leeway.bundle.contents import bundle_digest, read_contents, verify_bundle
+from leeway.domain.commit import Commit
 from leeway.domain.ports import Registry
 from leeway.domain.records import Cause, ModelVersion
 from leeway.domain.stores import Ledger
 
 CAUSE_TAG = "cause"
+COMMIT_TAG = "git_commit"  # the hash alone, or with what the commit lacks
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
@@ -56,14 +58,21 @@ class Versions:
         version = self.registry.aliases(self.model).get(CHAMPION)
         return None if version is None else self.find(version)
 
-    def register(self, bundle: Path, *, reason: str, cause: str = Cause.ACCURACY) -> ModelVersion:
+    def register(
+        self, bundle: Path, *, reason: str, cause: str = Cause.ACCURACY, commit: Commit | None = None
+    ) -> ModelVersion:
         """Register the bundle, as challenger unless it is in production. A known bundle keeps its version and cause.
 
-        By its cause the gate asks for a gain or not; accuracy, the stricter rule, where nobody says another.
+        By its cause the gate asks for a gain or not; accuracy, the stricter rule, where nobody says another. The
+        commit that it was made from stands on the version; of a known bundle the first one that lacks nothing.
         """
         contents = verify_bundle(bundle)
-        tags = {"reason": reason, CAUSE_TAG: str(cause), "gate": "not judged"}
+        source = {} if commit is None else {COMMIT_TAG: commit.text}
+        tags = {"reason": reason, CAUSE_TAG: str(cause), "gate": "not judged", **source}
         version = self.registry.register(bundle, model=self.model, tags=tags)
+        known = self.registry.tags(self.model, version).get(COMMIT_TAG)
+        if commit is not None and commit.is_whole and (known is None or " " in known):
+            self.registry.tag(self.model, version, source)
         if self.registry.aliases(self.model).get(CHAMPION) != version:
             self.registry.set_alias(self.model, CHALLENGER, version)
         found = ModelVersion(

@@ -1,5 +1,7 @@
 """Drift: check 2 in every simulated year at once, with the trigger and the reference that the policy gives it."""
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +12,7 @@ from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.checks.references import LONG, TELLING, Way, by_class
 from leeway.simulate.production import Floats, Ints, Production
-from leeway.stats.edetector import NIGHTS_PER_YEAR
+from leeway.stats.edetector import NIGHTS_PER_YEAR, threshold
 from leeway.stats.multinomial import LONGEST
 from leeway.stats.reference import Reference, correlation, reference_of, stacked
 
@@ -19,20 +21,23 @@ if TYPE_CHECKING:
 
 FILE_SEED = 0  # of the reference file's counts: the file is one, whatever year it is
 SOME = 25  # years that are computed at once: as many as stay in the processor's cache
+ROUNDING = 1e-6  # by which a limit may lie under what it limits
 
 
 class SimulatedDrift:
     """Check 2 in every year, over classes, and over class and band.
 
     Its references are its first 7 and its first 28 nights, or the file that `limits` names. Nights under
-    `min_predictions` have no verdict. With the chi_square trigger log M is inf on a night that fires and -inf on any
-    other; p is the asymptotic tail there, since an exact one takes up to 400,000 tables a night: a test holds it
-    against the check itself.
+    `min_predictions` have no verdict. log M is exact in years in which it might alarm; in the others it is a limit
+    that it does not exceed, which lies under the line as well, and costs a fraction. With the chi_square trigger log M
+    is inf on a night that fires and -inf on any other; p is the asymptotic tail there, since an exact one takes up to
+    400,000 tables a night: a test holds it against the check itself.
     """
 
     def __init__(self, years: int, production: Production, policy: Policy, limits: "Limits") -> None:
         self.drift = policy.check(PredictionDrift)
-        self.nightly = policy.alpha(self.drift) / NIGHTS_PER_YEAR
+        alpha = policy.alpha(self.drift)
+        self.nightly, self.line = alpha / NIGHTS_PER_YEAR, math.log(threshold(alpha)) if alpha > 0 else math.inf
         nights = self.drift.reference_nights
         self.lengths = {nights, max(nights, LONG)}  # at which the nights so far are a reference
         self.days = np.zeros((years, 0, 3 * production.classes), dtype=np.int64)  # those that are large enough
@@ -47,7 +52,10 @@ class SimulatedDrift:
         return self.see_cells(night.cells)
 
     def see_cells(self, cells: Ints) -> Floats:
-        """(Y,) log M after a night of these counts (Y, 3K); nights are alike large enough in all years or in none."""
+        """(Y,) log M, or a limit under the line, after a night of these counts (Y, 3K).
+
+        Nights are alike large enough in all years or in none.
+        """
         found = np.full(len(cells), -np.inf)
         large = bool((cells.sum(axis=1) >= self.drift.min_predictions).all())
         for one in self.watched:
@@ -57,7 +65,10 @@ class SimulatedDrift:
                 fires = self._fires(by_class(cells), by_class(self.watched[0].days).sum(axis=1))
                 found = np.where(fires, np.inf, found)
         elif large and (ready := [one for one in self.watched if one.against]):
-            found = np.logaddexp.reduce([one.log_m() for one in ready], axis=0) - np.log(len(ready))
+            found = _mean([one.log_ceiling() for one in ready])
+            near = found >= self.line - ROUNDING
+            if near.any():
+                found[near] = _mean([one.log_m(near) for one in ready])
         if large and self.days.shape[1] < max(self.lengths | {TELLING}):
             self._take(cells)
         return found
@@ -101,15 +112,18 @@ class _Watched:
     def add(self, cells: Ints) -> None:
         self.nights = np.concatenate([self.nights, cells[:, None, :]], axis=1)[:, -LONGEST:]
 
-    def log_m(self) -> Floats:
-        """(Y,) log of the mean M of both."""
+    def log_ceiling(self) -> Floats:
+        """(Y,) limit that log of the mean M of both does not exceed."""
         found = np.empty((len(self.against), len(self.nights)))
         for row, (way, reference) in zip(found, self.against, strict=True):
             for start in range(0, len(row), SOME):
                 some = slice(start, start + SOME)
-                row[some] = reference.of(some).log_m(way(self.nights[some]))
-        mean: Floats = np.logaddexp.reduce(found, axis=0) - np.log(len(found))
-        return mean
+                row[some] = reference.of(some).log_ceiling(way(self.nights[some]))
+        return _mean(found)
+
+    def log_m(self, years: np.ndarray) -> Floats:
+        """(...) log of the mean M of both in these years, a mask (Y,)."""
+        return _mean([reference.of(years).log_m(way(self.nights[years])) for way, reference in self.against])
 
     def _made(self, way: Way, telling: Ints) -> Reference:
         return stacked(
@@ -118,6 +132,12 @@ class _Watched:
                 for days, nights in zip(way(self.days), way(telling), strict=True)
             ]
         )
+
+
+def _mean(logs: Sequence[Floats] | Floats) -> Floats:
+    """Log of the mean of what these are the logs of, by the first axis."""
+    mean: Floats = np.logaddexp.reduce(logs, axis=0) - math.log(len(logs))
+    return mean
 
 
 def _file(production: Production, predictions: int) -> Ints:

@@ -1,12 +1,12 @@
 """Outlook: the three most important lines of what a policy will see, start and show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
+from leeway.domain.text import counted
 from leeway.simulate.power import Power
 from leeway.simulate.scenario import Delay
-from leeway.simulate.shortfalls import Shortfall
+from leeway.simulate.shortfalls import Shortfall, settings_text
 
 
 def three_lines(power: Power) -> tuple[str, str, str]:
@@ -19,20 +19,15 @@ def nights(delay: Delay, *, waited: int) -> str:
     if delay.note:
         return "-"
     if delay.median is None:
-        return f"{delay.seen:.0%} seen within {waited} nights"
+        return f"{delay.seen:.0%} seen within {counted(waited, 'night')}"
     return f"{delay.median:.0f} / {f'over {waited}' if delay.most is None else format(delay.most, '.0f')}"
 
 
-def settings_text(mends: Mapping[str, Any]) -> str:
-    """Return settings as they are written in a policy, such as `labels.per_night: 20`."""
-    return ", ".join(f"{key}: {_plain(value)}" for key, value in mends.items())
-
-
 def shortfall_text(shortfall: Shortfall) -> str:
-    """Return the shortfall with the key it comes from, and what would mend it."""
-    key = f" ({shortfall.key}: {_plain(shortfall.value)})" if shortfall.key else ""
-    cure = f"; would help: {settings_text(shortfall.mends)}" if shortfall.mends else ""
-    return f"{shortfall.means}{key}{cure}"
+    """Return the shortfall with the key it comes from, and what would mend it or a trial came to: one sentence."""
+    key = f" ({settings_text({shortfall.key: shortfall.value})})" if shortfall.key else ""
+    cure = f"would help: {settings_text(shortfall.mends)}" if shortfall.mends else ""
+    return "; ".join([f"{shortfall.means}{key}", *filter(None, [shortfall.trial or cure])])
 
 
 def together(shortfalls: Sequence[Shortfall]) -> list[tuple[str, Shortfall]]:
@@ -55,8 +50,8 @@ def _seen(power: Power) -> str:
     if fall.median is None:
         why = fall.note or f"{fall.seen:.0%} of such falls are seen within {power.waited} nights"
         return f"{fall.what}: no alarm with {labels}: {why}"
-    most = f"in {fall.most:.0f} nights at most in 9 of 10 cases" if fall.most else "later in some cases"
-    return f"{fall.what}: an alarm in about {fall.median:.0f} nights, {most}, with {labels}"
+    most = f"in {counted(round(fall.most), 'night')} at most in 9 of 10 cases" if fall.most else "later in some cases"
+    return f"{fall.what}: an alarm in about {counted(round(fall.median), 'night')}, {most}, with {labels}"
 
 
 def _never(power: Power) -> str:
@@ -77,17 +72,13 @@ def _loop(power: Power) -> str:
     for about in ("retrains", "releases", "tells"):
         for checks, first in together([one for one in power.shortfalls if one.about == about]):
             return f"{checks}: {shortfall_text(first)}" if checks else shortfall_text(first)
-    gain = power.gate.gains[0]
+    gain, waits = power.gate.gains[0], power.labels.nights_to_retraining
     return (
-        f"an alarm has its labels for a retraining after {power.labels.nights_to_retraining} nights; the gate's "
+        f"an alarm has its labels for a retraining after {_nights(waits)}; the gate's "
         f"{power.gate.per_night:.1f} labels a night show a rise from {gain.before:.0%} to {gain.after:.0%} in "
-        f"{gain.nights} nights"
+        f"{_nights(gain.nights)}"
     )
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(str, value))}]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {one:g}" for key, one in value.items()) + "}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _nights(number: int | None) -> str:
+    return "no number of nights" if number is None else counted(number, "night")

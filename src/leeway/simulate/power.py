@@ -50,7 +50,7 @@ class Asked:
     assumed: tuple[str, ...]  # what is taken for granted
     drift_reference: int  # nights after which drift is looked at
     drift_unseen: float  # share that a class may gain for ever
-    empty_night: float  # predictions under which a night is told
+    empty_night: float  # predictions under which a night counts as nearly empty
     untold: tuple[str, ...]  # occasions about which nobody is told
 
 

@@ -1,7 +1,6 @@
 """Prospects: which labels will come under a policy, and what they can show. Closed forms, and no night is lived."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from leeway.checks.accuracy import LOOKS_PER_YEAR, MONTH
 from leeway.checks.attribution import AttributionOfShift
 from leeway.checks.monthly_drop import MonthlyDrop
 from leeway.checks.policy import Policy
+from leeway.domain.text import counted
 from leeway.release.rules import FIRST_ATTEMPT
 from leeway.simulate.production import Floats, Production, classifier
 from leeway.simulate.situation import Situation
@@ -67,6 +67,7 @@ class Gate:
     per_burst_night: float  # on each of the burst's nights
     gains: tuple[Improvement, ...]
     test_images: int
+    effective_images: float  # that are not alike and say as much, where a group of images changes as a whole
     margin: float
     disagreement: float  # share of the test images on which two equal models are taken to differ in being right
     equal_models_pass: float  # chance that equal models pass the margin on the frozen test split
@@ -74,6 +75,14 @@ class Gate:
     class_loss_shown: float | None  # smallest loss of the smallest class that the test split can show to be harm
     first_model_passes: float | None  # chance that a model as good as the reference passes as a first one
     promotes: str  # who has the last word
+
+    @property
+    def images_text(self) -> str:
+        """The test images and, where some are alike, how many they are worth."""
+        if self.effective_images > self.test_images - 0.5:
+            return counted(self.test_images, "test image")
+        worth = f"{self.effective_images:,.0f} that are not alike, if each group changes as a whole"
+        return f"{counted(self.test_images, 'test image')} (in groups: as much as {worth})"
 
 
 def labels_to_come(situation: Situation, policy: Policy) -> Labels:
@@ -112,7 +121,7 @@ def gate_to_come(situation: Situation, policy: Policy) -> Gate:
     _, burst = gate_share_of_burst(situation, policy)
     per_night, in_burst = (situation.answered * _asked(situation, policy, draws) for draws in (nightly, burst))
     images, margin, apart = sum(test), settings.margin_points / 100, max(1 - situation.accuracy, 0.5 / (sum(test) + 1))
-    equal = Pairs(round(images * apart / 2), round(images * apart / 2), images)
+    equal = Pairs(round(images * apart / 2), round(images * apart / 2), images, situation.alike)
     rates = per_night, in_burst, policy.labels.burst_nights
     return Gate(
         candidates=situation.groups * settings.gate_share,
@@ -120,11 +129,12 @@ def gate_to_come(situation: Situation, policy: Policy) -> Gate:
         per_burst_night=in_burst,
         gains=tuple(_gain(before, after, *rates) for before, after in GAINS),
         test_images=images,
+        effective_images=images / situation.alike,
         margin=margin,
         disagreement=apart,
         equal_models_pass=power_of_non_inferiority(equal, margin=margin, level=1 - ALPHA) if images else 0.0,
-        margin_shown=_margin_shown(images, apart),
-        class_loss_shown=_class_loss_shown([count for count in test if count], limit=settings.harm_points / 100),
+        margin_shown=_margin_shown(images, apart, situation.alike),
+        class_loss_shown=_class_loss_shown(situation, limit=settings.harm_points / 100),
         first_model_passes=None if situation.serves else _first_model(situation, policy),
         promotes="a person" if settings.mode == "review" else "the gate",
     )
@@ -238,31 +248,45 @@ def _monthly_drop(policy: Policy, error: float, *, accuracy: float, labels: floa
     return drop if drop < accuracy else None
 
 
-def _margin_shown(images: int, apart: float) -> float | None:
-    """The margin that equal models pass in 80 % of cases: sqrt(7.4 d / n), but no less than without disagreement."""
+def _margin_shown(images: int, apart: float, alike: float) -> float | None:
+    """The margin that equal models pass in 80 % of cases: sqrt(7.4 d / n), but no less than without disagreement.
+
+    n: images, over the design effect of their groups.
+    """
     if not images:
         return None
-    least = -lower_limit(Pairs(0, 0, images), level=1 - ALPHA)
-    return max(least, float(ndtri(1 - ALPHA) + ndtri(FAIR)) * math.sqrt(apart / images))
+    least = -lower_limit(Pairs(0, 0, images, alike), level=1 - ALPHA)
+    return max(least, float(ndtri(1 - ALPHA) + ndtri(FAIR)) * math.sqrt(apart * alike / images))
 
 
-def _class_loss_shown(counts: Sequence[int], *, limit: float) -> float | None:
-    if not counts or limit >= 1:
+def _class_loss_shown(situation: Situation, *, limit: float) -> float | None:
+    """The smallest loss that the class with the fewest images, as far as they are not alike, can show to be harm."""
+    classes = [(count / alike, count, alike) for count, alike in _of_classes(situation) if count]
+    if not classes or limit >= 1:
         return None
-    images, level = min(counts), float(ndtri(1 - (1 - LEVEL) / len(counts)))
+    level = float(ndtri(1 - (1 - LEVEL) / len(classes)))
+    _, images, alike = min(classes)
     for lost in range(math.ceil(limit * images), images + 1):
-        if score_statistic(Pairs(gained=lost, lost=0, total=images), max(limit, 1e-9)) > level:
+        pairs = Pairs(gained=lost, lost=0, total=images, design_effect=alike)
+        if score_statistic(pairs, max(limit, 1e-9)) > level:
             return lost / images
     return None
 
 
+def _of_classes(situation: Situation) -> list[tuple[int, float]]:
+    """(images, design effect) of each class of the test split."""
+    return list(zip(situation.test, situation.class_alike or [1.0] * len(situation.test), strict=True))
+
+
 def _first_model(situation: Situation, policy: Policy) -> float | None:
-    settings, right = policy.promotion, situation.accuracy
-    if situation.watched_only or not sum(situation.test):
+    settings, right, images = policy.promotion, situation.accuracy, sum(situation.test)
+    if situation.watched_only or not images:
         return None
-    recalls = [_reaches(settings.min_class_recall, count, right) for count in situation.test]
-    return _reaches(settings.min_accuracy, sum(situation.test), right) * math.prod(recalls)
+    recalls = [_reaches(settings.min_class_recall, count / alike, right) for count, alike in _of_classes(situation)]
+    return _reaches(settings.min_accuracy, images / situation.alike, right) * math.prod(recalls)
 
 
-def _reaches(floor: float, images: int, right: float) -> float:
-    return float(binom.sf(math.ceil(floor * images - 1e-9) - 1, images, right))
+def _reaches(floor: float, images: float, right: float) -> float:
+    """Chance that so many images, of which each is right with this chance, reach the floor."""
+    count = round(images)
+    return float(binom.sf(math.ceil(floor * count - 1e-9) - 1, count, right))

@@ -12,6 +12,7 @@ from leeway.checks.class_accuracy import ClassAccuracy
 from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.checks.references import LONG, TELLING
+from leeway.domain.text import counted
 from leeway.simulate.production import Floats, Production, classifier
 from leeway.simulate.prospects import usual_nights
 from leeway.simulate.situation import Situation, class_limits
@@ -170,7 +171,7 @@ class Scenario:
         left = max(usual - points, SHORTEST)
         what = f"accuracy {usual:.0%} to {left:.0%}"
         if left >= self.floor - 1e-9:
-            note = f"stays over the floor of {self.floor:.0%}: no alarm is meant"
+            note = f"stays over the floor of {self.floor:.1%}: no alarm is meant"
             return self._skipped(Delay(what, Accuracy.name, points, None, None, 0.0, note))
         return self._delay(Delay(what, Accuracy.name, points, None, None, 0.0), self._made(left), labels=labels)
 
@@ -180,7 +181,7 @@ class Scenario:
         left, name = max(usual - points, SHORTEST), ClassAccuracy.name
         what = f"one class as answered {usual:.0%} to {left:.0%}"
         if left >= 1 - self.limits.single["precision 0"] - 1e-9:
-            note = f"stays over its floor of {1 - self.limits.single['precision 0']:.0%}: no alarm is meant"
+            note = f"stays over its floor of {1 - self.limits.single['precision 0']:.1%}: no alarm is meant"
             return self._skipped(Delay(what, name, points, None, None, 0.0, note))
         return self._delay(
             Delay(what, name, points, None, None, 0.0), self._made(usual, weak_class=left), labels=labels
@@ -240,7 +241,7 @@ class Scenario:
         if not labels:
             return "no label comes in"
         if check == PredictionDrift.name and self.situation.predictions < fewest:
-            return f"no night has {fewest:,} predictions"
+            return f"no night has {counted(fewest, 'prediction')}"
         return "one class cannot move" if len(self.situation.classes) < 2 else ""
 
     def _progress(self, nights: int) -> Callable[[], None]:

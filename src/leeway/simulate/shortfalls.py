@@ -11,6 +11,7 @@ from leeway.checks.drift import PredictionDrift
 from leeway.checks.monthly_drop import MonthlyDrop
 from leeway.checks.policy import Policy
 from leeway.checks.traffic import Traffic
+from leeway.domain.text import counted
 from leeway.simulate.prospects import Gate, Labels, gate_to_come, labels_for_gain
 from leeway.simulate.situation import Situation
 from leeway.stats.estimation import wilson_lower
@@ -32,6 +33,7 @@ class Shortfall:
     value: Any  # that it has
     means: str  # a sentence
     mends: Mapping[str, Any] = field(default_factory=dict)  # settings under which it can; empty: no setting helps
+    trial: str = ""  # what simulated nights under other settings came to; empty: the mends follow by themselves
 
 
 def changed(policy: Policy, settings: Mapping[str, Any]) -> Policy:
@@ -53,6 +55,20 @@ def value_of(policy: Policy, key: str) -> Any:
     for name in rest:
         value = getattr(value, name)
     return value
+
+
+def settings_text(mends: Mapping[str, Any]) -> str:
+    """Return settings as they are written in a policy, such as `labels.per_night: 20`."""
+    return ", ".join(f"{key}: {value_text(value)}" for key, value in mends.items())
+
+
+def value_text(value: Any) -> str:
+    """Return a setting's value as it is written in a policy."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {one:g}" for key, one in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def find_all(situation: Situation, policy: Policy, labels: Labels, gate: Gate) -> list[Shortfall]:
@@ -112,7 +128,7 @@ def _low_floors(situation: Situation, policy: Policy) -> Iterator[Shortfall]:
 def _untold(policy: Policy) -> Iterator[Shortfall]:
     told = policy.alerts.about
     if missing := [one for one in TOLD if one not in told]:
-        means = f"people are never told of: {', '.join(missing)}"
+        means = f"nobody is alerted about: {', '.join(missing)}"
         yield Shortfall("tells", "", "alerts.about", told, means, {"alerts.about": (*told, *missing)})
 
 
@@ -124,7 +140,7 @@ def _no_retraining(situation: Situation, policy: Policy, labels: Labels, check: 
         return
     nights, needed = labels.nights_to_retraining, policy.retrain.min_new_labels
     if nights is None or nights > LONG:
-        waits = "for ever" if nights is None else f"{nights} nights"
+        waits = "for ever" if nights is None else counted(nights, "night")
         means = (
             f"after an alarm there are {labels.training:.0f} labels to train on, {needed} are needed: "
             f"`then: retrain` waits {waits}"
@@ -139,13 +155,14 @@ def _no_release(situation: Situation, policy: Policy, gate: Gate) -> Iterator[Sh
     if gate.test_images and gate.equal_models_pass < FAIR_POWER:
         shown = math.ceil(200 * gate.margin_shown) / 2 if gate.margin_shown else 0.0
         means = (
-            f"on {gate.test_images:,} test images a model as good as the champion passes this margin with "
+            f"on {gate.images_text} a model as good as the champion passes this margin with "
             f"{gate.equal_models_pass:.0%}; else the gate says `cannot tell`"
         )
         mends = {"promotion.margin_points": shown} if 0 < shown <= 20 else {}
         yield Shortfall("releases", "", "promotion.margin_points", settings.margin_points, means, mends)
     if gate.test_images and gate.class_loss_shown is None:
-        means = f"the smallest class has {min(situation.test)} test images: no loss of it could be shown to be harm"
+        fewest = counted(min(situation.test), "test image")
+        means = f"the smallest class has {fewest}: no loss of it could be shown to be harm"
         yield Shortfall(
             "releases", "", "promotion.harm_points", settings.harm_points, means, _harm_mends(situation, policy)
         )
@@ -163,7 +180,7 @@ def _too_few_gate_labels(situation: Situation, policy: Policy, gate: Gate) -> It
     settings = policy.promotion
     limited = settings.gate_share * situation.groups < settings.gate_per_night
     key, value = ("gate_share", settings.gate_share) if limited else ("gate_per_night", settings.gate_per_night)
-    waits = f"takes {gain.nights} nights" if gain.nights else "is never shown"
+    waits = f"takes {counted(gain.nights, 'night')}" if gain.nights else "is never shown"
     means = (
         f"{gate.per_night:.1f} gate labels a night: a model that raises accuracy from {gain.before:.0%} to "
         f"{gain.after:.0%} needs {labels_for_gain(gain.before, gain.after)} of them, and {waits}"

@@ -12,6 +12,7 @@ from leeway.domain.records import ReferenceCounts
 PREDICTIONS, CLASSES, ITEMS = 100, 10, 1_000  # a small shop's nights, and a test split, where nothing is known
 
 OWN_GROUPS = "each prediction is of a group of its own"
+NONE_ALIKE = "no two images of the test split are alike, since no dataset here says which are of one group"
 ANSWERED = "people answer every label that is asked for"
 
 
@@ -24,6 +25,8 @@ class Situation:
     groups: float  # in a night, that no night before had: the gate asks about one image of each
     reference: ReferenceCounts
     test: tuple[int, ...] = ()  # (K,) images of each class in the frozen test split; empty for a model that only runs
+    alike: float = 1.0  # test images that say as much as one that is not of a group, where a group changes as a whole
+    class_alike: tuple[float, ...] = ()  # (K,) the same of the test images of each class; empty: no two are alike
     answered: float = 1.0  # share of the labels asked for that people give
     watched_only: bool = False  # Leeway neither trains nor releases it
     serves: bool = False  # False: the next release is the first one
@@ -67,11 +70,11 @@ def with_options(
     accuracy: float | None = None,
 ) -> Situation:
     """Return the situation with what somebody states instead; groups follow the predictions unless they are stated."""
-    reference, test = known.reference, known.test
+    reference, test, class_alike = known.reference, known.test, known.class_alike
     names = reference.classes
     if classes is not None and classes != len(names):
         names = tuple(f"class {number}" for number in range(classes))
-        test = _spread(sum(test), classes) if test else ()
+        test, class_alike = _spread(sum(test), classes) if test else (), (known.alike,) * classes
     if names != reference.classes or accuracy is not None:
         right = known.accuracy if accuracy is None else accuracy
         reference = made_reference(names, right, items=reference.total, production=reference.production)
@@ -83,6 +86,7 @@ def with_options(
         groups=float(groups) if groups is not None else known.groups / max(known.predictions, 1) * nightly,
         reference=reference,
         test=test,
+        class_alike=class_alike,
         assumed={what: told for what, told in known.assumed.items() if stated.get(what) is None},
     )
 
@@ -104,7 +108,7 @@ def unknown(policy: Policy, *, model: str = "classifier", watched_only: bool = F
             "groups": OWN_GROUPS,
             "classes": f"{CLASSES} classes",
             "accuracy": f"{right:.0%} right while nothing is wrong",
-            "test": f"{ITEMS:,} images whose truth is known to measure that",
+            "test": f"{ITEMS:,} images whose truth is known to measure that, no two of them alike",
             "answers": ANSWERED,
         },
     )

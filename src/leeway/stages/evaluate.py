@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from leeway.adapters.dvc.commits import advice
 from leeway.adapters.mlflow.tracking import open_tracker
 from leeway.bundle.contents import bundle_digest
 from leeway.bundle.predictor import Predictor
@@ -88,6 +89,8 @@ def evaluate_bundle() -> None:
     _track(evaluation)
     told = report.accuracy
     log.info("evaluate: accuracy %.3f (%.3f to %.3f); see %s", told.value, told.low, told.high, REPORTS)
+    if (typed := advice(Path(), f"Dataset {manifest.digest[:12]}")) is not None:
+        log.info("evaluate: %s", typed)
 
 
 def _report(answered: Answered, manifest: Manifest, params: EvaluateParams, *, temperature: float) -> Report:

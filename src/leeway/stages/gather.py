@@ -1,4 +1,7 @@
-"""Gathers the images of `data.source` into shards: params.yaml -> data/shards. Run in the workspace."""
+"""Gathers the images of `data.source` into shards: params.yaml -> data/shards. Run in the workspace.
+
+It runs first, and always: so it says what is wrong anywhere in params.yaml and policy.yaml before anything is done.
+"""
 
 import argparse
 import logging
@@ -11,6 +14,7 @@ from leeway.data.params import DataParams
 from leeway.data.shards import gather_images
 from leeway.paramsfile import load_section
 from leeway.stages.running import run_stage
+from leeway.stages.validation import validate_workspace
 from leeway.version import __version__
 
 log = logging.getLogger("leeway.stages.gather")
@@ -24,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version_file: Path | None = parser.parse_args(arguments).record_version
 
     def gather() -> None:
+        validate_workspace()
         gather_stage(Path("data/shards"))
         if version_file is not None:
             record_version(version_file)

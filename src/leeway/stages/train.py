@@ -7,20 +7,19 @@ import sys
 from pathlib import Path
 
 from leeway.adapters.mlflow.tracking import open_tracker
-from leeway.bundle.contents import INDEX, bundle_digest, read_contents
+from leeway.bundle.contents import bundle_digest, read_contents
 from leeway.data.manifest import read_manifest
 from leeway.data.pixels import pixel_array
 from leeway.domain.ports import TrackedRun
-from leeway.errors import TrainingError
 from leeway.paramsfile import load_section
+from leeway.stages.beginning import START, champion_to_start_from, params_for_start
 from leeway.stages.bundling import Begun, write_trained
 from leeway.stages.running import run_stage
 from leeway.training.imbalance import loss_weights, read_class_weights
 from leeway.training.order import TrainingRows
 from leeway.training.params import TrainParams
 
-DATA, DATASET, START = Path("data"), Path("data/dataset"), Path("models/start")
-CHAMPION = START / "champion"
+DATA, DATASET = Path("data"), Path("data/dataset")
 CACHE = Path(".leeway/cache")
 CHECKPOINTS = CACHE / "checkpoints"
 log = logging.getLogger("leeway.stages.train")
@@ -43,11 +42,11 @@ def train() -> None:
     keep_freed_memory()
     if not is_first_process():  # the first one tells what there is to tell
         logging.getLogger("leeway").setLevel(logging.WARNING)
-    champion = _champion(asked)
+    champion = champion_to_start_from(asked)
     recipe = preprocessing(asked, champion=read_contents(champion) if champion else None)
     for warning in recipe.warnings:
         log.warning("train: %s", warning)
-    params = _begun(asked, champion)
+    params = params_for_start(asked, champion)
     start = f"champion {bundle_digest(champion)[:12]}" if champion else params.weights or "scratch"
     pixels = pixel_array(manifest, DATA, recipe.rule, CACHE)
     originals, feedback = manifest.rows("train", "original"), manifest.rows("train", "feedback")
@@ -59,27 +58,6 @@ def train() -> None:
         run.log_dataset(name="dataset", digest=manifest.digest, source=str(DATASET))
         digest = _train(Begun(params, recipe, manifest, pixels, rows, champion, start), run)
         run.set_tags({"bundle_digest": digest})
-
-
-def _champion(params: TrainParams) -> Path | None:
-    """The champion's bundle, if training begins from it. Raises TrainingError if it has to and there is none."""
-    there = (CHAMPION / INDEX).exists()
-    if params.weights == "champion" and not there:
-        raise TrainingError(
-            f"params.yaml: train.weights is champion, but {CHAMPION} holds none; run `leeway retrain`, or copy a "
-            "bundle there"
-        )
-    wanted = params.weights == "champion" or params.retraining.start == "champion"
-    return CHAMPION if there and wanted else None
-
-
-def _begun(params: TrainParams, champion: Path | None) -> TrainParams:
-    """The params as they hold for this start."""
-    if champion:
-        return params.for_retraining()
-    if params.retraining.start == "scratch" and (CHAMPION / INDEX).exists():
-        return params.model_copy(update={"weights": None})
-    return params
 
 
 def _train(begun: Begun, run: TrackedRun) -> str:

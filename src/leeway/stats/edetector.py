@@ -84,19 +84,23 @@ def design_effect(
     spread: float | Floats,
     variance: float | Floats,
     counted_before: float | Floats = 0.0,
+    shared: float | Floats = 0.0,
+    clustering_before: float | Floats = 1.0,
 ) -> Floats:
     """(...) d = sum_g k_g^2 / n + (n - 1) s^2 / V: how much less n draws of one night say than independent ones do.
 
     clustering: sum_g k_g^2 / n of the groups that the draws fall into (`clustering_of`), 1 where all differ; spread s:
     sd of the nights' error rates; variance V of one draw at the limit (`Allocation.part`), both known before the
     labels. Kish (1965), Survey Sampling, 5.4. With `counted_before` draws of the same night in an earlier factor their
-    covariance is charged to this one, which may take all of it: d is inf.
+    covariance is charged to this one, which may take all of it: d is inf. Of their groups, with their own
+    `clustering_before`, that is `shared`: sum_g k_g (k_g before) / n.
     """
     n, before = np.asarray(draws, dtype=float), np.asarray(counted_before, dtype=float)
     between = np.asarray(spread, dtype=float) ** 2 / variance
     own = clustering + np.maximum(n - 1, 0) * between
-    shared = 1 - 2 * between * before / (1 + np.maximum(before - 1, 0) * between)
-    effect: Floats = np.where(shared > 0, own / np.where(shared > 0, shared, 1.0), np.inf)
+    earlier = clustering_before + np.maximum(before - 1, 0) * between
+    left = 1 - 2 * (shared + between * before) / earlier
+    effect: Floats = np.where(left > 0, own / np.where(left > 0, left, 1.0), np.inf)
     return effect
 
 

@@ -181,20 +181,24 @@ def recall_spread(
     spread: float | Floats,
     alike: float | Floats = 1.0,
     counted_before: float | Floats = 0.0,
+    shared: float | Floats = 0.0,
+    alike_before: float | Floats = 1.0,
 ) -> Floats:
     """(..., 4) d = alike + (n - 1) lam^2 (P s)^2 / (2 G): by how much a night's logs are divided.
 
     With it the product stands up to nights whose recall differs by `spread` (standard deviation s) around the floor:
     n draws of one night then err together. share (...): P, of the class in the window; draws: n, unanswered ones too;
     alike: sum of k_g^2 / n, k_g draws of one group of images. `counted_before` draws of the night stand in an earlier
-    factor: as in `edetector.design_effect`, what they share with these is charged here.
+    factor: as in `edetector.design_effect`, what they share with these is charged here, groups (`shared`) included.
     """
     excess = (np.asarray(share) * spread)[..., None] * bets.lam
     between = excess**2 / (2 * np.maximum(bets.loss, SMALLEST))
     others, before = (np.maximum(np.asarray(one, dtype=float) - 1, 0)[..., None] for one in (draws, counted_before))
     own = np.asarray(alike, dtype=float)[..., None] + others * between
-    shared = 1 - 2 * between * np.asarray(counted_before, dtype=float)[..., None] / (1 + before * between)
-    divisor: Floats = np.where(shared > 0, own / np.where(shared > 0, shared, 1.0), np.inf)
+    earlier = np.asarray(alike_before, dtype=float)[..., None] + before * between
+    common = np.asarray(shared, dtype=float)[..., None] + between * np.asarray(counted_before, dtype=float)[..., None]
+    left = 1 - 2 * common / earlier
+    divisor: Floats = np.where(left > 0, own / np.where(left > 0, left, 1.0), np.inf)
     return divisor
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leeway.stats.multinomial import day_tolerance, log_detector, share_box
+from leeway.stats.multinomial import day_tolerance, log_detector, log_detector_ceiling, share_box
 
 Counts = NDArray[np.integer]
 Floats = NDArray[np.float64]
@@ -35,13 +35,17 @@ class Reference:
     high: Floats
     rho: Floats  # (...) correlation of two predictions of one night
 
-    def of(self, streams: slice) -> "Reference":
+    def of(self, streams: slice | NDArray[np.bool_]) -> "Reference":
         """Return the reference of some of the streams, where it has a leading dimension."""
         return Reference(self.counts[streams], self.low[streams], self.high[streams], self.rho[streams])
 
     def log_m(self, nights: Counts) -> Floats:
         """(...) log M of nights (..., T, K) that do not belong to the reference, the last one last."""
         return log_detector(effective(nights, self.rho), self.counts, low=self.low, high=self.high)
+
+    def log_ceiling(self, nights: Counts) -> Floats:
+        """(...) limit that log M of nights (..., T, K) does not exceed, at a fraction of its cost."""
+        return log_detector_ceiling(effective(nights, self.rho), self.counts, low=self.low, high=self.high)
 
 
 def reference_of(days: Counts, *, tolerance: float, rho: float | None = None) -> Reference:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Table, text, update
 
 from leeway.domain.identity import DIGEST, content_hashes, permanent_number
 from leeway.domain.records import PredictionColumns, Recorded, utc_text
-from leeway.stores import log_queries, log_tables
+from leeway.stores import given_queries, log_queries, log_tables
 from leeway.stores.rows import batches
 
 CHUNK = 100_000  # rows that are turned into tuples at once
@@ -112,18 +112,25 @@ def _insert_labels(
         "draw_probability": [chances[place] for place in chosen] if chances else nothing,
         "received_at": [_moment(connection, utc_text(arrival.received_at))] * len(ids),
         "seq": [arrival.number] * len(ids),
+        "group": _shared_groups(given, chosen) if given.groups else nothing,
     }
     new = _insert(connection, log_tables.given_labels, columns)
     if new == len(ids):
         return new, ()
     known: dict[str, Row[Any]] = {}
     for some in batches(ids):
-        known |= {row.id: row for row in connection.execute(log_queries.given_with(arrival.model, some))}
+        known |= {row.id: row for row in connection.execute(given_queries.given_with(arrival.model, some))}
     chance_of = dict(zip(ids, columns["draw_probability"], strict=True))
     same = [one for one, label in zip(ids, labels, strict=True) if known[one].label == label]
     late = [one for one in same if known[one].draw_probability is None and chance_of[one] is not None]
     _state_chances(connection, arrival, {one: chance_of[one] for one in late})
     return new, tuple(one for one, label in zip(ids, labels, strict=True) if known[one].label != label)
+
+
+def _shared_groups(given: PredictionColumns, chosen: Sequence[int]) -> list[str | None]:
+    """Return the group of each of these rows; None for one that bears the name of its row, and is no other row's."""
+    shared = {group for group, one in zip(given.groups, given.ids, strict=True) if group != one}
+    return [given.groups[place] if given.groups[place] in shared else None for place in chosen]
 
 
 def _state_chances(connection: Connection, arrival: Arrival, chances: Mapping[str, float]) -> None:

@@ -1,11 +1,12 @@
 """Keeps encoded images in a folder, each under the sha256 of its bytes."""
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
 from leeway import durable
-from leeway.data.image_files import check_image, read_bytes, read_image
+from leeway.data.image_files import begins_as_image, check_image, read_bytes, read_image
 from leeway.errors import DataError
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -26,6 +27,7 @@ class FolderImageStore:
         path = self._path(digest)
         try:
             if not path.exists() or path.read_bytes() != content:
+                durable.hide_from_git(self._folder)  # wherever LEEWAY_IMAGES has it: no photo belongs in a commit
                 durable.write_bytes(path, content)
         except OSError as error:
             raise DataError(f"{path}: the image cannot be written: {error.strerror}") from error
@@ -48,6 +50,12 @@ class FolderImageStore:
             )
         check_image(content, path)
         return content
+
+    def holds(self, image: str) -> bool:
+        """Whether a file that begins as an image is there; many are asked about at once, and nothing is decoded."""
+        if DIGEST.fullmatch(image):
+            return begins_as_image(f"{self._folder}/{image[:2]}/{image}")
+        return os.path.isabs(image) and begins_as_image(image)  # noqa: PTH117 - a Path for each takes its time
 
     def _path(self, digest: str) -> Path:
         if not DIGEST.fullmatch(digest):  # a digest from outside must not lead out of the folder

@@ -35,7 +35,7 @@ from leeway.errors import StoreError
 from leeway.stores import ledger_queries as queries
 from leeway.stores import ledger_tables as tables
 from leeway.stores import ledger_writes as writes
-from leeway.stores import reopening, rows
+from leeway.stores import missing_labels, reopening, rows
 from leeway.stores.database import Database
 from leeway.stores.outbox import SqlOutbox
 from leeway.stores.rows import batches
@@ -195,7 +195,7 @@ class SqlLedger(SqlOutbox):
         return {row.group for row in self.database.all(queries.groups_drawn(model, version, purpose=purpose))}
 
     def label_queue(self, model: str, *, labeler: str = "") -> list[tuple[str, Prediction]]:
-        found = self.database.all(queries.open_draws(model))
+        found = self.database.all(missing_labels.open_draws(model))
         waiting = [(row.night, row.plan_id, rows.pin_from(row)) for row in found]
         if labeler:
             with self.database.transaction() as connection:
@@ -209,8 +209,12 @@ class SqlLedger(SqlOutbox):
         firsts = {one.id: first for (_, _, one), first in second}
         return [(plan_id, one, firsts[one.id]) for plan_id, one in in_queue_order(draw for draw, _ in second)]
 
+    def unanswered(self, model: str, *, since: datetime) -> list[tuple[LabelPlan, int]]:
+        found = self.database.all(missing_labels.plans_unanswered(model, since=since))
+        return [(LabelPlan(*row[:-1]), row[-1]) for row in found]
+
     def missed(self, model: str) -> set[str]:
-        return {row.prediction_id for row in self.database.all(queries.missed_draws(model))}
+        return {row.prediction_id for row in self.database.all(missing_labels.missed_draws(model))}
 
     def late_draws(self, model: str, version: int, *, since: date) -> list[Draw]:
         found = self.database.all(queries.late_draws(model, version, since=since))

@@ -58,13 +58,17 @@ def bounds_of_windows(model: str, version: int) -> Select[Any]:
 
 
 def plans_of(model: str, version: int) -> Select[Any]:
-    """Label plans in short, as LabelPlan has them."""
+    return all_plans().where(_is(label_plans, model, version))
+
+
+def all_plans() -> Select[Any]:
+    """Label plans in short, as LabelPlan has them, in order of night; to be narrowed down."""
     plans = label_plans.c
     asked = select(func.count()).where(draws.c.plan_id == plans.id).scalar_subquery()
     given = func.json_array_length(plans.given)
     closing = (plans.closed_at, plans.applied_by, plans.late_of, plans.second_opinion)
     query = select(plans.id, plans.model, plans.version, plans.night, plans.made_at, asked, given, *closing)
-    return query.where(_is(label_plans, model, version)).order_by(plans.night, plans.made_at, plans.id)
+    return query.order_by(plans.night, plans.made_at, plans.id)
 
 
 def design_of(plan_id: str) -> Select[Any]:
@@ -85,21 +89,6 @@ def plans_with(model: str, ids: Collection[str]) -> Select[Any]:
     """(version, plan id) of the plans that drew any of these predictions, late ones left out."""
     query = select(label_plans.c.version, label_plans.c.id).distinct().join_from(draws, label_plans)
     return query.where(draws.c.model == model, draws.c.prediction_id.in_(ids), label_plans.c.late_of.is_(None))
-
-
-def open_draws(model: str) -> Select[Any]:
-    """(night, plan id, pinned prediction) of draws of open plans that nobody has answered, the oldest plan first."""
-    answered = _answers(draws)
-    query = select(label_plans.c.night, draws.c.plan_id, pins).join_from(draws, label_plans)
-    query = query.join(pins, _same_prediction(pins, draws))
-    query = query.where(label_plans.c.model == model, label_plans.c.closed_at.is_(None), ~answered.exists())
-    return query.order_by(label_plans.c.night, label_plans.c.made_at, draws.c.plan_id, draws.c.position)
-
-
-def missed_draws(model: str) -> Select[Any]:
-    """Ids of predictions that a closed plan drew and nobody has answered: an answer would still measure."""
-    query = select(draws.c.prediction_id).distinct().join_from(draws, label_plans)
-    return query.where(label_plans.c.model == model, label_plans.c.labels_upto.is_not(None), ~_answers(draws).exists())
 
 
 def late_draws(model: str, version: int, *, since: date) -> Select[Any]:

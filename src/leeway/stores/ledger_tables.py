@@ -124,6 +124,7 @@ windows = Table(
     column("histogram", JSON),
     column("without_confidence", Integer),
     column("slices", JSON),
+    column("repeats", JSON),
     column("start", UtcDateTime),
     column("end", UtcDateTime),
     column("closed_at", UtcDateTime),

@@ -4,11 +4,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, MetaData, Select, String, Table, and_, case, func, null, select
+from sqlalchemy import (
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    case,
+    func,
+    null,
+    or_,
+    select,
+)
 
-from leeway.domain.identity import WHOLE, stream_offset
 from leeway.domain.records import ModelVersion
-from leeway.stores.log_tables import NUMBER, given_labels, log_heads, predictions
+from leeway.stores.log_tables import NUMBER, log_heads, predictions
+from leeway.stores.log_terms import in_window, order_in, seq_of
 from leeway.stores.rows import PREDICTION
 from leeway.stores.schema import column
 
@@ -22,26 +34,6 @@ wanted = Table(  # of the connection: the cells that are drawn from, so that eac
     column("most", NUMBER),  # place in the stream up to which predictions are looked at
     prefixes=["TEMPORARY"],
 )
-
-
-def _of(table: Table, version: ModelVersion) -> ColumnElement[bool]:
-    return and_(table.c.model == version.model, table.c.version == version.version)
-
-
-def _in_window(
-    table: Table, version: ModelVersion, start: datetime | None, end: datetime | None, upto: str | None = None
-) -> ColumnElement[bool]:
-    """start <= occurred_at < end, of what was there at the position."""
-    bounds = [_of(table, version)]
-    bounds += [] if start is None else [table.c.occurred_at >= start]
-    bounds += [] if end is None else [table.c.occurred_at < end]
-    bounds += [] if upto is None else [_number(table) <= int(upto)]
-    return and_(*bounds)
-
-
-def _number(table: Table) -> Any:
-    """The number of each row; not as the key, by which PostgreSQL else goes through all that other nights hold."""
-    return table.c.seq + 0
 
 
 def _bin(edges: Sequence[float]) -> Any:
@@ -71,11 +63,6 @@ def slice_key(name: str | None) -> str:
     return "" if name is None else f"={name}"
 
 
-def _order(stream: str) -> Any:
-    """The place of each prediction in the stream."""
-    return (predictions.c.u - stream_offset(stream)).bitwise_and(WHOLE - 1).label("place")
-
-
 def head(model: str) -> Select[Any]:
     return select(log_heads.c.seq).where(log_heads.c.model == model)
 
@@ -92,8 +79,25 @@ def cells(
     """(class, bin, slice, count), and with `second` the second class"""
     key = (predictions.c.predicted_class, _bin(_edges(version)), predictions.c.slice)
     more = (_second(second),) if second else ()  # it does not stand in the index
-    inside = _in_window(predictions, version, start, end, upto)
+    inside = in_window(predictions, version, start, end, upto)
     return select(*key, func.count(), *more).where(inside).group_by(*key, *more)
+
+
+def copies(
+    version: ModelVersion,
+    start: datetime,
+    end: datetime,
+    *,
+    images: Collection[str],
+    groups: Collection[str],
+    upto: str | None,
+) -> Select[Any]:
+    """(name, class, bin, count) of what shares one of these images, or else one of these groups"""
+    kept = predictions.c
+    own = kept.image.in_(sorted(images))
+    key = (case((own, kept.image), else_=kept.group).label("name"), kept.predicted_class, _bin(_edges(version)))
+    inside = and_(in_window(predictions, version, start, end, upto), or_(own, kept.group.in_(sorted(groups))))
+    return select(*key, func.count()).where(inside).group_by(*key)
 
 
 def first_of_cells(
@@ -112,7 +116,7 @@ def first_of_cells(
     largest limit of their bin, so that few are looked up.
     """
     edges = _edges(version)
-    place, row_bin = _order(stream), _bin(edges)
+    place, row_bin = order_in(stream), _bin(edges)
     most_of_bin = _by_bin(edges, [most.get(place, 0) for place in range(-1, len(edges) + 1)])
     key_of_slice, row_second = func.coalesce("=" + predictions.c.slice, ""), _second(second)
     cell = and_(
@@ -124,7 +128,7 @@ def first_of_cells(
     limit = select(wanted.c.most).where(cell).correlate(predictions).scalar_subquery()
     query = select(predictions.c.seq, predictions.c.predicted_class, row_bin, predictions.c.slice, row_second, place)
     return query.where(
-        _in_window(predictions, version, start, end, upto), place.element < most_of_bin, place.element < limit
+        in_window(predictions, version, start, end, upto), place.element < most_of_bin, place.element < limit
     )
 
 
@@ -132,8 +136,8 @@ def first_of_stream(
     version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None
 ) -> Select[Any]:
     """seq of the first k of a window."""
-    query = select(predictions.c.seq).where(_in_window(predictions, version, start, end, upto))
-    return query.order_by(_order(stream).element).limit(k)
+    query = select(predictions.c.seq).where(in_window(predictions, version, start, end, upto))
+    return query.order_by(order_in(stream).element).limit(k)
 
 
 def with_seqs(seqs: Collection[int]) -> Select[Any]:
@@ -159,11 +163,11 @@ def models_with(ids: Collection[str], *, besides: str) -> Select[Any]:
 
 
 def first_at(version: ModelVersion, since: datetime | None) -> Select[Any]:
-    return select(func.min(predictions.c.occurred_at)).where(_in_window(predictions, version, since, None))
+    return select(func.min(predictions.c.occurred_at)).where(in_window(predictions, version, since, None))
 
 
 def last_at(version: ModelVersion, end: datetime | None) -> Select[Any]:
-    return select(func.max(predictions.c.occurred_at)).where(_in_window(predictions, version, None, end))
+    return select(func.max(predictions.c.occurred_at)).where(in_window(predictions, version, None, end))
 
 
 def rows_by_version(model: str, versions: Collection[int], start: datetime, end: datetime) -> Select[Any]:
@@ -174,56 +178,5 @@ def rows_by_version(model: str, versions: Collection[int], start: datetime, end:
 
 
 def number_in(version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None) -> Select[Any]:
-    query = select(func.count()).select_from(predictions).where(_in_window(predictions, version, start, end))
-    return query if after is None else query.where(_number(predictions) > int(after))
-
-
-def first_given(version: ModelVersion, since: datetime | None) -> Select[Any]:
-    inside = _in_window(given_labels, version, since, None)
-    query = select(given_labels.c.occurred_at).where(inside, given_labels.c.draw_probability.is_not(None))
-    return query.order_by(given_labels.c.occurred_at).limit(1)
-
-
-def given_tallies(
-    version: ModelVersion,
-    start: datetime,
-    end: datetime,
-    *,
-    after: str | None,
-    upto: str | None,
-    rows_upto: str | None,
-) -> Select[Any]:
-    """(class, label, slice, draw probability, count)"""
-    given = given_labels.c
-    key = (given.predicted_class, given.label, given.slice, given.draw_probability)
-    inside = _in_window(given_labels, version, start, end, upto)
-    query = select(*key, func.count().label("count")).where(inside, given.draw_probability.is_not(None))
-    query = query if after is None else query.where(_number(given_labels) > int(after))
-    if rows_upto not in (None, upto):  # a label never comes before its prediction
-        same = and_(predictions.c.model == given.model, predictions.c.id == given.id)
-        query = query.join_from(given_labels, predictions, same).where(_number(predictions) <= int(rows_upto))
-    order = (given.predicted_class, given.label, given.slice.nulls_first(), given.draw_probability)
-    return query.group_by(*key).order_by(*order)
-
-
-def given_in(
-    version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
-) -> Select[Any]:
-    """(label, received_at, prediction) of the first k labels of a window."""
-    same = and_(predictions.c.model == given_labels.c.model, predictions.c.id == given_labels.c.id)
-    query = select(given_labels.c.label, given_labels.c.received_at, *PREDICTION).join_from(
-        given_labels, predictions, same
-    )
-    query = query.where(_in_window(given_labels, version, start, end))
-    return query.order_by(_order(stream).element).limit(k)
-
-
-def given_with(model: str, ids: Collection[str]) -> Select[Any]:
-    kept = given_labels.c
-    return select(kept.id, kept.label, kept.received_at, kept.draw_probability).where(
-        kept.model == model, kept.id.in_(ids)
-    )
-
-
-def given_counts() -> Select[Any]:
-    return select(log_heads.c.model, log_heads.c.given).where(log_heads.c.given > 0)
+    query = select(func.count()).select_from(predictions).where(in_window(predictions, version, start, end))
+    return query if after is None else query.where(seq_of(predictions) > int(after))

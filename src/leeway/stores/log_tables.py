@@ -1,12 +1,14 @@
 """Tables of the prediction log: what models said, and truth that came with it."""
 
-from sqlalchemy import JSON, BigInteger, Double, Index, Integer, Table
+from sqlalchemy import JSON, BigInteger, Double, Index, Integer, Table, text
 
 from leeway.stores.schema import TEXT, UtcDateTime, column, metadata
 
 # Keys of large tables are indexes with a name: a migration makes them when the rows are there.
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # what SQLite's rowid has to be
+
+GROUPED = '"group" IS NOT NULL'  # labels that came with the log, of predictions that share a group
 
 predictions = Table(
     "predictions",
@@ -52,10 +54,18 @@ given_labels = Table(
     column("draw_probability", Double, null=True),
     column("received_at", UtcDateTime),
     column("seq", BigInteger),  # in the numbering of the predictions
+    column("group", TEXT, null=True),  # of the prediction; null where it is of none but its own
     Index("given_label", "model", "id", unique=True),
     Index(
         "given_labels_of_night",
         *("model", "version", "occurred_at", "predicted_class", "slice", "label", "draw_probability", "seq"),
+    ),
+    # Empty where no label is of a group: it is known at once that none is.
+    Index(
+        "given_labels_alike",
+        *("model", "version", "occurred_at", "group", "predicted_class", "slice", "draw_probability", "seq"),
+        sqlite_where=text(GROUPED),
+        postgresql_where=text(GROUPED),
     ),
 )
 

@@ -22,7 +22,7 @@ def read_mark(workspace: Path) -> str | None:
 def write_mark(workspace: Path, ledger_id: str) -> None:
     """Keep the id of the ledger that is used here from now on; the folder hides itself from git. Raises StoreError."""
     try:
-        durable.write_text(workspace / FOLDER / ".gitignore", "*\n")
+        durable.hide_from_git(workspace / FOLDER)
         durable.write_text(workspace / FOLDER / "id", f"{ledger_id}\n")
     except OSError as error:
         raise StoreError(f"{workspace / FOLDER}: cannot be written ({error.strerror}); mend its permissions") from error

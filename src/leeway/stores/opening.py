@@ -56,6 +56,7 @@ def open_stores(
     Raises ParamsError for an address of another kind; StoreError if the database cannot be used.
     """
     address = parse_address(url)
+    log.debug("database %s, %s", address.render_as_string(), "to read" if reading else "to write")
     if address.get_backend_name() == "sqlite" and not Path(str(address.database)).exists():
         _refuse_lost(address, expected)
         address = NOWHERE if reading else address
@@ -80,6 +81,29 @@ def open_stores(
         engine.dispose()
         raise
     return Stores(SqlPredictionLog(Database(engine), secret=ledger.secret), ledger)
+
+
+def older_revision(url: str) -> str | None:
+    """Return the schema's revision of a database that an earlier release made; None for a current one, or none at all.
+
+    Reads only. Raises ParamsError for an address of another kind; StoreError for one that a newer Leeway made, that
+    holds other tables or that cannot be reached.
+    """
+    address = parse_address(url)
+    if address.get_backend_name() == "sqlite" and not Path(str(address.database)).exists():
+        return None
+    engine = connect(address, lock_timeout_seconds=30.0)
+    try:
+        with engine.begin() as connection:
+            revision = _revision(connection, address)
+    except SQLAlchemyError as error:
+        raise explain(error, address) from error
+    finally:
+        engine.dispose()
+    if revision is None or revision == SCHEMA_REVISION:
+        return None
+    _refuse_newer(revision, address)
+    return revision
 
 
 def _make_folder(address: URL) -> None:

@@ -14,6 +14,7 @@ from leeway.domain.records import (
     FILE,
     GIVEN,
     Cell,
+    Copies,
     Label,
     ModelVersion,
     Pick,
@@ -22,8 +23,9 @@ from leeway.domain.records import (
     Recorded,
     Tally,
 )
+from leeway.domain.text import by_number, counted
 from leeway.errors import ConflictError, first_few
-from leeway.stores import bulk, log_queries, rows
+from leeway.stores import bulk, given_queries, log_queries, rows
 from leeway.stores.database import Database
 from leeway.stores.rows import batches
 
@@ -58,9 +60,10 @@ class SqlPredictionLog:
                 total += bulk.insert_columns(connection, arrival, version, given)
             refused = total.changed + total.labels_changed
             if strict and refused:
+                are = by_number(len(refused), "is", "are")
                 raise ConflictError(
-                    f"{len(refused)} rows are recorded with other content: {first_few(refused)}; nothing of this was "
-                    "written. A prediction never changes: give a new one a new id"
+                    f"{counted(len(refused), 'row')} {are} recorded with other content: {first_few(refused)}; nothing "
+                    "of this was written. A prediction never changes: give a new one a new id"
                 )
             bulk.move_head(connection, arrival, given=total.labels)
         return total
@@ -114,6 +117,19 @@ class SqlPredictionLog:
         with self.database.transaction() as connection:
             return _with_seqs(connection, list(connection.scalars(query)))
 
+    def copies(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        images: Collection[str],
+        groups: Collection[str],
+        upto: str | None = None,
+    ) -> list[Copies]:
+        found = self.database.all(log_queries.copies(version, start, end, images=images, groups=groups, upto=upto))
+        return sorted((Copies(*row) for row in found), key=lambda one: (one.name, one.predicted_class, one.bin))
+
     def count(self, version: ModelVersion, start: datetime, end: datetime | None, *, after: str | None = None) -> int:
         return int(self.database.scalar(log_queries.number_in(version, start, end, after=after)) or 0)
 
@@ -145,7 +161,7 @@ class SqlPredictionLog:
     # Truth that came with the log
 
     def first_given(self, version: ModelVersion, since: datetime | None) -> datetime | None:
-        first: datetime | None = self.database.scalar(log_queries.first_given(version, since))
+        first: datetime | None = self.database.scalar(given_queries.first_given(version, since))
         return first
 
     def given_tallies(
@@ -158,22 +174,35 @@ class SqlPredictionLog:
         upto: str | None = None,
         rows_upto: str | None = None,
     ) -> list[Tally]:
-        query = log_queries.given_tallies(version, start, end, after=after, upto=upto, rows_upto=rows_upto)
+        query = given_queries.given_tallies(version, start, end, after=after, upto=upto, rows_upto=rows_upto)
         return [Tally(*row) for row in self.database.all(query)]
+
+    def given_alike(
+        self,
+        version: ModelVersion,
+        start: datetime,
+        end: datetime,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        rows_upto: str | None = None,
+    ) -> dict[str, float]:
+        query = given_queries.given_alike(version, start, end, after=after, upto=upto, rows_upto=rows_upto)
+        return dict(map(tuple, self.database.all(query)))
 
     def given(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
     ) -> list[tuple[Label, Prediction]]:
-        found = self.database.all(log_queries.given_in(version, start, end, k, stream=stream))
+        found = self.database.all(given_queries.given_in(version, start, end, k, stream=stream))
         return [(_label(version.model, row), rows.prediction_from(row)) for row in found]
 
     def given_by_ids(self, model: str, ids: Iterable[str]) -> list[Label]:
         with self.database.transaction() as connection:
-            found = [row for some in batches(ids) for row in connection.execute(log_queries.given_with(model, some))]
+            found = [row for some in batches(ids) for row in connection.execute(given_queries.given_with(model, some))]
         return sorted((_label(model, row) for row in found), key=lambda one: one.prediction_id)
 
     def given_counts(self) -> dict[str, int]:
-        return dict(map(tuple, self.database.all(log_queries.given_counts())))
+        return dict(map(tuple, self.database.all(given_queries.given_counts())))
 
 
 def _in_order(cell: Cell) -> tuple[str, str, int, str]:

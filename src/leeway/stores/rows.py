@@ -122,6 +122,7 @@ def window_from(row: Row[Any]) -> WindowCounts:
         classes=tuple(row.classes),
         counts=_parsed(row.counts, tuple[tuple[int, int, int], ...], WINDOW),
         histogram=tuple(row.histogram),
+        repeats=_parsed(row.repeats, tuple[tuple[int, int, int], ...], WINDOW),
     )
 
 

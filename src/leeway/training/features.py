@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from leeway import durable
+from leeway.data.progress import advancing
 from leeway.training.backbones import Network
 from leeway.training.datamodule import Pixels
 from leeway.training.optimization import rate_share
@@ -92,12 +93,14 @@ def _write(path: Path, network: Network, data: Pixels, *, rows: Rows, device: st
         data.parts, size = parts, network.head.in_features
         array = np.lib.format.open_memmap(partial, "w+", np.float32, (len(data.labels), size))
         start = 0
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
+        working = advancing("computing features of images", total=len(rows))
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16), working as advance:
             for batch in data.batches(rows):
                 moved = (batch[0].to(device), batch[1], batch[2])
                 found = network.embed(data.on_after_batch_transfer(moved, 0)[0])
                 array[rows[start : start + len(found)]] = found.float().cpu().numpy()
                 start += len(found)
+                advance(len(found))
         array.flush()
 
     try:

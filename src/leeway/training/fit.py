@@ -84,8 +84,8 @@ def fit(
     `dataset` names the rows of `data` and their order, by which frozen features are found again. Out of memory, each
     batch is cut into steps. With several devices only the first process returns; the others exit with 0.
 
-    Raises TrainingError if the device is not there, the loss is not finite or the network learns nothing, SystemExit
-    after Ctrl-C (code 1) and SIGTERM (code 143).
+    Raises TrainingError if the device is not there, the loss is not finite or the network learns nothing,
+    KeyboardInterrupt after Ctrl-C, SystemExit after SIGTERM (code 143).
     """
     began = time.monotonic()
     job = Job(network, data, params, log, class_weights, choose_accelerator(params.device))
@@ -203,6 +203,8 @@ def _trained(job: Job, run: Run, *, first: int) -> tuple[float, list[Epoch]]:
         try:
             trainer.fit(classifier, datamodule=data, ckpt_path=run.checkpoint, weights_only=True)
         except SystemExit as stop:  # Lightning's answer to SIGTERM has no code, and would pass for success
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
             raise SystemExit(stop.code or 128 + signal.SIGTERM) from None
     if trainer.global_rank:
         raise SystemExit(0)

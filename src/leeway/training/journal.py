@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from leeway.data.progress import Lines
 from leeway.training.classifier import TOLD_EVERY, Classifier
 from leeway.training.params import TrainParams
 from leeway.training.troubles import LENIENT_STEPS, dead
@@ -27,14 +28,26 @@ def tell(log_metrics: Log, epoch: Epoch) -> None:
 class Journal(Callback):
     """Hands the numbers of each epoch on, and one loss in 50 steps; refuses a network that learns nothing.
 
+    Where no terminal shows a bar, a line of the log says now and then how far the training is.
+
     Part of each checkpoint, so a resumed run tells of the epochs before it too.
     """
 
-    def __init__(self, log_metrics: Log, params: TrainParams, *, shares: np.ndarray, first: int = 0) -> None:
+    def __init__(
+        self,
+        log_metrics: Log,
+        params: TrainParams,
+        *,
+        shares: np.ndarray,
+        first: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`shares` (K,) of the training labels; `first`: the number of the first epoch."""
         self.history: list[Epoch] = []
         self._log, self._params, self._shares, self._first = log_metrics, params, shares, first
-        self._rate, self._began, self._judged = 0.0, 0.0, False
+        self._rate, self._judged = 0.0, False
+        self._clock, self._note = clock, ""
+        self._lines: Lines | None = None  # where no bar is shown
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history, "judged": self._judged}
@@ -47,10 +60,16 @@ class Journal(Callback):
             log.info("resumed after epoch %d", trainer.current_epoch - 1 + self._first)
         for epoch in self.history:
             tell(self._log, epoch)
+        if trainer.progress_bar_callback is None:
+            batches = int(trainer.num_training_batches)
+            total, done = batches * self._params.epochs, batches * trainer.current_epoch
+            self._lines = Lines("training", total=total, done=done, clock=self._clock)
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        self._rate, self._began = pl_module.rate, time.monotonic()
+        self._rate = pl_module.rate
+        last = f", validation loss {self.history[-1]['val_loss']:.3f} before" if self.history else ""
+        self._note = f"epoch {trainer.current_epoch + self._first}{last}"
 
     def on_train_batch_end(
         self,
@@ -60,16 +79,11 @@ class Journal(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        if (batch_idx + 1) % TOLD_EVERY:
-            return
-        assert isinstance(pl_module, Classifier)
-        loss, pace = float(outputs["loss"]), (time.monotonic() - self._began) / (batch_idx + 1)
-        self._log({"step_loss": loss, "step_lr": pl_module.rate}, trainer.global_step)
-        log.info(
-            "epoch %d, batch %d of %d: loss %.3f, rate %.3g, %.3g s a batch",
-            *(trainer.current_epoch + self._first, batch_idx + 1, trainer.num_training_batches),
-            *(loss, pl_module.rate, pace),
-        )
+        if self._lines is not None:
+            self._lines.advance(note=self._note)
+        if (batch_idx + 1) % TOLD_EVERY == 0:
+            assert isinstance(pl_module, Classifier)
+            self._log({"step_loss": float(outputs["loss"]), "step_lr": pl_module.rate}, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)

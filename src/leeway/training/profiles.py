@@ -7,30 +7,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from leeway.paramsfile import ParamsModel, Share
+from leeway.paramsfile import ParamsModel, Share, setting
 
 Factor = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far each image of a batch may be changed by its own draws. As it stands: not at all."""
+    """How far each image of a batch may be changed by its own draws. As it stands: not at all.
 
-    crop_scale: float = 1.0  # smallest share of the area that a crop keeps before it is scaled back; 1: no crop
-    crop_aspect: float = 1.0  # most by which a crop's sides are stretched against each other
-    shift_share: float = (
-        0.0  # shift within +- this share of the side; mirrored at the border, or continued if turned, too
-    )
-    horizontal_flip: float = 0.0  # probability
-    vertical_flip: float = 0.0  # probability
-    quarter_turns: bool = False  # turns by 0, 90, 180 or 270 degrees, equally likely (by 0 or 180 if the sides differ)
-    rotation_degrees: float = 0.0  # within +- this
-    perspective: float = 0.0  # one side appears larger, the opposite one smaller, by up to this share
-    brightness: float = 0.0  # factor within 1 +- this
-    contrast: float = 0.0  # factor of the distance to the image's mean grey, within 1 +- this
-    saturation: float = 0.0  # factor of the distance to the pixel's own grey, within 1 +- this
-    noise: float = 0.0  # standard deviation of Gaussian pixel noise, of the 0..1 range
-    erase_share: float = 0.0  # side of a square that takes the image's mean colour, as a share of the shorter side
+    `AugmentationParams` says what each field is.
+    """
+
+    crop_scale: float = 1.0
+    crop_aspect: float = 1.0
+    shift_share: float = 0.0
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    quarter_turns: bool = False
+    rotation_degrees: float = 0.0
+    perspective: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    noise: float = 0.0
+    erase_share: float = 0.0
 
 
 PROFILES: Mapping[str, Augmentation] = MappingProxyType(
@@ -69,20 +70,55 @@ PROFILES: Mapping[str, Augmentation] = MappingProxyType(
 class AugmentationParams(ParamsModel):
     """`train.augmentation` of params.yaml: a profile, and what to set otherwise than it does."""
 
-    profile: Literal["natural", "medical", "aerial", "document", "digits", "none"]
-    crop_scale: Annotated[float, Field(gt=0, le=1)] | None = None
-    crop_aspect: Annotated[float, Field(ge=1, le=4)] | None = None
-    shift_share: Annotated[float, Field(ge=0, le=0.5)] | None = None
-    horizontal_flip: Share | None = None
-    vertical_flip: Share | None = None
-    quarter_turns: bool | None = None
-    rotation_degrees: Annotated[float, Field(ge=0, le=180)] | None = None
-    perspective: Annotated[float, Field(ge=0, le=0.5)] | None = None
-    brightness: Factor | None = None
-    contrast: Factor | None = None
-    saturation: Factor | None = None
-    noise: Share | None = None
-    erase_share: Share | None = None
+    profile: Literal["natural", "medical", "aerial", "document", "digits", "none"] = setting(
+        "what training images show, which decides how far each may be changed at random: `natural`, `medical`, "
+        "`aerial`, `document`, `digits` or `none`. Any key below replaces the profile's number",
+        "to what your images show",
+    )
+    crop_scale: float | None = setting(
+        "smallest share of the area that a crop keeps before it is scaled back; 1: no crop", default=None, gt=0, le=1
+    )
+    crop_aspect: float | None = setting(
+        "most by which a crop's sides are stretched against each other; 1: not at all", default=None, ge=1, le=4
+    )
+    shift_share: float | None = setting(
+        "largest shift, as a share of the side; the border is mirrored, or continued where images are also rotated",
+        default=None,
+        ge=0,
+        le=0.5,
+    )
+    horizontal_flip: Share | None = setting(
+        "probability of mirroring left and right", "0 where left and right mean something", default=None
+    )
+    vertical_flip: Share | None = setting(
+        "probability of mirroring top and bottom", "0.5 where nothing is upright", default=None
+    )
+    quarter_turns: bool | None = setting(
+        "whether to turn by 0, 90, 180 or 270 degrees, equally likely (0 or 180 if the sides differ)",
+        "`true` where nothing is upright",
+        default=None,
+    )
+    rotation_degrees: float | None = setting(
+        "largest rotation, either way", "0 is faster: rotation resamples every pixel", default=None, ge=0, le=180
+    )
+    perspective: float | None = setting(
+        "largest share by which one side appears larger and the opposite one smaller",
+        "0 is faster, as with rotation",
+        default=None,
+        ge=0,
+        le=0.5,
+    )
+    brightness: Factor | None = setting("multiplies the brightness by a factor within 1 +- this", default=None)
+    contrast: Factor | None = setting(
+        "multiplies the distance to the image's mean grey by a factor within 1 +- this", default=None
+    )
+    saturation: Factor | None = setting(
+        "multiplies the distance to the pixel's own grey by a factor within 1 +- this", default=None
+    )
+    noise: Share | None = setting("standard deviation of Gaussian pixel noise, of the range 0 to 1", default=None)
+    erase_share: Share | None = setting(
+        "side of a square that is filled with the image's mean colour, as a share of the shorter side", default=None
+    )
 
     def resolved(self) -> Augmentation:
         """The profile, with the keys that are set in place of its own."""

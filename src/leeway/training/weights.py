@@ -1,6 +1,7 @@
 """Weights: where a backbone begins. torchvision's by their enum name, a local file, the champion's, or none."""
 
 import difflib
+import logging
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ CHAMPION = "champion"  # the bundle that the training flow has fetched: filled i
 FILES = (".pth", ".pt", ".safetensors")
 DOWNLOAD_TIMEOUT_SECONDS = 20.0  # of silence; torchvision itself would wait for minutes
 State = Mapping[str, Tensor]
+log = logging.getLogger("leeway.training")
 
 
 def is_file(weights: str | None) -> bool:
@@ -57,6 +59,21 @@ def published(params: TrainParams) -> Any | None:
     return usable[weights]
 
 
+def make_available(params: TrainParams) -> None:
+    """Make sure that what `load_weights` will read is there: a local file, or torch's cache, filled from the network.
+
+    Raises TrainingError that says what is missing, where it is expected and how to get it there; ParamsError as
+    `published` does.
+    """
+    weights = published(params)
+    if is_file(params.weights):
+        if not Path(str(params.weights)).is_file():
+            raise _missing(Path(str(params.weights)))
+    elif weights is not None and params.weights != CHAMPION and not _cached(weights).exists():
+        log.info("weights %s of %s: fetching %s", params.weights, params.backbone, weights.url)
+        _fetch(weights, params)
+
+
 def load_weights(body: nn.Module, params: TrainParams, *, head: str) -> None:
     """Fills a body, whose layer `head` was cut off, from torch's cache, the network or a file; nothing is unpickled.
 
@@ -88,15 +105,17 @@ def _read(path: Path) -> State:
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise TrainingError(
-            f"params.yaml: train.weights: {path}: no such file; its path is from the workspace"
-        ) from None
+        raise _missing(path) from None
     except Exception as error:  # a damaged file gives RuntimeError, UnpicklingError, EOFError, SafetensorError, ...
         raise _unreadable(path, error, "expected safetensors or a state dict as torch.save writes it") from error
     if not isinstance(state, dict) or not all(isinstance(one, Tensor) for one in state.values()):
         found = ", ".join(map(str, list(state)[:5])) if isinstance(state, dict) else type(state).__name__
         raise TrainingError(f"{path}: holds {found}; expected a state dict: tensors by the name of their layer")
     return state
+
+
+def _missing(path: Path) -> TrainingError:
+    return TrainingError(f"params.yaml: train.weights: {path}: no such file; its path is from the workspace")
 
 
 def _fetch(weights: Any, params: TrainParams) -> State:

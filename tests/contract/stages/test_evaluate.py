@@ -107,7 +107,7 @@ def test_without_mlflow_no_trace_of_it_is_left(evaluated: Path, monkeypatch: pyt
     monkeypatch.setenv("LEEWAY_MLFLOW_URI", "none")
     with open_tracker().run("train", tags={}) as run:
         run.log_metrics({"accuracy": 1.0})
-    assert [path.name for path in Path(".leeway").iterdir()] == ["test_reads.jsonl"]
+    assert {path.name for path in Path(".leeway").iterdir()} == {".gitignore", "test_reads.jsonl"}
 
 
 def test_a_must_pass_image_that_is_called_something_else_fails_the_checklist(workspace: Path) -> None:

@@ -11,7 +11,9 @@ from leeway.data.feedback import FeedbackImage, write_feedback_shard
 from leeway.data.manifest import read_manifest
 from leeway.stages import gather, prepare
 
-PARAMS = "data:\n  source: {kind: digits, share: 0.1}\n  split: {val: 0.3, test: 0.3}\n"
+DATA = "data:\n  source: {kind: digits, share: 0.1}\n  split: {val: 0.3, test: 0.3}\n"
+ROOT = Path(__file__).parents[3]
+PARAMS = DATA + (ROOT / "params.yaml").read_text()[(ROOT / "params.yaml").read_text().index("train:\n") :]
 
 
 @pytest.fixture

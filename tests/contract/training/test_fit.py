@@ -63,8 +63,7 @@ def test_gives_back_the_best_epoch_not_the_last(bars, params, tmp_path, ema):
     assert min(losses) < losses[-1]
 
 
-def test_tells_the_loss_of_one_step_in_fifty(bars, params, tmp_path, caplog):
-    caplog.set_level("INFO", "leeway")
+def test_tells_the_loss_of_one_step_in_fifty(bars, params, tmp_path):
     told: dict[int, dict[str, float]] = {}
 
     def keep(metrics: dict[str, float], number: int) -> None:
@@ -78,7 +77,6 @@ def test_tells_the_loss_of_one_step_in_fifty(bars, params, tmp_path, caplog):
     fit(build(chosen, CLASSES), data, chosen, log=keep, folder=tmp_path / "kept")
     assert list(told) == [50, 114]  # the 50th of each epoch's 64
     assert all(np.isfinite(list(one.values())).all() for one in told.values())
-    assert "epoch 1, batch 50 of 64: loss " in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -147,8 +145,10 @@ def test_prints_and_writes_nothing_but_its_checkpoints(bars, params, tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_training_with_an_exit_that_is_no_success(bars, params, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "ending", "code"), [(signal.SIGINT, KeyboardInterrupt, None), (signal.SIGTERM, SystemExit, 143)]
+)
+def test_a_signal_ends_the_training_with_an_exit_that_is_no_success(bars, params, tmp_path, number, ending, code):
     before = signal.getsignal(number)
     if number == signal.SIGINT:
         signal.signal(number, signal.default_int_handler)  # a shell's background job starts with it ignored
@@ -159,11 +159,11 @@ def test_a_signal_ends_the_training_with_an_exit_that_is_no_success(bars, params
 
     chosen = params.model_copy(update={"epochs": 500, "patience": 500})
     try:
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises(ending) as stop:
             fitted(bars, chosen, tmp_path / "kept", log=send)
     finally:
         signal.signal(number, before)
-    assert stop.value.code == code
+    assert getattr(stop.value, "code", None) == code
 
 
 def test_a_device_that_is_not_there_is_told_with_those_that_are():

@@ -8,7 +8,6 @@ import pytest
 from leeway.checks.likeness import FORMING, Likeness, left_out
 from leeway.checks.registry import Evidence
 from leeway.domain.records import SHOWN_ONLY, CheckResult, ReferenceCounts, Status, WindowCounts
-from leeway.simulate.shown import Nights, findings
 from made_nights import CLASSES, night
 
 REFERENCE = ReferenceCounts(CLASSES, (0.5, 0.9), ((30, 30, 30),) * 3, correct=260, total=270)
@@ -89,19 +88,3 @@ def test_what_was_accepted_covers_nights_like_it_and_no_others() -> None:
 def test_without_confidences_nothing_is_known() -> None:
     assert run(replace(window(0), without_confidence=4)).status is Status.NO_VERDICT
     assert run(window(0), replace(REFERENCE, with_confidence=False)).status is Status.NO_VERDICT
-
-
-@pytest.mark.parametrize(
-    "nights",
-    [
-        Nights(2000, reference=270, weekend=0.4),
-        Nights(20_000, weekend=0.4),
-        Nights(20_000, looks=200),
-        Nights(2000, group=50),
-    ],
-    ids=["weekly 2,000", "weekly 20,000", "days that look different", "groups of 50"],
-)
-def test_while_nothing_changes_no_night_asks_and_images_are_hardly_ever_said_to_differ(nights: Nights) -> None:
-    found = findings(nights, 4, days=40, rng=np.random.default_rng(5))
-    assert found["asks"].sum() == 0
-    assert found["images"].sum() <= 2  # of 160 nights; .01 of them where nights are independent draws

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from leeway.domain.text import counted, cut, day_text, sentence, share_text
+from leeway.domain.text import by_number, counted, cut, day_text, sentence, share_text
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> 
 
 def test_one_is_no_plural() -> None:
     assert [counted(number, "night") for number in (0, 1, 1200)] == ["0 nights", "1 night", "1,200 nights"]
+    assert [counted(number, "new class") for number in (1, 2)] == ["1 new class", "2 new classes"]
+    assert [counted(number, "probability") for number in (1, 2)] == ["1 probability", "2 probabilities"]
+    assert [counted(2, noun) for noun in ("day", "batch")] == ["2 days", "2 batches"]
+    assert [by_number(number, "is", "are") for number in (0, 1, 2)] == ["are", "is", "are"]
 
 
 def test_a_sentence_ends_once() -> None:

@@ -13,7 +13,7 @@ from leeway.data.feedback import read_feedback
 from leeway.data.parquet import read_table
 from leeway.domain.records import Action, Decision, Label, LabelPlan, ModelVersion
 from leeway.epoch import Epoch
-from leeway.labels import answers
+from leeway.labels import answers, feedback
 from leeway.labels.leaning import Suspicion
 from leeway.labels.plan import is_gate_group, plan_labels
 from leeway.stores.opening import Stores
@@ -173,17 +173,17 @@ def test_a_shard_holds_each_labelled_image_once_and_later_shards_only_what_is_ne
         planned(stores, number)
         label_all(stores, number)
         labels = answers.training_labels(epoch_of(stores, 12), since=None)
-        assert answers.add_feedback(labels, images, folder=folder, name=f"batch-{number}").shard
+        assert feedback.add_feedback(labels, images, folder=folder, name=f"batch-{number}").shard
     origins = [row["origin"] for row in read_feedback(folder)]
     assert len(origins) == len(set(origins)) == len(labels)
-    assert answers.add_feedback(labels, images, folder=folder, name="batch-3") == answers.Feedback(None)
+    assert feedback.add_feedback(labels, images, folder=folder, name="batch-3") == feedback.Feedback(None)
 
 
 def test_a_shard_holds_an_image_that_a_log_names_by_its_path(stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(square("red"))
     seen = replace(send(stores, 1, count=1)[0], image=str(tmp_path / "1.png"))
     labels = [(Label("colours", seen.id, "red", "ann", morning(1)), seen)]
-    path = answers.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch").shard
+    path = feedback.add_feedback(labels, folder_of_images(tmp_path), folder=tmp_path / "feedback", name="batch").shard
     assert path is not None
     assert read_table(path)["bytes"].to_pylist() == [square("red")]
 
@@ -197,12 +197,12 @@ def test_a_label_whose_image_is_gone_empty_or_no_image_is_left_out_of_the_shard_
     names = [*broken, *lost, images.put(square("red"))]
     said = [replace(one, image=name) for one, name in zip(send(stores, 1, count=len(names)), names, strict=True)]
     labels = [(Label("colours", one.id, "red", "ann", morning(1)), one) for one in said]
-    made = answers.add_feedback(labels, images, folder=folder, name="batch")
+    made = feedback.add_feedback(labels, images, folder=folder, name="batch")
     assert [row["origin"] for row in read_feedback(folder)] == [said[-1].id]
     assert made.new == len(names)
     assert [one.prediction_id for one in made.left_out] == [one.id for one in said[:-1]]
     assert all(one.problem for one in made.left_out)
-    again = answers.add_feedback(labels, images, folder=folder, name="batch-2")
+    again = feedback.add_feedback(labels, images, folder=folder, name="batch-2")
     assert (again.shard, len(again.left_out)) == (None, len(names) - 1)
 
 
@@ -212,10 +212,10 @@ def test_a_shard_that_an_earlier_run_wrote_is_kept_as_it_is(stores: Stores, tmp_
     planned(stores, 1)
     label_all(stores, 1)
     labels = answers.training_labels(epoch_of(stores, 12), since=None)
-    path = answers.add_feedback(labels, images, folder=folder, name="batch").shard
+    path = feedback.add_feedback(labels, images, folder=folder, name="batch").shard
     assert path is not None
     before = path.read_bytes()
-    assert answers.add_feedback(labels[:1], images, folder=folder, name="batch").shard == path
+    assert feedback.add_feedback(labels[:1], images, folder=folder, name="batch").shard == path
     assert path.read_bytes() == before
 
 

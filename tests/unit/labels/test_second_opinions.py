@@ -8,7 +8,8 @@ from leeway.checks.policy import Policy
 from leeway.domain.records import GATE, Label, LabelledDraw, LabelPlan, Prediction
 from leeway.labels.answering import seconded_share
 from leeway.labels.answers import burst_of, gate_labels, training_labels
-from leeway.labels.summary import conflicts_text, nights_text, seconds_text
+from leeway.labels.queue import find_queue, queue_text
+from leeway.labels.summary import conflicts_text, nights_text
 from leeway.stores.opening import Stores
 from production import CLASSES, POLICY, draws_of, epoch_of, live_morning, morning, night, send
 
@@ -91,7 +92,9 @@ def test_a_second_person_settles_a_night_and_those_who_differ_are_listed(stores:
     second = queue(stores, "bob")
     assert sorted(one.id for one in second) == sorted(contradicted)
     assert ", 4 contradict the model and wait for a second person: open until" in nights_text(epoch, contradicted)[0]
-    assert seconds_text(epoch).startswith("4 contradict the model and wait for a second person: `leeway labels export")
+    assert queue_text(find_queue(epoch)).startswith(
+        "4 contradict the model and wait for a second person: `leeway labels export"
+    )
     say(stores, second[:1], 1, labeler="bob")  # sides with the model
     say(stores, second[1:2], 1, wrong=1, labeler="bob", other=THIRD)
     say(stores, second[2:3], 1, wrong=1, labeler="bob")
@@ -104,7 +107,7 @@ def test_a_second_person_settles_a_night_and_those_who_differ_are_listed(stores:
     seen = [(found[one.id].wrong, found[one.id].seconded, found[one.id].same_truth) for one in second]
     assert seen == [(False, True, True), (True, True, False), (True, True, True), (True, True, True)]
     assert len(conflicts_text(stores.ledger, "colours")) == 2
-    assert seconds_text(epoch_of(stores, 3, policy=SECONDS)) == ""
+    assert find_queue(epoch_of(stores, 3, policy=SECONDS)).second_opinions == 0
     share = seconded_share(epoch_of(stores, 3, policy=SECONDS), night(3))
     draws = [one for one in measured(stores, 1) if one.draw.prediction_id in contradicted]
     assert share == len(draws) / (len(draws) + 2)
@@ -131,7 +134,7 @@ def test_who_gives_no_name_waits_and_is_told_to_say_it(stores: Stores) -> None:
     live(stores, range(1, 2))
     say(stores, queue(stores), 1, wrong=1, labeler="somebody")
     assert queue(stores, "bob") == []
-    said = seconds_text(epoch_of(stores, 1, policy=SECONDS))
+    said = queue_text(find_queue(epoch_of(stores, 1, policy=SECONDS)))
     assert said.endswith("1 of them came without a name: import them again with --labeler NAME")
     live(stores, range(2, 13))
     assert [one.wrong for one in measured(stores, 1)].count(True) >= 1

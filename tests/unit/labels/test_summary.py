@@ -36,7 +36,10 @@ def test_a_night_that_is_answered_is_counted_next_and_one_that_is_not_is_open_un
     label(stores, ids[:4])
     assert line(epoch_of(stores, 1), ids[:1]) == "4 of 10 answered: open until 2026-03-12"
     label(stores, ids[4:])
-    assert line(epoch_of(stores, 1), ids[:1]) == "10 of 10 answered: counted by the next `leeway monitor`"
+    assert (
+        line(epoch_of(stores, 1), ids[:1])
+        == "10 of 10 answered: counted with the next night that `leeway monitor` decides"
+    )
 
 
 def test_late_labels_are_told_until_a_late_plan_has_counted_them(stores: Stores) -> None:
@@ -44,7 +47,9 @@ def test_late_labels_are_told_until_a_late_plan_has_counted_them(stores: Stores)
     ids = asked_of(stores, 1)
     label(stores, ids[:3], number=11)
     said = line(epoch_of(stores, 11), ids)
-    assert said.startswith("3 of 10 answered, closed on 2026-03-12, 3 late: counted by the next `leeway monitor`, ")
+    assert said.startswith(
+        "3 of 10 answered, closed on 2026-03-12, 3 late: counted with the next night that `leeway monitor` decides, "
+    )
     live(stores, range(12, 13))
     assert line(epoch_of(stores, 12), ids) == "3 of 10 answered, closed on 2026-03-12, 3 late: all counted"
     label(stores, ids[3:4], number=12)

@@ -7,6 +7,7 @@ import pytest
 from leeway.checks.policy import Policy
 from leeway.domain.records import Action, Status
 from leeway.errors import ParamsError
+from leeway.labels.queue import find_queue
 from leeway.monitor.first_nights import accept, asks_text, first_nights_text, nights_that_asked
 from leeway.monitor.standing import Rank, concerns
 from leeway.stores.opening import Stores
@@ -34,7 +35,8 @@ def test_nights_that_look_unlike_the_reference_do_not_become_what_drift_is_held_
     live(stores, range(1, 6), unlike=True)
     assert nights_that_asked(epoch_of(stores, 5)) == [night(number) for number in range(1, 6)]
     assert drift(stores, 5) == Status.NO_VERDICT
-    told = [one.text for one in concerns(epoch_of(stores, 5)) if one.rank is Rank.YOURS]
+    epoch = epoch_of(stores, 5)
+    told = [one.text for one in concerns(epoch, find_queue(epoch)) if one.rank is Rank.YOURS]
     assert len(told) == 1
     assert "5 nights look unlike what the model was measured on" in told[0]
     assert "drift has 0 of its 3 reference nights" in told[0]

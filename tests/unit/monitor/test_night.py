@@ -189,3 +189,20 @@ def test_what_another_monitor_decided_meanwhile_is_read_anew(stores: Stores) -> 
     assert not nights.is_decided(away, night(4))
     assert away.history.plans == stores.ledger.plans("colours", 1)
     assert [one.night for one in away.history.windows] == [night(1), night(2), night(3)]
+
+
+@pytest.mark.parametrize("count", [300, 1300])
+def test_a_window_tells_the_copies_of_an_image_that_came_often(stores: Stores, count: int) -> None:
+    """Exactly, also where only a sample of the night is looked at one by one."""
+    sent = send(stores, 1, count=count)
+    send(stores, 1, count=count, name="again")
+    record(stores, [replace(sent[0], id=f"copy-{number}") for number in range(150)])
+    window = nights.close_window(held(epoch_of(stores, 1), 1), night(1))
+    assert (window.total, window.distinct) == (2 * count + 150, 2 * count - 1)
+
+    assert stores.ledger.windows("colours", 1) == [window]
+
+
+def test_a_window_without_copies_holds_none_and_looks_no_further(stores: Stores) -> None:
+    send(stores, 1, count=600)
+    assert nights.close_window(held(epoch_of(stores, 1), 1), night(1)).repeats == ()

@@ -46,6 +46,9 @@ class BurningImages:
     def put(self, content: bytes) -> str:
         raise RuntimeError("no store")
 
+    def holds(self, image: str) -> bool:
+        raise RuntimeError("no store")
+
 
 def tools(folder: Path, **changed: Any) -> PageTools:
     given: dict[str, Any] = {"write": written, "write_evidently": written}

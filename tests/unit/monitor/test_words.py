@@ -113,7 +113,7 @@ def test_alert_titles_and_bodies_begin_with_what_it_means_and_say_what_to_do() -
     [alert] = alerts_of(decision(Action.MORE_LABELS), [accuracy()], [], EVERYTHING, version=VERSION)
     means = "45% right (33% to 58%) since 2 March, 33 of 60 labels wrong; the floor is 90%"
     assert alert.title == f"{means} (leeway: colours version 1, alarm)"
-    assert alert.body.startswith(f"{means}. People are asked for 150 labels over 2 nights")
+    assert alert.body.startswith(f"{means}. People are asked for up to 150 labels over 2 nights")
     assert alert.body.index("`leeway labels export DIR`") < alert.body.index("the statistics")
     assert alert.key == f"colours/1/{night(3)}/alarm"
     [watched] = alerts_of(decision(Action.MORE_LABELS), [accuracy()], [], EVERYTHING, version=WATCHED)

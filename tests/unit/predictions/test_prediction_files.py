@@ -245,6 +245,13 @@ def test_probability_columns_without_classes_are_in_alphabetical_order(
         assert "missing" in read(write(tmp_path / name, rows)).bad[0].problem
 
 
+def test_all_columns_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "log.csv", [{"uuid": "a", "ts": T, "answer": "cat", "score": 0.5}])
+    with pytest.raises(DataError, match="has no column 'prediction_id', 'occurred_at', 'predicted_class'") as error:
+        read(path)
+    assert "--columns prediction_id=their_name,occurred_at=their_name,predicted_class=their_name" in str(error.value)
+
+
 def test_a_probability_column_for_some_classes_only_is_an_error(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "log.csv", [{**ROWS[0], "p_cat": 1}])
     with pytest.raises(DataError, match="has no column 'p_dog'"):

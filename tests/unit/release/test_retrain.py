@@ -7,12 +7,14 @@ import pytest
 
 from leeway.data.feedback import read_feedback
 from leeway.domain.records import Label, Prediction
+from leeway.errors import WorkspaceError
 from leeway.labels.plan import is_gate_group
 from leeway.release import retrain
+from leeway.release.versions import Versions
 from leeway.stores.opening import Stores
-from memory_ports import MemoryRepository
+from memory_ports import MemoryRegistry, MemoryRepository
 from production import POLICY, epoch_of, folder_of_images, morning, record, send
-from tiny_bundle import square
+from tiny_bundle import square, write_tiny_bundle
 
 GONE = "ab" * 32
 
@@ -76,3 +78,25 @@ def test_labels_whose_images_are_gone_do_not_make_the_calendar_retrain(
     images.put(square("blue"))
     stores.ledger.pin([replace(one, image=images.put(square("blue"))) for one in stores.log.by_ids("colours", ["p09"])])
     assert retrain.is_worth_it(epoch_of(stores, 2, images=images), folder=folder)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_champion_that_a_retraining_starts_from_is_put_under_dvc_or_the_log_says_why_not(
+    refused: bool, stores: Stores, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refusing(MemoryRepository):
+        def add(self, path: Path) -> None:
+            raise WorkspaceError("dvc add failed: bad DVC file name 'champion.dvc' is git-ignored")
+
+    registry, repository = MemoryRegistry(tmp_path / "registry"), Refusing() if refused else MemoryRepository()
+    write_tiny_bundle(tmp_path / "bundle")
+    versions = Versions("colours", lambda: registry, stores.ledger, tmp_path / "bundles")
+    registry.register(tmp_path / "bundle", model="colours", tags={})
+    decision = retrain.request(epoch_of(stores, 2), asked_by="hand")
+    assert retrain.fetch_champion(versions, decision, repository, folder=tmp_path / "start") is None
+    registry.set_alias("colours", "champion", 1)
+    bundle = retrain.fetch_champion(versions, decision, repository, folder=tmp_path / "start")
+    assert bundle == tmp_path / "start" / "champion"
+    assert (bundle / "bundle.json").exists()
+    assert repository.added == ([] if refused else [bundle])
+    assert [("is git-ignored" in line) for line in caplog.messages] == [True] * refused

@@ -41,6 +41,14 @@ def log_m_of_the_check(check: PredictionDrift, nights: np.ndarray, reference: Re
     return [-math.inf if one.status is Status.NO_VERDICT else math.log(one.statistic) for one in results]
 
 
+def says(found: np.ndarray, expected: list[float], *, line: float) -> bool:
+    """Exactly what the check says where it might alarm; elsewhere the same, or a limit over it that is no alarm."""
+    known = np.isfinite(found)
+    over = found[known] - np.array(expected)[known]
+    near = bool(np.median(over) < 0.2) and bool((over > -1e-9).all())
+    return near and np.isneginf(expected)[~known].all() and bool(((over < 1e-9) | (found[known] < line)).all())
+
+
 @pytest.mark.parametrize("reference_nights", [1, 3, 7, 30])
 def test_every_night_of_every_year_is_what_the_check_says(reference_nights):
     policy = Policy.model_validate({"prediction_drift": {"reference_nights": reference_nights}})
@@ -52,7 +60,8 @@ def test_every_night_of_every_year_is_what_the_check_says(reference_nights):
         expected = log_m_of_the_check(
             check, nights[:, year], ReferenceCounts(CLASSES, (0.5, 0.9), ((9, 9, 9),) * 3, 1, 1)
         )
-        assert found[:, year] == pytest.approx(expected, abs=1e-9)
+        assert says(found[:, year], expected, line=watcher.line)
+    assert (found[-5:] > watcher.line).any() or reference_nights == 30
     assert np.isfinite(found).sum() > (5 if reference_nights == 30 else 20)
 
 
@@ -64,6 +73,6 @@ def test_so_is_every_night_that_is_held_against_a_file():
     for year in range(YEARS):
         reference = ReferenceCounts(CLASSES, (0.5, 0.9), file, 1, 1, production=True)
         expected = log_m_of_the_check(PredictionDrift(), nights[:, year], reference)
-        assert found[:, year] == pytest.approx(expected, abs=1e-9)
-    assert np.isfinite(found[-5:]).any()
+        assert says(found[:, year], expected, line=watcher.line)
+    assert (found[-5:] > watcher.line).any()
     assert not np.isfinite(found[:9]).any(), "seven quiet nights of at least 100 have to tell how much nights differ"

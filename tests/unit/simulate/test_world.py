@@ -2,6 +2,7 @@
 
 import io
 from datetime import date
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from production import morning, open_in, send
 FIRST = date(2026, 1, 1)
 
 
+@cache
 def digits() -> list[Digit]:
     rng = np.random.default_rng(0)
     found = []
@@ -49,7 +51,8 @@ def test_the_drift_moves_a_quarter_of_the_class_mix_and_turns_the_image() -> Non
 
 
 def test_without_a_drift_night_nothing_ever_drifts() -> None:
-    assert not any(world(drift_night=None).drifted(number) for number in range(1, 400))
+    still = world(drift_night=None)
+    assert not any(still.drifted(number) for number in range(1, 400))
 
 
 def test_the_labeler_tells_the_truth_but_for_its_slips(tmp_path) -> None:

@@ -13,6 +13,8 @@ from leeway.stats.multinomial import (
     LONGEST,
     day_tolerance,
     log_detector,
+    log_detector_ceiling,
+    log_e_ceiling,
     log_e_value,
     most_likely,
     share_box,
@@ -117,6 +119,18 @@ def test_the_detector_is_the_sum_over_its_starts_and_forgets_what_is_older_than_
     assert np.exp(log_detector(nights, REFERENCE, low=low, high=high)) == pytest.approx(expected)
 
 
+def test_streams_that_are_computed_together_are_what_each_is_by_itself():
+    """Whether or not another stream has a window that a single night could decide."""
+    rng = np.random.default_rng(3)
+    shares = [(0.53, 0.3, 0.15, 0.02), (0.1, 0.2, 0.3, 0.4), (0.53, 0.3, 0.15, 0.02)]
+    nights = np.stack([rng.multinomial(60, one, size=20) for one in shares])
+    low, high = share_box(REFERENCE, tolerance=0.02)
+    together = log_detector(nights, REFERENCE, low=low, high=high)
+    alone = [log_detector(one, REFERENCE, low=low, high=high) for one in nights]
+    assert together.tolist() == [float(one) for one in alone]
+    assert together[1] > together[0] + 5
+
+
 def test_no_single_night_decides_and_a_second_one_does():
     """However extreme the night, and whatever quiet nights stand beside it."""
     reference, usual, wild = np.array([500, 300, 200]), np.array([50, 30, 20]), np.array([0, 0, 100_000])
@@ -128,6 +142,34 @@ def test_no_single_night_decides_and_a_second_one_does():
     assert log_m(wild) == pytest.approx(np.log(200))
     assert log_m(*[usual] * 20, wild, *[usual] * 20) < np.log(200 * 21)
     assert log_m(wild, usual, wild) > np.log(365 / 0.02)
+
+
+THOUSANDTHS = st.integers(0, 10**8).map(lambda number: number / 1000)
+
+
+@given(
+    counts=st.lists(THOUSANDTHS, min_size=2, max_size=12),
+    reference=st.lists(THOUSANDTHS, min_size=12, max_size=12),
+    tolerance=st.sampled_from([0.0, 0.001, 0.015, 0.2, 1.0]),
+)
+def test_no_e_value_is_over_its_ceiling(counts, reference, tolerance):
+    counts, reference = np.array(counts), np.array(reference[: len(counts)])
+    low, high = share_box(reference, tolerance=tolerance)
+    exact, ceiling = (one(counts, reference, low=low, high=high) for one in (log_e_value, log_e_ceiling))
+    assert ceiling >= exact - 1e-9 * max(counts.sum(), 1)
+
+
+@pytest.mark.parametrize("size", [40, 2000])
+def test_the_ceiling_of_usual_nights_is_near_and_that_of_none_is_one(size):
+    rng = np.random.default_rng(2)
+    references, nights = (
+        rng.multinomial(7 * size, np.full(30, 1 / 30), size=20),
+        rng.multinomial(size, np.full(30, 1 / 30), size=(20, 70)),
+    )
+    low, high = share_box(references, tolerance=0.01)
+    exact, ceiling = (one(nights, references, low=low, high=high) for one in (log_detector, log_detector_ceiling))
+    assert ((exact - 1e-9 <= ceiling) & (ceiling <= exact + 1)).all()
+    assert log_e_ceiling(np.zeros(30), references[0], low=low[0], high=high[0]) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_order_of_nights_inside_a_window_does_not_matter():

@@ -1,7 +1,9 @@
 """Tells people: over Apprise (mail, chat, webhooks), or on the screen."""
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from apprise import Apprise, OverflowMode
 
@@ -40,8 +42,13 @@ class AppriseChannel:
         if not self._opened().notify(body=body, title=title):
             raise AlertError(f"alert '{title}' was not taken by {self.name} ({self._place} in LEEWAY_ALERT_URLS)")
 
+    def check(self) -> None:
+        """Sends nothing. Raises ParamsError for an address of no kind."""
+        self._opened()
+
     def _opened(self) -> Apprise:
-        service = Apprise.instantiate(self._url)
+        with _unlogged():
+            service = Apprise.instantiate(self._url)
         if not service:
             raise ParamsError(
                 f"LEEWAY_ALERT_URLS: {self._place} ({_schema(self._url)}) is not one that Apprise knows, "
@@ -68,6 +75,20 @@ class Screen:
 
     def send(self, title: str, body: str) -> None:
         print(f"{title}\n{body}", flush=True)
+
+    def check(self) -> None:
+        """It can always print."""
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep Apprise's log shut: it writes down an address that it does not know, with the token in it."""
+    shut = logging.Filter("nobody")  # lets through what a logger of this name says
+    logging.getLogger("apprise").addFilter(shut)
+    try:
+        yield
+    finally:
+        logging.getLogger("apprise").removeFilter(shut)
 
 
 def _name(url: str) -> str:

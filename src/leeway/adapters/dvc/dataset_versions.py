@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from leeway.adapters.dvc.repository import run_git
+from leeway.adapters.dvc.git import run_git
+from leeway.domain.text import by_number
 from leeway.errors import DataError, WorkspaceError
 
 DATASET = "data/dataset"  # what the stage `prepare` makes, as dvc.lock names it
@@ -43,7 +44,8 @@ def find_version(workspace: Path, prefix: str) -> DatasetVersion:
     listed = "".join(f"\n  {one.digest[:12]}  {one.where}" for one in (found or versions)[:SHOWN])
     more = len(found or versions) - SHOWN
     told = f"{len(found)} dataset versions begin with '{prefix}'" if found else f"no dataset version '{prefix}' is here"
-    absent = f"\n{lost} more are not in DVC's cache; to fetch them: dvc fetch --all-commits {DATASET}" if lost else ""
+    are, fetch = by_number(lost, "is", "are"), f"dvc fetch --all-commits {DATASET}"
+    absent = f"\n{lost} more {are} not in DVC's cache; to fetch them: {fetch}" if lost else ""
     raise DataError(f"{told}; known:{listed or ' none'}{f' and {more} more' if more > 0 else ''}{absent}")
 
 

@@ -11,17 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from leeway.adapters.dvc.commits import BY_LEEWAY, commit_pipeline
+from leeway.adapters.dvc.git import run_git as run_git  # under the name of before, too
+from leeway.domain.commit import Commit
 from leeway.errors import WorkspaceError
 
 LAST_LINES = 30  # of a command's output: enough to find what went wrong
 GRACE_SECONDS = 5  # between asking a process group to end and ending it
-VERSIONED = ("dvc.lock", "data/feedback", "reports/metrics.json", ".leeway-version")  # what changes in git
 STAGES = ("gather: ", "prepare: ", "train: ", "evaluate: ")
 ENVIRONMENT = {
     "DVC_NO_ANALYTICS": "1",
     "DO_NOT_TRACK": "true",
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads that spin take the cores from others
     "PYTHONUNBUFFERED": "1",
+    BY_LEEWAY: "yes",
 }
 log = logging.getLogger("leeway.dvc")
 
@@ -51,13 +54,12 @@ class DvcRepository:
         """`dvc add`: the file's hash goes to git, its content to DVC's cache."""
         run_dvc(["add", str(path)], self._folder)
 
-    def commit(self, message: str) -> str:
-        """Commits what a reproduction changes, and nothing else that is staged; gives the hash of HEAD."""
-        paths = [path for path in VERSIONED if (self._folder / path).exists()]
-        run_git(["add", "--", *paths], self._folder)
-        if run_git(["diff", "--cached", "--name-only", "--", *paths], self._folder):
-            run_git(["commit", "--quiet", "--only", "-m", message, "--", *paths], self._folder)
-        return run_git(["rev-parse", "HEAD"], self._folder)
+    def commit(self, message: str, *, only_if_clean: bool = False) -> Commit:
+        """Commits what made the model, as `leeway.adapters.dvc.commits` says; a failure is a remark, never raised."""
+        try:
+            return commit_pipeline(self._folder, message, only_if_clean=only_if_clean)
+        except WorkspaceError as error:
+            return Commit("", lacks="what made it", remarks=(f"not committed: {error}",))
 
 
 def run_dvc(arguments: Sequence[str], folder: Path) -> None:
@@ -65,6 +67,7 @@ def run_dvc(arguments: Sequence[str], folder: Path) -> None:
     bin_folder = Path(sys.executable).parent  # the stages' `python` is found there
     environment = {**os.environ, **ENVIRONMENT, "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [sys.executable, "-m", "dvc", *arguments]
+    log.debug("%s, in %s", " ".join(command), folder)
     last: deque[str] = deque(maxlen=LAST_LINES)
     with _in_own_session(command, folder, environment) as process:
         for line in _lines(process.stdout):
@@ -73,24 +76,6 @@ def run_dvc(arguments: Sequence[str], folder: Path) -> None:
         code = process.wait()
     if code:
         raise WorkspaceError(_what_went_wrong(arguments[0], list(last), code))
-
-
-def run_git(arguments: Sequence[str], folder: Path) -> str:
-    """What git prints, stripped. Raises WorkspaceError."""
-    known = _git(["config", "user.email"], folder).returncode == 0
-    identity = [] if known else ["-c", "user.name=leeway", "-c", "user.email=leeway@localhost"]
-    done = _git([*identity, *arguments], folder)
-    if done.returncode:
-        told = " ".join((done.stderr or done.stdout).split())
-        raise WorkspaceError(f"{folder}: git {arguments[0]} failed: {told}")
-    return done.stdout.strip()
-
-
-def _git(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise WorkspaceError("git is not installed, or not on the PATH; a workspace keeps its versions in it") from None
 
 
 @contextmanager

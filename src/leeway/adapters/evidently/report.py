@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from leeway.domain.records import Prediction
+from leeway.domain.text import counted
 from leeway.errors import WorkspaceError
 from leeway.stats.drift import chi_square
 
@@ -33,7 +34,9 @@ def write_page(
     a plain mean of it would mislead. Raises WorkspaceError if Evidently is not installed or a side is empty.
     """
     if not reference or not current:
-        raise WorkspaceError(f"{len(reference)} reference predictions and {len(current)} of the night: both are needed")
+        raise WorkspaceError(
+            f"{counted(len(reference), 'reference prediction')} and {len(current)} of the night: both are needed"
+        )
     for name in ("EVIDENTLY_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(name, "true")
     with warnings.catch_warnings():

@@ -3,7 +3,6 @@
 import importlib.util
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from leeway import durable
 from leeway.adapters.mlflow.artifacts import artifact_folder, bring_artifacts_along
 from leeway.adapters.mlflow.database import database_file, prepare_database
+from leeway.domain.text import without_login
 from leeway.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Connection:
             except MlflowException:  # another process made it in this moment; or the second look tells why not
                 found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is None or found.lifecycle_stage != "active":
-            raise RegistryError(f"MLflow experiment '{EXPERIMENT}' at {_masked(self.address)} is deleted; restore it")
+            raise RegistryError(
+                f"MLflow experiment '{EXPERIMENT}' at {without_login(self.address)} is deleted; restore it"
+            )
         return str(found.experiment_id)
 
     def run_of_bundle(self, digest: str) -> str | None:
@@ -147,10 +149,5 @@ def _errors_told(address: str) -> Iterator[None]:
         of_outside = isinstance(error, SQLAlchemyError | sqlite3.Error | OSError | ImportError)
         if not of_outside and type(error).__module__.split(".")[0] not in ("mlflow", "alembic"):
             raise
-        words = _masked(" ".join(str(error).split()))[:300] or type(error).__name__
-        raise RegistryError(f"MLflow at {_masked(address)}: {words}; its address is {VARIABLE}") from error
-
-
-def _masked(text: str) -> str:
-    """Without the user and password of an address."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+        words = without_login(" ".join(str(error).split()))[:300] or type(error).__name__
+        raise RegistryError(f"MLflow at {without_login(address)}: {words}; its address is {VARIABLE}") from error

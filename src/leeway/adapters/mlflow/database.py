@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from leeway import durable
+from leeway.domain.text import counted
 from leeway.errors import RegistryError
 
 BESIDE = ".unfinished"  # what the file is called while it is made; a left-over one is removed by the next that connects
@@ -131,7 +132,9 @@ def _count(database: sqlite3.Connection, table: str) -> int:
 
 
 def _broken(path: Path, database: sqlite3.Connection, error: Exception) -> str:
-    held = f"{_count(database, 'runs')} runs and {_count(database, 'model_versions')} model versions"
+    held = " and ".join(
+        (counted(_count(database, "runs"), "run"), counted(_count(database, "model_versions"), "model version"))
+    )
     return (
         f"{path}: MLflow's tables in it are not those of the installed MLflow, and cannot be brought there "
         f"({' '.join(str(error).split())[:200]}). It holds {held}. If a newer MLflow made it, install that one; if it "

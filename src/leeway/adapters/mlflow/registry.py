@@ -83,6 +83,11 @@ class MlflowRegistry:
         self._version(model, version)
         with self._connection.errors_told():
             self._client.update_model_version(model, str(version), description=text)
+        self.tag(model, version, tags)
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Adds the tags, or gives them new values."""
+        with self._connection.errors_told():
             for name, value in tags.items():
                 self._client.set_model_version_tag(model, str(version), name, value)
 

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from leeway.domain.text import counted
 from leeway.errors import DataError
 from leeway.predictions.formats.shapes import REQUIRED, SCHEMA, TEXTS, TIME, BadRow, RawRows, as_mask
 
@@ -40,19 +41,22 @@ def _plan(found: Collection[str], columns: Mapping[str, str], classes: Sequence[
     missing = [name for name in REQUIRED if name not in plan and not (name == "predicted_class" and argmax)]
     missing += [name for name in names if names[name] not in found and (name in columns or name.startswith("p_"))]
     if missing:
-        raise DataError(_told_missing(missing[0], columns.get(missing[0], missing[0]), found))
+        raise DataError(_told_missing({name: columns.get(name, name) for name in missing}, found))
     twice = [theirs for theirs in plan.values() if list(found).count(theirs) > 1]
     if twice:
         raise DataError(f"has the column {twice[0]!r} more than once; rename all but one")
     return plan
 
 
-def _told_missing(name: str, theirs: str, found: Collection[str]) -> str:
-    near = difflib.get_close_matches(theirs, list(found), n=1)
+def _told_missing(missing: Mapping[str, str], found: Collection[str]) -> str:
+    """Say which columns the file lacks, all of them; `missing`: the file's name of each, by ours."""
+    theirs = ", ".join(map(repr, dict.fromkeys(missing.values())))
+    near = difflib.get_close_matches(next(iter(missing.values())), list(found), n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     if len(found) == 1 and any(mark in next(iter(found)) for mark in ";\t"):
         meant = " The fields must be separated by commas."
-    return f"has no column {theirs!r}, only {', '.join(found)[:500]}; name it with --columns {name}=their_name.{meant}"
+    names = ",".join(f"{name}=their_name" for name in list(missing)[:4])
+    return f"has no column {theirs}, only {', '.join(found)[:500]}; name what it has with --columns {names}.{meant}"
 
 
 def read_parquet(path: Path, columns: Mapping[str, str], classes: Sequence[str] | None, size: int) -> Iterator[RawRows]:
@@ -155,7 +159,7 @@ def _csv_lines(block: bytes, first: int, header: list[str], plan: Mapping[str, s
 
 
 def _told_fields(got: int, expected: int) -> str:
-    return f"has {got} fields, but the header has {expected}; quote a field that contains a comma"
+    return f"has {counted(got, 'field')}, but the header has {expected}; quote a field that contains a comma"
 
 
 def _count_lines(block: bytes) -> int:

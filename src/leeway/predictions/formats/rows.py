@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from leeway.domain.class_names import ClassNames, class_names, label_in
+from leeway.domain.text import by_number, counted
 from leeway.errors import DataError
 from leeway.predictions.formats.second import next_likely, refuse_second
 from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown
@@ -128,9 +129,10 @@ def _checked(lists: pa.ListArray, names: Sequence[str] | None, rows: Rows) -> pa
     astray = np.bincount(owner, outside, len(lists)) > 0
     total = np.bincount(owner, values, len(lists))
     if names is not None:
+        classes = f"{by_number(len(names), 'is', 'are')} {counted(len(names), 'class')}"
         rows.refuse(
             there & (lengths != len(names)),
-            lambda row: f"has {lengths[row]} probabilities, but there are {len(names)} classes; give one per class",
+            lambda row: f"has {counted(lengths[row], 'probability')}, but there {classes}; give one per class",
         )
     rows.refuse(there & astray, "has a probability that is missing or outside 0 to 1; give one per class")
     off = there & ~(np.abs(total - 1) <= 0.01 + 1e-9)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from leeway.domain.records import Alert, ModelVersion, Release, ServingPeriod
+from leeway.epoch import Epoch
+from leeway.labels.queue import find_queue
 from leeway.monitor.fleet import Fleet
 from leeway.monitor.overview import fleet_overview
-from leeway.monitor.standing import Rank, concerns
+from leeway.monitor.standing import Concern, Rank, concerns
 from leeway.release import retrain
 from leeway.settings import Settings
 from leeway.stores.opening import Stores
@@ -21,6 +23,10 @@ from production import POLICY, VERSION, begun, epoch_of, known, label_all, live_
 TILTED = (0.7, 0.15, 0.15)
 WATCHED = replace(VERSION, bundle_digest="watched:colours")
 PATIENT = POLICY.model_copy(update={"accuracy": POLICY.accuracy.model_copy(update={"floor": 0.5, "allowed_drop": 0.5})})
+
+
+def said_of(epoch: Epoch) -> list[Concern]:
+    return concerns(epoch, find_queue(epoch))
 
 
 def live(stores: Stores, last: int, *, drift: int = 99, wrong: int = 0, version: ModelVersion = VERSION) -> None:
@@ -134,7 +140,12 @@ LABELS, AGAIN = "`leeway labels export DIR`", "`leeway retrain`"
             alarmed,
             5,
             Rank.WRONG,
-            ["blue is 72% of the answers, usually", "alarm stands since 5 March", "now without a label", LABELS],
+            [
+                "blue is 72% of the answers, usually",
+                "alarm stands since 5 March",
+                "wait for a label until 16 March",
+                LABELS,
+            ],
         ),
         (waiting, 7, Rank.WRONG, ["alarm stands since 5 March", "waits since 6 March for ", LABELS]),
         (
@@ -158,7 +169,7 @@ LABELS, AGAIN = "`leeway labels export DIR`", "`leeway retrain`"
         (without_traffic, 8, Rank.BLIND, ["no prediction since 5 March, for 3 nights", "`leeway ingest`"]),
         (never_served, 5, Rank.BLIND, ["no prediction since it began to serve on 1 March", "`leeway ingest`"]),
         (half_a_night, 6, Rank.WRONG, ["20 predictions, under 50% of the usual 200", "6 March", "`traffic`"]),
-        (foreign, 6, Rank.WRONG, ["1 predictions name a class outside the model's list", "6 March"]),
+        (foreign, 6, Rank.WRONG, ["1 prediction names a class outside the model's list", "6 March"]),
         (
             lived_without_an_alarm,
             5,
@@ -173,7 +184,7 @@ def test_each_situation_is_one_sentence(
     stores: Stores, situation: Callable[[Stores], None], at: int, rank: Rank, says: list[str]
 ) -> None:
     situation(stores)
-    worst = concerns(epoch_of(stores, at))[0]
+    worst = said_of(epoch_of(stores, at))[0]
     assert worst.rank is rank, worst.text
     assert [part for part in says if part not in worst.text] == [], worst.text
 
@@ -183,7 +194,7 @@ def test_a_request_that_has_not_started_for_three_nights_is_wrong(stores: Stores
     for number in range(8, 12):
         send(stores, number, mix=TILTED)
         live_morning(stores, number)
-    worst = concerns(epoch_of(stores, 11))[0]
+    worst = said_of(epoch_of(stores, 11))[0]
     assert worst.rank is Rank.WRONG
     assert "asked for on 8 March has not started for 4 nights" in worst.text
     assert "`python flows/deploy.py`" in worst.text
@@ -192,7 +203,7 @@ def test_a_request_that_has_not_started_for_three_nights_is_wrong(stores: Stores
 def test_a_watched_model_whose_labels_bear_the_alarm_out_says_whose_turn_it_is() -> None:
     stores = begun(MemoryStores(), WATCHED)
     watched_and_wrong(stores)
-    worst = concerns(epoch_of(stores, 7, version=WATCHED))[0]
+    worst = said_of(epoch_of(stores, 7, version=WATCHED))[0]
     assert worst.rank is Rank.WRONG
     assert re.match(r"\d+% right \(\d+% to \d+%\) since 5 March, \d+ of \d+ labels wrong", worst.text)
     assert "since 7 March" in worst.text
@@ -206,7 +217,7 @@ def test_a_watched_model_that_recovered_is_not_called_wrong_for_ever() -> None:
         send(stores, number)
         live_morning(stores, number, version=WATCHED)
         label_all(stores, number)
-    worst = concerns(epoch_of(stores, 25, version=WATCHED))[0]
+    worst = said_of(epoch_of(stores, 25, version=WATCHED))[0]
     assert worst.rank is Rank.HEALTHY, worst.text
 
 
@@ -215,24 +226,24 @@ def test_a_version_that_serves_is_not_blamed_for_what_was_decided_of_another(sto
     second = known(VERSION, 2)
     stores.ledger.record_model(second)
     stores.ledger.begin_epoch(ServingPeriod("colours", 2, morning(7), "promoted"))
-    said = concerns(epoch_of(stores, 8, version=second))
+    said = said_of(epoch_of(stores, 8, version=second))
     assert [one.rank for one in said] == [Rank.UNKNOWN]
 
 
 def test_a_model_whose_retraining_is_under_way_is_not_called_healthy_beside_it(stores: Stores) -> None:
     requested(stores)
-    assert [one.rank for one in concerns(epoch_of(stores, 7))] == [Rank.UNDER_WAY]
+    assert [one.rank for one in said_of(epoch_of(stores, 7))] == [Rank.UNDER_WAY]
 
 
 def test_a_healthy_model_that_is_retrained_by_hand_stays_healthy(stores: Stores) -> None:
     healthy(stores)
     retrain.request(epoch_of(stores, 5), asked_by="a person")
-    assert [one.rank for one in concerns(epoch_of(stores, 5))] == [Rank.UNDER_WAY, Rank.HEALTHY]
+    assert [one.rank for one in said_of(epoch_of(stores, 5))] == [Rank.UNDER_WAY, Rank.HEALTHY]
 
 
 def test_no_verdict_is_never_healthy(stores: Stores) -> None:
     live(stores, 3)
-    unknown = concerns(epoch_of(stores, 3))
+    unknown = said_of(epoch_of(stores, 3))
     assert [one.rank for one in unknown] == [Rank.UNKNOWN]
     assert "prediction_drift: the reference has 2 of its 3 nights" in unknown[0].text
 
@@ -240,7 +251,7 @@ def test_no_verdict_is_never_healthy(stores: Stores) -> None:
 def test_rows_that_came_after_their_night_was_decided_are_told_by_status_and_by_the_check(stores: Stores) -> None:
     healthy(stores)
     send(stores, 5, count=30, name="late")
-    said = concerns(epoch_of(stores, 5))
+    said = said_of(epoch_of(stores, 5))
     assert [one.rank for one in said] == [Rank.HEALTHY, Rank.HEALTHY]
     assert said[1].text.startswith("30 predictions of 5 March came after")
     send(stores, 6)
@@ -252,9 +263,10 @@ def test_rows_that_came_after_their_night_was_decided_are_told_by_status_and_by_
 def test_what_else_waits_stands_beside_the_worst(stores: Stores) -> None:
     alarmed(stores)
     stores.ledger.record_release(Release("colours", 3, 1, "left for review", "better", morning(5)))
-    said = concerns(epoch_of(stores, 5))
+    said = said_of(epoch_of(stores, 5))
     assert [one.rank for one in said] == [Rank.WRONG, Rank.YOURS]
-    assert f"{len(stores.ledger.label_queue('colours'))} predictions now without a label" in said[0].text
+    asked = len(stores.ledger.label_queue("colours"))
+    assert f"{asked} images of the night of 5 March wait for a label until 16 March at 02:00 UTC" in said[0].text
 
 
 @pytest.fixture
@@ -272,7 +284,7 @@ def test_the_worst_model_stands_first_and_each_bears_a_mark(fleet: Fleet, stores
     alarmed(stores)
     lines = fleet_overview(fleet, morning(5), champion=epoch_of(stores, 5)).splitlines()
     assert lines[0].startswith("! colours version 1: blue is 72%")
-    assert lines[1] == "? birds: no reference here yet: `leeway watch init birds --reference FILE`"
+    assert lines[1] == "? birds: no reference here yet: `leeway watch init birds --reference FILE`."
     assert lines[-1] == "1 model known from files; false alarms: 2.50% a year each"
 
 

@@ -12,7 +12,7 @@ from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
 from leeway.labels.answers import gate_labels, take_given_answers
 from leeway.stores.opening import Stores
-from production import CLASSES, draws_of, epoch_of, label_all, live_morning, morning, night, send
+from production import CLASSES, begun, draws_of, epoch_of, known, label_all, live_morning, morning, night, send
 
 WEEK = 7
 PER_NIGHT = 10
@@ -320,7 +320,9 @@ def test_truth_without_a_draw_probability_answers_late_what_nobody_answered(stor
 
 def test_what_was_asked_of_a_version_that_serves_no_longer_does_not_wait_for_ever(stores: Stores) -> None:
     live(stores, range(1, 3))
-    ended = replace(epoch_of(stores, 3), until=night(3))
-    for number in (3, 30):
-        look(replace(ended, as_of=morning(number)), Failures())
+    second = known(epoch_of(stores, 2).version, 2)
+    begun(stores, second, at=morning(2))
+    assert len({plan_id for plan_id, _ in stores.ledger.label_queue("colours")}) == 2
+    look(epoch_of(stores, 30, version=second), Failures(), confirmed=True)
+    assert {one.closed_at for one in plans(stores)} == {morning(30)}
     assert stores.ledger.label_queue("colours") == []

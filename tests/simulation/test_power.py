@@ -14,14 +14,17 @@ from leeway.checks.drift import PredictionDrift
 from leeway.checks.policy import Policy
 from leeway.checks.registry import Evidence
 from leeway.domain.records import ReferenceCounts, Status, WindowCounts
-from leeway.simulate.outlook import three_lines
+from leeway.release.rules import FIRST_ATTEMPT, PASSED, non_inferiority
+from leeway.simulate.outlook import shortfall_text, three_lines
 from leeway.simulate.power import Power, foresee, steps
 from leeway.simulate.production import classifier
+from leeway.simulate.prospects import gate_to_come
 from leeway.simulate.scenario import FULL, QUICK, Effort, Scenario
-from leeway.simulate.shortfalls import Shortfall, changed, value_of
+from leeway.simulate.shortfalls import Shortfall, changed, settings_text, value_of
 from leeway.simulate.situation import Situation, made_reference, unknown, with_options
+from leeway.simulate.unseen import unseen
 from leeway.simulate.years import Night, simulate_years
-from leeway.stats.paired import Pairs, mcnemar, power_of_gain
+from leeway.stats.paired import Pairs, mcnemar, pairs_of, power_of_gain
 from made_nights import FIRST
 
 TINY = Effort(runs=12, quiet_years=2, quiet_nights=20, longest=30, trials=0)
@@ -43,7 +46,7 @@ OTHER: dict[str, Any] = {
     "prediction_drift.then": "labels",
     "prediction_drift.budget_share": 0.0,
     "attribution.min_predictions": 1200,
-    "accuracy.floor": 0.85,
+    "accuracy.floor": 0.93,
     "accuracy.allowed_drop": 0.01,
     "accuracy.night_spread": "any",
     "accuracy.then": "alert",
@@ -227,6 +230,57 @@ def test_a_fall_that_stays_over_the_floor_is_seen_with_the_floor_that_is_propose
     assert mended.drops[1].median is not None
 
 
+@pytest.mark.parametrize(
+    ("settings", "size", "key"),
+    [
+        ({"accuracy.floor": 0.92}, 0.02, "accuracy.floor"),
+        ({"accuracy.floor": 0.5, "accuracy.allowed_drop": 0.1}, 0.02, "accuracy.allowed_drop"),
+    ],
+)
+def test_a_fall_over_the_floor_names_the_key_the_floor_comes_from(
+    settings: dict[str, Any], size: float, key: str
+) -> None:
+    world = Scenario(shop(), changed(POLICY, settings), replace(TINY, trials=0), np.random.default_rng(0), lambda: None)
+    fall = world.drop(size, labels=20)
+    [shortfall] = unseen(world, [fall], blind=set())
+    assert fall.note
+    assert (shortfall.key, shortfall.value) == (key, value_of(world.policy, key))
+
+
+def test_a_class_with_a_floor_of_its_own_names_that_one() -> None:
+    policy = changed(POLICY, {"class_accuracy.floors": {"class 0": 0.2}})
+    world = Scenario(shop(), policy, replace(TINY, longest=120, trials=4), np.random.default_rng(0), lambda: None)
+    [shortfall] = unseen(world, [world.class_drop(0.3, labels=20)], blind=set())
+    assert shortfall.key == "class_accuracy.floors"
+    assert shortfall.mends["class_accuracy.floors"]["class 0"] > 0.66
+
+
+@pytest.mark.parametrize("points", [0.02, 0.05])
+def test_what_is_not_seen_says_in_one_sentence_what_trials_came_to(points: float) -> None:
+    """Either the settings under which one saw it, or that none did with the last ones; nothing else."""
+    world = Scenario(shop(), POLICY, replace(TINY, trials=8), np.random.default_rng(0), lambda: None)
+    [shortfall] = unseen(world, [replace(world.drop(points, labels=20), median=None)], blind=set())
+    text = shortfall_text(shortfall)
+    assert text.count(POLICY.checks["accuracy"].name) >= 1
+    assert shortfall.trial in text
+    assert "would help" not in text
+    assert ". " not in text
+    if shortfall.mends:
+        assert settings_text(shortfall.mends) in shortfall.trial
+    else:
+        assert "accuracy.floor: " in shortfall.trial
+
+
+def test_a_trial_that_failed_promises_nothing() -> None:
+    """Of a shop with 20 predictions a night all may be labelled, and a fall by 2 points is still too small."""
+    world = Scenario(
+        shop(predictions=20), POLICY, replace(TINY, longest=20, trials=6), np.random.default_rng(0), lambda: None
+    )
+    [shortfall] = unseen(world, [world.drop(0.02, labels=20)], blind=set())
+    assert not shortfall.mends
+    assert "labels.per_night: 40" in shortfall.trial
+
+
 def test_a_check_that_only_alerts_or_asks_is_not_said_to_retrain() -> None:
     policy = changed(POLICY, {"accuracy.then": "alert", "class_accuracy.then": "labels"})
     ends = {one.check: one.ends_in for one in foresee(shop(), policy, effort=TINY).loops}
@@ -267,6 +321,34 @@ def test_the_power_of_a_gain_is_that_of_simulated_samples(images: int, gained: f
     draws = np.random.default_rng(1).multinomial(images, [gained, lost, 1 - gained - lost], size=4_000)
     shown = np.mean([mcnemar(Pairs(int(b), int(c), images)) < 0.05 for b, c, _ in draws])
     assert power_of_gain(images, gained=gained, lost=lost, alpha=0.05) == pytest.approx(shown, abs=0.03)
+
+
+def test_grouped_test_images_show_what_as_many_independent_ones_would() -> None:
+    """2,000 images, four of which say as much as one, show what 500 do."""
+    grouped = gate_to_come(shop(alike=4.0, class_alike=(4.0,) * 10, test=(200,) * 10), POLICY)
+    fewer, apart = (gate_to_come(shop(test=(count,) * 10), POLICY) for count in (50, 200))
+    assert grouped.effective_images == 500
+    shown = [one.margin_shown for one in (grouped, fewer, apart)]
+    assert shown[0] == pytest.approx(shown[1], rel=0.01)
+    assert shown[0] == pytest.approx(2 * shown[2], rel=0.1)
+    assert grouped.equal_models_pass == pytest.approx(fewer.equal_models_pass, abs=0.02)
+    losses = [one.class_loss_shown for one in (grouped, fewer, apart)]
+    assert losses[0] == pytest.approx(losses[1], abs=0.02)
+    assert losses[0] > losses[2]  # type: ignore[operator]
+    assert "500" in grouped.images_text
+    assert apart.images_text == "2,000 test images"
+
+
+def test_groups_that_change_as_a_whole_pass_the_margin_as_often_as_is_foreseen() -> None:
+    """By the gate's own rule, of equal models whose disagreements come in groups of four."""
+    policy, rng = changed(POLICY, {"promotion.margin_points": 1.5}), np.random.default_rng(5)
+    foreseen = gate_to_come(shop(alike=4.0, test=(480,) * 10), policy).equal_models_pass
+    group, passed = np.repeat(np.arange(1200), 4), 0
+    for _ in range(300):
+        change = np.repeat(rng.choice([1, -1, 0], size=1200, p=[0.02, 0.02, 0.96]), 4)
+        passed += non_inferiority(pairs_of(change, group), FIRST_ATTEMPT, margin=0.015).outcome == PASSED
+    assert passed / 300 == pytest.approx(foreseen, abs=0.08)
+    assert gate_to_come(shop(test=(480,) * 10), policy).equal_models_pass > foreseen + 0.2
 
 
 def test_gate_labels_are_those_of_the_groups_that_a_night_has() -> None:

@@ -15,6 +15,7 @@ from leeway.jobs import epochs
 from leeway.jobs.init import init_workspace
 from leeway.jobs.nightly import Nightly, nightly
 from leeway.jobs.releasing import approve, release_bundle
+from leeway.labels.queue import find_queue
 from leeway.monitor.standing import concerns
 from leeway.release.waiting import draws_missing, waiting
 from leeway.settings import Settings
@@ -114,7 +115,7 @@ def releases(workspace: Workspace) -> list[Release]:
 def status(workspace: Workspace, number: int) -> str:
     champion = epochs.find_champion(workspace, morning(number))
     assert champion is not None
-    return "; ".join(one.text for one in concerns(champion))
+    return "; ".join(one.text for one in concerns(champion, find_queue(champion)))
 
 
 def gate_draws(workspace: Workspace, number: int) -> int:
