@@ -384,6 +384,12 @@ def test_the_three_lines_come_at_once_and_agree_with_all_the_years() -> None:
     assert three_lines(quick)[2] == three_lines(whole)[2]
 
 
+def test_a_night_of_fewer_predictions_than_classes_has_its_lines_too() -> None:
+    reference = made_reference([f"class {k}" for k in range(997)], 0.93, items=5000)
+    foreseen = foresee(shop(reference=reference, test=(), predictions=100, groups=100), POLICY, effort=QUICK)
+    assert all(three_lines(foreseen))
+
+
 def test_the_lines_name_the_key_of_what_is_never_seen() -> None:
     policy = changed(POLICY, {"labels.per_night": 0})
     lines = three_lines(foresee(shop(), policy, effort=QUICK))

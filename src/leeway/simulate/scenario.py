@@ -256,11 +256,15 @@ class Scenario:
 
 
 def _gaining(moved: float, change: int, night: int, shares: Floats, years: int, _: Generator) -> Floats:
-    """(Y, 3K) shares of a night, of which the first class gains `moved` from night `change` on, at most all."""
+    """(Y, 3K) shares of a night, of which the first class gains `moved` from night `change` on, at most all.
+
+    A class that no such night answers gains with the confidences of all classes.
+    """
     first = float(shares[:3].sum())
     gained = min(first + moved, 1.0) if night >= change else first
-    factor = np.where(np.arange(len(shares)) < 3, gained / first, (1 - gained) / (1 - first))
-    return np.broadcast_to(factor * shares, (years, len(shares)))
+    within = shares[:3] / first if first else shares.reshape(-1, 3).sum(axis=0)
+    others = shares[3:] * ((1 - gained) / (1 - first)) if first < 1 else shares[3:]
+    return np.broadcast_to(np.concatenate([gained * within, others]), (years, len(shares)))
 
 
 def _finite(nights: float) -> float | None:
