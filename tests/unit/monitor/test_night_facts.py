@@ -8,6 +8,7 @@ import pytest
 
 from leeway.checks.class_accuracy import ClassAccuracyDetails
 from leeway.checks.estimates import ClassEstimates, accuracy_estimate
+from leeway.checks.repeats import SAMPLE
 from leeway.domain.night_view import ClassMix, ShareInterval
 from leeway.domain.records import (
     Action,
@@ -23,7 +24,6 @@ from leeway.domain.records import (
     WindowCounts,
 )
 from leeway.epoch import Epoch
-from leeway.monitor import repeats
 from leeway.monitor.night_facts import class_rows, confusion, evidence_path, latency, night_page, plain_mean
 from leeway.pages.night import write_night_page
 from leeway.stats.estimation import Estimate
@@ -202,16 +202,14 @@ def test_an_image_that_was_seen_many_times_is_shown_once(stores: Stores, images:
     assert len({one.content for one in made.unsure}) == len(made.unsure)
 
 
-def test_of_a_large_night_a_sample_is_read(
-    stores: Stores, images: FolderImageStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(repeats, "SAMPLE", 50)
-    send(stores, 1, count=400)
+def test_of_a_large_night_a_sample_is_read(stores: Stores, images: FolderImageStore) -> None:
+    for name in ("shot", "again"):
+        send(stores, 1, count=SAMPLE // 2 + 50, name=name)
     live_morning(stores, 1)
     made = night_page(*at(stores, 1, images))
     assert made.latency is not None
-    assert made.latency.sample == 50
-    assert made.predictions == 400
+    assert made.latency.sample == SAMPLE
+    assert made.predictions == SAMPLE + 100
 
 
 def test_labels_that_came_with_a_probability_are_counted_and_their_errors_shown(
