@@ -1,24 +1,22 @@
 """How long do draws from a large night take?  nice python benchmarks/draws.py --out docs/nightly.md
 
-On one SQLite file of one night: counting it, 300 draws of the label plan, the whole label plan, the samples of both
+On the log of two nights: counting one, 300 draws of the label plan, the whole label plan, the samples of both
 pages, and Evidently's page; CPU seconds of this process, medians of five rounds that take turns.
 """
 
 import argparse
-import json
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-from ingest import MODEL, NIGHT, night_table, timed
-from nightly import describe, fill, forget, fresh_epoch
-from nightly import group_by as bare_group_by
+from ingest import MODEL, NIGHT, enrolled_stores, night_table, timed, write_table
+from nightly import describe, forget, fresh_epoch
 
 from leeway.adapters.evidently.report import write_page
 from leeway.checks.windows import night_bounds
@@ -29,6 +27,7 @@ from leeway.labels.plan import chance
 from leeway.monitor import night as nights
 from leeway.monitor.pages_due import draw_page
 from leeway.monitor.repeats import sample_of
+from leeway.predictions.ingest import ingest
 from leeway.stores.opening import open_stores
 
 ROUNDS = 5
@@ -43,13 +42,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="leeway-draws-") as scratch:
         folder = Path(scratch)
         days = [NIGHT, NIGHT + timedelta(days=1)]
-        fill(folder, [night_table(chosen.predictions, seed=place, night=day) for place, day in enumerate(days)])
+        ingest_nights(folder, days, chosen.predictions)
         describe(folder, days[-1], predictions=chosen.predictions)
         rounds = [one_round(folder, days) for _ in range(ROUNDS)]
     table = "\n".join(f"| {name} | {median(one[name] for one in rounds):.2f} |" for name in rounds[0])
     text = (
         f"{HEADING}\n\n`python benchmarks/draws.py --predictions {chosen.predictions}`: a night of "
-        f"{chosen.predictions:,} predictions in SQLite, CPU seconds, medians of {ROUNDS} rounds.\n\n"
+        f"{chosen.predictions:,} predictions, CPU seconds, medians of {ROUNDS} rounds.\n\n"
         f"| what | CPU s |\n|---|---|\n{table}\n"
     )
     print(text)
@@ -57,6 +56,14 @@ def main() -> int:
         before, _, _ = chosen.out.read_text(encoding="utf-8").partition(HEADING)
         chosen.out.write_text(f"{before.rstrip()}\n\n{text}", encoding="utf-8")
     return 0
+
+
+def ingest_nights(folder: Path, days: Sequence[date], predictions: int) -> None:
+    with enrolled_stores(folder) as stores:
+        for place, day in enumerate(days):
+            path = write_table(night_table(predictions, seed=place, night=day), folder / "night.parquet")
+            morning = datetime.combine(day + timedelta(days=1), time(5), UTC)
+            ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=morning)
 
 
 def one_round(folder: Path, days: Sequence[date]) -> dict[str, float]:
@@ -79,7 +86,6 @@ def one_round(folder: Path, days: Sequence[date]) -> dict[str, float]:
     with closing(open_stores(url)) as stores:
         epoch = fresh_epoch(stores, MODEL, tonight)
         start, end = night_bounds(tonight, epoch.policy.zone)
-        used("bare `GROUP BY`", lambda: group_by(folder)())
         cells = used("counting the night (`cells`)", lambda: epoch.log.cells(epoch.version, start, end))
         picks = drawn_from(cells)
         used("300 draws", lambda: epoch.log.pick(epoch.version, start, end, picks, stream="plan"))
@@ -91,11 +97,6 @@ def one_round(folder: Path, days: Sequence[date]) -> dict[str, float]:
         used("Evidently's page", lambda: draw_page(epoch, window, write=write_page, path=page))
     used_again(folder, url, tonight, used)
     return seconds
-
-
-def group_by(folder: Path) -> Callable[[], Any]:
-    """The count alone, in SQL of the benchmark's own."""
-    return bare_group_by(folder, json.loads((folder / "night.json").read_text()))
 
 
 def decide(epoch: Epoch, night: date) -> WindowCounts:

@@ -1,12 +1,14 @@
 """How fast do prediction logs go into the store?  nice python benchmarks/ingest.py --out docs/nightly.md
 
-A million rows as CSV, Parquet and JSON lines through `leeway.predictions.ingest`, into SQLite in a fresh folder, and
-the same file once more; beside a bare executemany of the same rows, all columns, into the same schema. They alternate.
-Takes about 10 minutes and 2 GB of disk for a while.
+A million rows as CSV, Parquet and JSON lines, and ten million as CSV, through `leeway.predictions.ingest` into a fresh
+workspace; the same rows once more, each compared; and the same bytes once more, which are known. Beside them a bare
+copy: pyarrow reads the file and writes Parquet. Each file of each round has a process of its own with one thread. Takes
+about 10 minutes and 5 GB of disk for a while; `--large 0` leaves the ten million out.
 """
 
 import argparse
 import json
+import os
 import platform
 import shlex
 import sqlite3
@@ -15,25 +17,30 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.json
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from leeway.checks.policy import Policy
-from leeway.domain.identity import permanent_number
+from leeway.checks.windows import night_bounds
+from leeway.domain.records import Recorded
+from leeway.domain.text import counted
 from leeway.monitor.enrol import enrol, read_reference
+from leeway.predictions.formats.files import read_predictions
 from leeway.predictions.ingest import ingest
-from leeway.stores.database import sqlite_pragmas
 from leeway.stores.opening import Stores, open_stores
 
 MODEL = "birds"
@@ -44,13 +51,9 @@ RECEIVED = datetime(2026, 3, 3, 5, tzinfo=UTC)
 REFERENCE_ROWS = 10_000
 DAY = 86_400_000_000  # microseconds
 SECRET = "of the benchmark"
-COLUMNS = (
-    "id", "model", "version", "occurred_at", "image", "predicted_class", "confidence", "probabilities", "energy",
-    "latency_ms", "group", "slice", "received_at", "u",
-)  # fmt: skip
-LABEL_COLUMNS = (
-    "model", "id", "version", "occurred_at", "predicted_class", "slice", "label", "draw_probability", "received_at",
-)  # fmt: skip
+MILLION, GROUP = 1_000_000, 122_880
+COMPARED = ("predicted_class", "confidence", "slice")
+TIMES = ("first", "compared", "known")
 HEADING = "## Ingest"
 Row = tuple[Any, ...]
 
@@ -60,6 +63,18 @@ class Seconds(NamedTuple):
 
     wall: float
     cpu: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file in a process of its own."""
+
+    first: Seconds
+    compared: Seconds  # the same rows once more, each of them compared
+    known: Seconds  # the same bytes once more
+    peak_mb: float  # of the process by the end of the first
+    peak_again_mb: float  # by the end of all
+    disk_mb: float  # of the workspace after the first
 
 
 @dataclass(frozen=True)
@@ -79,17 +94,25 @@ CASES = (
     Case("census", "census", "csv", "CSV, a label in every row"),
     Case("probabilities", "probabilities", "csv", "CSV, 10 columns `p_<class>`"),
 )
+LARGE = Case("large", "large", "csv", "CSV, {rows:,} rows")
 
+
+Measured = tuple[dict[str, list[Outcome]], dict[str, list[Seconds]]]
 
 # --- rows -----------------------------------------------------------------------------------------------------------
 
 
-def night_table(rows: int, *, seed: int, night: date = NIGHT) -> pa.Table:
-    """Predictions of one UTC day in order of time, under random ids; classes and slices are of unequal shares."""
+def night_table(rows: int, *, seed: int, night: date = NIGHT, part: tuple[int, int] = (0, 1)) -> pa.Table:
+    """Predictions of one UTC day in order of time, under random ids; classes and slices are of unequal shares.
+
+    `part` (k, n) is the k-th of n equal parts of the day, from 0.
+    """
     rng = np.random.default_rng(seed)
     digits = np.array(list("0123456789abcdef")).astype("S1")
     ids = digits[rng.integers(16, size=(rows, 32), dtype=np.int8)].view("S32").ravel()
-    moments = np.sort(rng.integers(DAY, size=rows)) + np.datetime64(night, "us").astype(np.int64)
+    place, parts = part
+    begin = np.datetime64(night, "us").astype(np.int64) + place * DAY // parts
+    moments = np.sort(rng.integers(DAY // parts, size=rows)) + begin
     return pa.table(
         {
             "prediction_id": pa.array(ids).cast(pa.string()),
@@ -137,6 +160,21 @@ def write_table(table: pa.Table, path: Path) -> Path:
     return path
 
 
+def write_large(path: Path, rows: int) -> Path:
+    """As CSV, a million rows of the night at a time."""
+    parts = -(-rows // MILLION)
+    tables = (night_table(rows // parts, seed=100 + place, part=(place, parts)) for place in range(parts))
+    texts = (table.set_column(1, "occurred_at", table["occurred_at"].cast(pa.string())) for table in tables)
+    first = next(texts)
+    with pyarrow.csv.CSVWriter(path, first.schema) as writer:
+        for table in (first, *texts):
+            writer.write_table(table)
+    return path
+
+
+# --- rows for a database that is filled without the store (benchmarks/nightly.py) ------------------------------------
+
+
 # --- what is timed --------------------------------------------------------------------------------------------------
 
 
@@ -152,16 +190,84 @@ def enrolled_stores(folder: Path) -> Iterator[Stores]:
         yield stores
 
 
-def time_ingest(path: Path, folder: Path, *, rows: int) -> tuple[Seconds, Seconds]:
-    """(of the ingest, of the second ingest of the same file)"""
+def time_ingest(path: Path, folder: Path, rows: int) -> Outcome:
+    """In a process of its own: into a new workspace, and twice more. Raises RuntimeError if a row is not as it was."""
     with enrolled_stores(folder) as stores:
-        first, told = timed(lambda: ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=RECEIVED))
-        if told.recorded.new != rows or told.bad:
-            raise RuntimeError(f"{path}: {told.recorded.new} rows went in, {len(told.bad)} are bad; expected {rows}")
-        again, told = timed(lambda: ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=RECEIVED))
-        if told.recorded.new or told.recorded.labels or told.recorded.known != rows:
-            raise RuntimeError(f"{path}: the second ingest changed something: {told.recorded}")
-    return first, again
+        before = disk_of(folder)
+
+        def take(zone: str) -> tuple[Seconds, Recorded]:
+            into = (stores.log, stores.ledger, MODEL, path)
+            seconds, done = timed(lambda: ingest(*into, columns={}, now=RECEIVED, zone=ZoneInfo(zone)))
+            return seconds, done.recorded
+
+        first, recorded = take("UTC")
+        if recorded not in (Recorded(new=rows), Recorded(new=rows, labels=rows)):
+            raise RuntimeError(f"{path}: {recorded}; expected {rows:,} new rows, with labels in all or none")
+        peak, disk = peak_of_process(), disk_of(folder) - before
+        compared, again = take("Etc/UTC")  # the same nights, and another digest
+        known, same = take("UTC")
+        for found in (again, same):
+            if found != Recorded(known=rows):
+                raise RuntimeError(f"{path}: a second ingest changed something: {found}")
+        refuse_other_rows(stores, path, rows)
+    return Outcome(first, compared, known, peak, peak_of_process(), disk)
+
+
+def peak_of_process() -> float:
+    """MB, as Linux says; `ru_maxrss` would begin with what the parent process had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
+def refuse_other_rows(stores: Stores, path: Path, rows: int) -> None:
+    """The log must count what the file has, and give single rows back as they are."""
+    [version] = stores.ledger.versions(MODEL)
+    night = night_bounds(NIGHT, ZoneInfo("UTC"))
+    cells = stores.log.cells(version, *night)
+    table = first_rows(path)
+    wanted = dict(zip(table["prediction_id"].to_pylist(), table.to_pylist(), strict=True))
+    found = {one.id: one for one in stores.log.by_ids(MODEL, wanted)}
+    for name, row in wanted.items():
+        one = found[name]
+        same = (one.predicted_class, one.confidence, one.slice) == tuple(map(row.get, COMPARED))
+        if not (same and one.occurred_at == row["occurred_at"]):
+            raise RuntimeError(f"{path}: row {name} is {one}, but the file has {row}")
+    if sum(one.count for one in cells) != rows or stores.log.count(version, *night) != rows:
+        raise RuntimeError(f"{path}: the log counts {sum(one.count for one in cells):,} rows, not {rows:,}")
+
+
+def first_rows(path: Path) -> pa.Table:
+    """Some rows of a file, as the ingest reads them."""
+    batch = next(read_predictions(path, classes=CLASSES))
+    return batch.table.select(["prediction_id", "occurred_at", *COMPARED]).slice(0, 300)
+
+
+def disk_of(folder: Path) -> float:
+    """MB of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def copy_bare(path: Path, copy: Path) -> Seconds:
+    """From CSV, JSON lines or Parquet to Parquet, with pyarrow alone: nothing is checked, hashed or compared."""
+    return timed(lambda: write_batches(read_bare(path), copy))[0]
+
+
+def read_bare(path: Path) -> Iterator[pa.RecordBatch]:
+    if path.suffix == ".parquet":
+        return pq.ParquetFile(path).iter_batches(batch_size=GROUP)
+    if path.suffix == ".csv":
+        options = pyarrow.csv.ReadOptions(block_size=10 * 2**20, use_threads=False)
+        return iter(pyarrow.csv.open_csv(path, read_options=options))
+    options = pyarrow.json.ReadOptions(block_size=10 * 2**20, use_threads=False)
+    return iter(pyarrow.json.open_json(path, read_options=options))
+
+
+def write_batches(batches: Iterator[pa.RecordBatch], copy: Path) -> None:
+    first = next(batches)
+    with pq.ParquetWriter(copy, first.schema, compression="zstd") as writer:
+        writer.write_batch(first)
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Seconds, Any]:
@@ -170,104 +276,50 @@ def timed(work: Callable[[], Any]) -> tuple[Seconds, Any]:
     return Seconds(time.perf_counter() - started, time.process_time() - used), result
 
 
-def store_rows(table: pa.Table) -> tuple[list[Row], list[Row]]:
-    """(rows of `predictions`, rows of `given_labels`) as the ingest has them."""
-    rows, received = table.num_rows, RECEIVED.strftime("%Y-%m-%d %H:%M:%S.%f")
-    ids = table["prediction_id"].to_pylist()
-    given: dict[str, Sequence[Any]] = {
-        "id": ids,
-        "model": [MODEL] * rows,
-        "version": [1] * rows,
-        "occurred_at": table["occurred_at"].cast(pa.timestamp("us")).cast(pa.string()).to_pylist(),
-        "image": [""] * rows,
-        "predicted_class": table["predicted_class"].to_pylist(),
-        "confidence": table["confidence"].to_pylist(),
-        "probabilities": _probability_texts(table),
-        "group": ids,
-        "slice": table["slice"].to_pylist(),
-        "received_at": [received] * rows,
-        "u": [permanent_number(one, SECRET) for one in ids],
-    }
-    nothing: list[None] = [None] * rows
-    predictions = list(zip(*(given.get(name, nothing) for name in COLUMNS), strict=True))
-    if "label" not in table.column_names:
-        return predictions, []
-    labelled = given | {"label": table["label"].to_pylist(), "draw_probability": [1.0] * rows}
-    return predictions, list(zip(*(labelled[name] for name in LABEL_COLUMNS), strict=True))
-
-
-def _probability_texts(table: pa.Table) -> list[str]:
-    names = [f"p_{name}" for name in CLASSES]
-    if names[0] not in table.column_names:
-        return ["[]"] * table.num_rows
-    shares: NDArray[np.float64] = np.column_stack([table[name].to_numpy() for name in names])
-    return [json.dumps(row) for row in shares.tolist()]
-
-
-def bare_insert(path: Path, predictions: Sequence[Row], labels: Sequence[Row] = ()) -> None:
-    """One transaction, with the store's own settings of the connection."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for pragma in sqlite_pragmas(30_000):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(insert_statement("predictions", COLUMNS), predictions)
-        connection.executemany(insert_statement("given_labels", (*LABEL_COLUMNS, "seq")), [(*row, 1) for row in labels])
-        connection.execute("COMMIT")
-
-
-def insert_statement(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(map(json.dumps, columns))}) VALUES ({', '.join('?' * len(columns))})"
-
-
-def time_bare(table: pa.Table, folder: Path) -> Seconds:
-    """From tuples that lie ready."""
-    predictions, labels = store_rows(table)
-    with enrolled_stores(folder):
-        pass
-    return timed(lambda: bare_insert(folder / "leeway.db", predictions, labels))[0]
-
-
-def refuse_other_rows(ours: Path, bare: Path) -> None:
-    """Both databases must hold the same."""
-    with closing(sqlite3.connect(ours / "leeway.db")) as connection:
-        connection.execute("ATTACH ? AS bare", (str(bare / "leeway.db"),))
-        for table, columns in (("predictions", COLUMNS), ("given_labels", LABEL_COLUMNS)):
-            names = ", ".join(map(json.dumps, columns))
-            count = f"SELECT count(*) FROM (SELECT {names} FROM {{}}.{table} EXCEPT SELECT {names} FROM {{}}.{table})"
-            for sides in (("main", "bare"), ("bare", "main")):
-                if different := connection.execute(count.format(*sides)).fetchone()[0]:
-                    raise RuntimeError(f"{different} rows of {table} are in {sides[0]} only")
-
-
 # --- running --------------------------------------------------------------------------------------------------------
 
 
-def measure(rows: int, rounds: int, *, scratch: Path) -> dict[str, list[Seconds]]:
-    """Of each round: `csv`, `csv again`, `plain bare` and so on."""
-    contents, files = make_files(rows, scratch / "files")
-    found: dict[str, list[Seconds]] = defaultdict(list)
+def measure(cases: Mapping[Case, Path], rounds: int, *, scratch: Path) -> Measured:
+    """(outcomes, seconds of a bare copy) of each case, by its name."""
+    found: dict[str, list[Outcome]] = defaultdict(list)
+    bare: dict[str, list[Seconds]] = defaultdict(list)
     for number in range(rounds):
-        for content, table in contents.items():
-            with tempfile.TemporaryDirectory(dir=scratch) as bare:
-                found[f"{content} bare"].append(time_bare(table, Path(bare)))
-                for case in [one for one in CASES if one.content == content]:
-                    with tempfile.TemporaryDirectory(dir=scratch) as ours:
-                        first, again = time_ingest(files[case.name], Path(ours), rows=rows)
-                        if number == 0:
-                            refuse_other_rows(Path(ours), Path(bare))
-                    found[case.name].append(first)
-                    found[f"{case.name} again"].append(again)
-        told = ", ".join(f"{name} {times[-1].wall:.1f} ({times[-1].cpu:.1f})" for name, times in found.items())
-        print(f"round {number + 1}: {told}", file=sys.stderr, flush=True)
-    return dict(found)
+        for case, path in cases.items():
+            with tempfile.TemporaryDirectory(dir=scratch) as folder:
+                rows = pq.read_metadata(path).num_rows if case.suffix == "parquet" else lines_of(path, case)
+                found[case.name].append(alone(time_ingest, path, Path(folder) / "workspace", rows))
+                bare[case.name].append(alone(copy_bare, path, Path(folder) / "copy.parquet"))
+            last = found[case.name][-1]
+            seconds = " ".join(f"{one.cpu:.2f}" for one in (last.first, last.compared, last.known))
+            said = f"{seconds}, bare {bare[case.name][-1].cpu:.2f} CPU s, {last.peak_mb:,.0f} MB"
+            print(f"round {number + 1}: {case.name} {said}", file=sys.stderr, flush=True)
+    return dict(found), dict(bare)
 
 
-def make_files(rows: int, folder: Path) -> tuple[dict[str, pa.Table], dict[str, Path]]:
+def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What the work returns in a fresh process of one thread."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=use_one_thread) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def use_one_thread() -> None:
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+
+
+def lines_of(path: Path, case: Case) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**24), b"")) - (case.suffix == "csv")
+
+
+def make_files(rows: int, large: int, folder: Path) -> dict[Case, Path]:
     folder.mkdir()
     plain = night_table(rows, seed=3)
     contents = {"plain": plain, "census": with_labels(plain, seed=4), "probabilities": with_probabilities(plain)}
-    files = {one.name: write_table(contents[one.content], folder / f"{one.name}.{one.suffix}") for one in CASES}
-    return contents, files
+    files = {one: write_table(contents[one.content], folder / f"{one.name}.{one.suffix}") for one in CASES}
+    if large:
+        files[replace(LARGE, title=LARGE.title.format(rows=large))] = write_large(folder / "large.csv", large)
+    return files
 
 
 # --- telling --------------------------------------------------------------------------------------------------------
@@ -278,35 +330,46 @@ TOLD = """\
     {command}
 
 {date}; {machine}.
-{rows:,} rows of id (32 random hex digits), time, class, confidence and slice, in order of time; medians of {rounds}
-rounds. Others used the machine meanwhile: CPU seconds are what can be compared, and the wall's stand behind them.
-*Bare*: one `executemany` in one transaction, from Python tuples that lie ready, all 14 columns (with labels: 5 more in
-a second table), into the same schema with its two indexes and the same settings of the connection, alternating with
-ours. It reads no file and checks nothing; that both leave the same rows is compared in the first round. *Again* is the
-same file once more: every row is found, compared, and nothing added.
+{rows:,} rows of id (32 random hex digits), time, class, confidence and slice, in order of time, into a fresh
+workspace; medians of {rounds}, each file in a process of its own with one thread. Others used the machine
+meanwhile: CPU seconds are what can be compared, and the wall's stand behind them. *Again* is the same file once
+more: every row is found and compared, and nothing added. *Known* is the same once more, known by its sha256 and not
+read. *Bare* is pyarrow, which reads the file and writes Parquet (zstd), and checks, hashes and compares nothing.
+*Memory* is the most that the process had by the end of the first reading, and of all three. After each, the log
+must count as many rows as the file has, and give 300 back as they are.
 
-| file | ours: CPU s (wall) | rows per CPU s | bare: CPU s (wall) | rows per CPU s | ours / bare | again: CPU s (wall) |
-|---|---|---|---|---|---|---|
+| file | CPU s (wall) | rows per CPU s | again: CPU s | known: CPU s | bare: CPU s | ours / bare | memory | disk |
+|---|---|---|---|---|---|---|---|---|
 {lines}
 """
 
 
-def section(found: Mapping[str, Sequence[Seconds]], *, rows: int, rounds: int, command: str) -> str:
+def section(cases: Sequence[Case], measured: Measured, *, rows: Mapping[str, int], rounds: int, command: str) -> str:
+    found, bare = measured
     lines = []
-    for case in CASES:
-        names = (case.name, f"{case.content} bare", f"{case.name} again")
-        ours, bare, again = (middle(found[name]) for name in names)
-        told = [f"{one.cpu:.1f} ({one.wall:.1f})" for one in (ours, bare, again)]
-        rates = [f"{rows / one.cpu:,.0f}" for one in (ours, bare)]
-        cells = [case.title, told[0], rates[0], told[1], rates[1], f"{ours.cpu / bare.cpu:.2f}", told[2]]
+    for case in cases:
+        outcomes = found[case.name]
+        first, again, known = (middle([getattr(one, name) for one in outcomes]) for name in TIMES)
+        other = middle(bare[case.name])
+        sizes = (median(getattr(one, name) for one in outcomes) for name in ("peak_mb", "peak_again_mb", "disk_mb"))
+        peak, later, disk = sizes
+        cells = [
+            case.title,
+            f"{first.cpu:.2f} ({first.wall:.2f})",
+            f"{rows[case.name] / first.cpu:,.0f}",
+            *(f"{one.cpu:.2f}" for one in (again, known, other)),
+            f"{first.cpu / other.cpu:.2f}",
+            f"{peak:,.0f} to {later:,.0f} MB",
+            f"{disk:,.0f} MB",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return TOLD.format(
         heading=HEADING,
         command=command,
         date=datetime.now(UTC).date(),
         machine=machine(),
-        rows=rows,
-        rounds=rounds,
+        rows=rows[CASES[0].name],
+        rounds=counted(rounds, "round"),
         lines="\n".join(lines),
     )
 
@@ -337,21 +400,26 @@ def put_section(path: Path, text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=MILLION)
+    parser.add_argument("--large", type=int, default=10 * MILLION, help="rows of one more CSV; 0: none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="folder on the disk that is measured; else a temporary one")
     parser.add_argument("--out", type=Path, help="Markdown file; its other sections stay")
     parser.add_argument("--json", type=Path, help="seconds of every round")
     chosen = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
     command = shlex.join(["python", "benchmarks/ingest.py", *sys.argv[1:]])
     with tempfile.TemporaryDirectory(dir=chosen.scratch) as scratch:
-        found = measure(chosen.rows, chosen.rounds, scratch=Path(scratch))
-    text = section(found, rows=chosen.rows, rounds=chosen.rounds, command=command)
+        cases = make_files(chosen.rows, chosen.large, Path(scratch) / "files")
+        measured = measure(cases, chosen.rounds, scratch=Path(scratch))
+    rows = {case.name: chosen.large if case.name == LARGE.name else chosen.rows for case in cases}
+    text = section(list(cases), measured, rows=rows, rounds=chosen.rounds, command=command)
     print(text)
     if chosen.out:
         put_section(chosen.out, text)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"rows": chosen.rows, "seconds": found}, indent=2) + "\n")
+        outcomes = {name: [asdict(one) for one in own] for name, own in measured[0].items()}
+        chosen.json.write_text(json.dumps({"rows": rows, "outcomes": outcomes, "bare": measured[1]}, indent=2) + "\n")
     return 0
 
 

@@ -6,7 +6,7 @@ The old database of the tests, its census multiplied, is migrated by `open_store
 (on PostgreSQL those of the server too), seconds, and the most disk at a time, temporary files included. With --kills
 the process is killed at so many points of the CPU time that it takes; what it leaves is compared with the database
 before and after, in every count and some sums, and the migration is then completed. Without --case: all cases of the
-document, about 40 minutes and 20 GB of disk for a while.
+document, about an hour and 20 GB of disk for a while.
 """
 
 import argparse
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psutil
 import psycopg
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -46,8 +47,13 @@ CASES = (
     ("sqlite", 1_000_000, "census", 20),
     ("postgresql", 1_000_000, "census", 20),
 )
-SUMS = {"predictions": 'sum(length(id)) + sum(length("group"))', "given_labels": "sum(length(id)) + sum(length(label))"}
+SUMS = {
+    "predictions": 'coalesce(sum(length(id)) + sum(length(coalesce("group", id))), 0)',
+    "given_labels": "coalesce(sum(length(id)) + sum(length(label)), 0)",
+}
 OLD_SUMS = {"predictions": SUMS["predictions"], "labels": "sum(length(prediction_id)) + sum(length(label))"}
+KINDS = {"predictions": "predictions", "given_labels": "labels"}  # table -> the parts that take its rows over
+OF_THE_LOG = ("log_heads", "log_parts")  # where rows stand, which a kill may leave half-way
 Facts = tuple[Any, ...]
 
 
@@ -73,12 +79,12 @@ class Place:
     def fresh(self, name: str, *, like: str = "") -> str:
         """Return the address of a new database, a copy of another or an empty one."""
         if not self.server:
-            file = self.folder / f"{name}.db"
-            for old in self.folder.glob(f"{name}.db*"):
-                old.unlink()
+            folder = self.folder / name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
             if like:
-                shutil.copy(self.folder / f"{like}.db", file)
-            return f"sqlite:///{file}"
+                shutil.copy(self.folder / like / "leeway.db", folder)
+            return f"sqlite:///{folder / 'leeway.db'}"
         with psycopg.connect(self.server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} (FORCE)")
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {like or 'template0'} STRATEGY file_copy")
@@ -97,8 +103,8 @@ class Place:
         return spent
 
     def disk(self, name: str, process: int) -> int:
-        """Bytes on the disk: of the database and its journal, of the whole server; and of files without a name."""
-        pattern = "**/*" if self.server else f"{name}.db*"
+        """Bytes on the disk: of the database, its journal and its log, of the whole server; of files without a name."""
+        pattern = "**/*" if self.server else f"{name}/**/*"
         found = [_size(path) for path in self.folder.glob(pattern)]
         unnamed = [_size(path, linked=False) for path in Path(f"/proc/{process}/fd").glob("*")]
         return sum(found) + sum(unnamed)
@@ -157,13 +163,27 @@ def facts(url: str) -> Facts:
     """Schema, rows of every table, and checksums; of an SQLite file also whether its pages are sound."""
     with connected(url) as connection:
         revision = connection.scalar(text("SELECT version_num FROM leeway_schema"))
-        names = sorted(inspect(connection).get_table_names())
+        names = [name for name in sorted(inspect(connection).get_table_names()) if name not in OF_THE_LOG]
         sums = OLD_SUMS if revision == "0002" else SUMS
         found = [
             connection.execute(text(f'SELECT count(*), {sums.get(name, "0")} FROM "{name}"')).one() for name in names
         ]
+        if revision != "0002":
+            found = [_with_parts(connection, name, *one) for name, one in zip(names, found, strict=True)]
         sound = connection.scalar(text("PRAGMA quick_check")) if connection.dialect.name == "sqlite" else "ok"
     return (revision, sound, *zip(names, map(tuple, found), strict=True))
+
+
+def _with_parts(connection: Connection, name: str, rows: int, total: int) -> tuple[int, int]:
+    """Add what was taken over into parts."""
+    query = text("SELECT file FROM log_parts WHERE kind = :kind")
+    files = list(connection.scalars(query, {"kind": KINDS.get(name, "")}))
+    if not files:
+        return rows, total
+    folder = Path(str(connection.engine.url.database)).parent / "leeway-log" / "parts"
+    reading = f"read_parquet({[str(folder / file) for file in files]}, union_by_name = true)"
+    [more] = duckdb.sql(f"SELECT count(*), {SUMS[name]} FROM {reading}").fetchall()
+    return rows + int(more[0]), total + int(more[1])
 
 
 def killed(at: Place, points: int, cpu: float, before: Facts, after: Facts) -> str:
@@ -196,17 +216,20 @@ def row(database: str, rows: int, kind: str, kills: int, scratch: Path) -> str:
     return f"| {database} | {numbers} | {cost.cpu:.0f} | {cost.seconds:.0f} | {sizes} | {survived} |"
 
 
-HEAD = """# Migration to two stores (schema 0002 to 0003)
+HEAD = """# Migration of a database of schema 0002
 
     python benchmarks/migration.py --out docs/migration.md
 
-One transaction, in a process of its own ({machine}). CPU seconds are
-of all processes, on PostgreSQL the server's too. Disk is in GB: before, the most at a time (journal and temporary files
-included; on PostgreSQL the whole server with the old database it was copied from), and afterwards. An SQLite file does
-not shrink: later rows use what became free. Killed at 20 points spread over its CPU time, the database was whole each
-time, as before or as after, and the next opening completed it.
+In a process of its own ({machine}):
+the tables are brought up to date in one transaction; of an SQLite file the predictions and their labels then become
+Parquet parts in the folder `leeway-log` beside it, 500,000 rows in each transaction. CPU seconds are of all
+processes, on PostgreSQL the server's too. Disk is in GB: before, the most at a time (journal and temporary files
+included; on PostgreSQL the whole server with the old database it was copied from), and afterwards. An SQLite file
+does not shrink: what comes later uses what became free, or `VACUUM` in the sqlite3 shell gives it back while nothing
+else is open. Killed at points spread over its CPU time, every row was there once each time, and the next opening
+completed it.
 
-| database | predictions | labels from files | CPU s | s | disk before | most | after | killed at 20 points |
+| database | predictions | labels from files | CPU s | s | disk before | most | after | killed |
 |---|---|---|---|---|---|---|---|---|
 """
 

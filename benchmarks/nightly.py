@@ -1,9 +1,9 @@
 """How long does a night take, and whose memory does it need?  nice python benchmarks/nightly.py --out docs/nightly.md
 
-Closing a night's window on SQLite, running all checks and concluding, at 1e5, 1e6 and 1e7 predictions; beside the bare
-GROUP BY on the same database, DuckDB on the same rows, and the drift tests of Evidently, NannyML and alibi-detect. Each
-is a process of its own that has loaded what it needs; they are asked in turn. The peers are installed into an
-environment of their own, which is removed again. Takes an hour on a busy machine, and 12 GB of disk for a while.
+Closing a night's window, running all checks, concluding and drawing the label plan, at 1e5, 1e6 and 1e7 predictions;
+beside DuckDB's own GROUP BY on the same rows, and the drift tests of Evidently, NannyML and alibi-detect. Each is a
+process of its own that has loaded what it needs; they are asked in turn. The peers are installed into an environment of
+their own, which is removed again. Takes a quarter of an hour on a busy machine, and 3 GB of disk for a while.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,12 +33,8 @@ import numpy as np
 # Peers run this file where there is no leeway: what needs it imports it inside.
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-HISTORIES = ((100_000, 28), (1_000_000, 7))  # predictions a night, closed nights before tonight
-PLANNED_EACH_ROUND = 1_000_000  # predictions; of a larger night the label plan is drawn in one round only
-INGEST_SECONDS = 240  # after which a night is put into the table directly
-CHUNK = 500_000
+HISTORIES = ((20_000, 0), (20_000, 365), (1_000_000, 0), (1_000_000, 28))  # predictions a night, closed nights before
 HEADING = "## The night"
-INSIDE = "WHERE model = ? AND version = 1 AND occurred_at >= ? AND occurred_at < ?"
 Told = dict[str, Any]
 Work = Callable[[], Told]  # seconds by name, and what else is worth telling
 Pair = tuple[float, float]  # wall and CPU seconds: where others use the machine, the second is what can be compared
@@ -47,23 +42,23 @@ Pair = tuple[float, float]  # wall and CPU seconds: where others use the machine
 
 # Distribution that has the version, and whether it is one of the peers, which have an environment of their own.
 CONTESTANTS = {
-    "group_by": ("SQLAlchemy", False),
     "leeway": ("leeway", False),
-    "duckdb": ("duckdb", True),
+    "duckdb": ("duckdb", False),
     "evidently": ("evidently", False),
     "nannyml": ("nannyml", True),
     "alibi": ("alibi-detect", True),
 }
-PACKAGES = ("duckdb", "nannyml", "statsmodels", "alibi-detect")  # NannyML 0.13.1 imports statsmodels and asks for none
+PACKAGES = ("nannyml", "statsmodels", "alibi-detect")  # NannyML 0.13.1 imports statsmodels and asks for none
 ROWS = {  # of the tables, by the name under which the seconds come
-    "group_by": "bare `GROUP BY`, SQLite",
-    "leeway": "**leeway**: window, all checks, conclusion",
-    "leeway_cells": "of that, counting and closing the window",
-    "leeway_plan": "**leeway**: drawing the label plan",
-    "duckdb": "DuckDB `GROUP BY`, Parquet",
+    "leeway": "**leeway**: all but the page",
+    "leeway_cells": "of that, counting the night in cells",
+    "leeway_window": "the rest of closing the window: its repeats, writing it down",
+    "leeway_checks": "all checks, conclusion",
+    "leeway_plan": "drawing the label plan",
+    "duckdb": "DuckDB's own `GROUP BY` of the same cells",
     "evidently_report": "Evidently, `Report([ValueDrift])`",
     "evidently_test": "Evidently, the test behind it alone",
-    "evidently_database": "Evidently's report, the classes read from the same database",
+    "evidently_file": "Evidently's report, the classes read from the same file",
     "nannyml": "NannyML, univariate chi-square",
     "alibi": "alibi-detect, `ChiSquareDrift`",
 }
@@ -100,26 +95,6 @@ def timed(task: Callable[[], Any]) -> tuple[Pair, Any]:
     return (time.perf_counter() - started, time.process_time() - used), result
 
 
-def group_by(folder: Path, night: Told) -> Work:
-    """The count alone, through a connection with the store's settings."""
-    from leeway.stores.database import sqlite_pragmas
-
-    query = cells_query("predictions", night["edges"], INSIDE)
-
-    def once() -> Told:
-        with closing(sqlite3.connect(folder / "leeway.db", isolation_level=None)) as connection:
-            for pragma in sqlite_pragmas(30_000):
-                connection.execute(f"PRAGMA {pragma}")
-            seconds, found = timed(lambda: connection.execute(query, bounds_of(night)).fetchall())
-        return {"group_by": seconds, "cells": digest_of(found)}
-
-    return once
-
-
-def bounds_of(night: Told) -> tuple[str, ...]:
-    return night["model"], *(f"{night[name]} 00:00:00.000000" for name in ("start", "end"))
-
-
 def duck(folder: Path, night: Told) -> Work:
     import duckdb
 
@@ -145,31 +120,28 @@ def digest_of(cells: Sequence[Sequence[Any]]) -> str:
 
 
 def leeway_night(folder: Path, night: Told) -> Work:
-    """A store, an epoch and a night that nobody has looked at, each time."""
+    """Stores, an epoch and a night that nobody has looked at, each time."""
     from leeway.jobs.claims import claimed
     from leeway.monitor import night as nights
     from leeway.stores.opening import open_stores
 
     tonight, database = date.fromisoformat(night["start"]), folder / "leeway.db"
-    rounds = count()
 
     def once() -> Told:
-        plans = night["predictions"] <= PLANNED_EACH_ROUND or next(rounds) == 1
         forget(database, tonight)
         with ExitStack() as open_here:
             stores = open_here.enter_context(closing(open_stores(f"sqlite:///{database}")))
             epoch = fresh_epoch(stores, night["model"], tonight)
             open_here.enter_context(claimed(epoch, tonight))
-            cells, window = timed(lambda: nights.close_window(epoch, tonight))
-            rest, _ = timed(lambda: nights.conclude(epoch, window, nights.run_checks(epoch, window)))
-            megabytes = peak_megabytes()
-            plan = timed(lambda: nights.plan_labels(epoch, tonight))[0] if plans else None
-        found = {
-            "leeway": (cells[0] + rest[0], cells[1] + rest[1]),
-            "leeway_cells": cells,
-            "night_megabytes": megabytes,
-        }
-        return found | ({"leeway_plan": plan} if plan else {})
+            position = stores.log.position(night["model"])
+            cells, counted = timed(lambda: epoch.history.cells(tonight, upto=position))  # kept for what comes
+            rest, window = timed(lambda: nights.close_window(epoch, tonight))
+            checks, _ = timed(lambda: nights.conclude(epoch, window, nights.run_checks(epoch, window)))
+            plan, _ = timed(lambda: nights.plan_labels(epoch, tonight))
+        parts = {"leeway_cells": cells, "leeway_window": rest, "leeway_checks": checks, "leeway_plan": plan}
+        whole = tuple(sum(clock) for clock in zip(*parts.values(), strict=True))
+        found = digest_of([(one.predicted_class, one.bin, one.slice, one.count) for one in counted])
+        return parts | {"leeway": whole, "cells": found, "night_megabytes": peak_megabytes()}
 
     return once
 
@@ -210,7 +182,7 @@ def tables_of(folder: Path, night: Told) -> list[Any]:
 
 
 def evidently(folder: Path, night: Told) -> Work:
-    """The report as its documents have it, without a page; the test that it calls; the report from the database."""
+    """The report as its documents have it, without a page; the test that it calls; the report from the file."""
     import pandas as pd
     from evidently import DataDefinition, Dataset, Report
     from evidently.legacy.calculations.stattests.registry import get_stattest
@@ -222,15 +194,14 @@ def evidently(folder: Path, night: Told) -> Work:
     reference, current = (Dataset.from_pandas(table, data_definition=definition) for table in tables)
     columns = [table["predicted"] for table in tables]
     test = get_stattest(*columns, ColumnType.Categorical, "chisquare")
-    query = f"SELECT predicted_class AS predicted FROM predictions {INSIDE}"
 
     def report_on(night: Any) -> Told:
         told: Told = Report([ValueDrift(column="predicted", method="chisquare")]).run(night, reference).dict()
         return told
 
-    def from_database() -> Told:
-        with closing(sqlite3.connect(folder / "leeway.db")) as connection:
-            found = pd.read_sql_query(query, connection, params=bounds_of(night), dtype={"predicted": "object"})
+    def from_file() -> Told:
+        found = pd.read_parquet(folder / "night.parquet", columns=["predicted_class"])
+        found = found.rename(columns={"predicted_class": "predicted"}).astype({"predicted": "object"})
         return report_on(Dataset.from_pandas(found, data_definition=definition))
 
     def once() -> Told:
@@ -238,8 +209,8 @@ def evidently(folder: Path, night: Told) -> Work:
         alone, found = timed(lambda: test(*columns, ColumnType.Categorical, 0.05))
         p = [float(told["metrics"][0]["value"]), float(found.drift_score)]
         peak = peak_megabytes()
-        database, _ = timed(from_database)
-        seconds = {"evidently_report": report, "evidently_test": alone, "evidently_database": database}
+        file, _ = timed(from_file)
+        seconds = {"evidently_report": report, "evidently_test": alone, "evidently_file": file}
         return seconds | {"p": p, "night_megabytes": peak}
 
     return once
@@ -275,7 +246,6 @@ def alibi(folder: Path, _night: Told) -> Work:
 
 
 WORKERS: dict[str, Callable[[Path, Told], Work]] = {
-    "group_by": group_by,
     "leeway": leeway_night,
     "duckdb": duck,
     "evidently": evidently,
@@ -288,7 +258,7 @@ WORKERS: dict[str, Callable[[Path, Told], Work]] = {
 
 
 def make_night(folder: Path, predictions: int) -> str:
-    """The database and the peers' files; says how the rows came into it."""
+    """The log and the peers' files; says how the rows came into it."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -305,49 +275,17 @@ def make_night(folder: Path, predictions: int) -> str:
 
 
 def ingest_night(folder: Path, table: Any) -> str:
-    """By `leeway ingest` if it is done in time, else directly."""
+    """By `leeway ingest`."""
     from ingest import MODEL, NIGHT, RECEIVED, enrolled_stores
 
     from leeway.predictions.ingest import ingest
 
-    done, started = [0], time.monotonic()
-
-    def listen(rows: int) -> None:
-        done[0] += rows
-        if time.monotonic() - started > INGEST_SECONDS:
-            raise TimeoutError
-
-    try:
-        with enrolled_stores(folder) as stores:
-            ingest(
-                stores.log, stores.ledger, MODEL, folder / "night.parquet", columns={}, now=RECEIVED, progress=listen
-            )
-        told = f"ingested in {time.monotonic() - started:.0f} s"
-    except TimeoutError:
-        (folder / "leeway.db").unlink()
-        seconds, _ = timed(lambda: fill(folder, [table]))
-        told = f"{done[0]:,} rows were ingested after {INGEST_SECONDS} s; put in directly in {seconds[0]:.0f} s instead"
+    with enrolled_stores(folder) as stores:
+        seconds, _ = timed(
+            lambda: ingest(stores.log, stores.ledger, MODEL, folder / "night.parquet", columns={}, now=RECEIVED)
+        )
     describe(folder, NIGHT, predictions=table.num_rows)
-    return told
-
-
-def fill(folder: Path, tables: Sequence[Any]) -> None:
-    """Into the store's tables, without the store: nothing is checked, and a crash would lose it all."""
-    from ingest import COLUMNS, enrolled_stores, insert_statement, store_rows
-
-    with enrolled_stores(folder):
-        pass
-    with closing(sqlite3.connect(folder / "leeway.db", isolation_level=None)) as connection:
-        for pragma in ("journal_mode = off", "synchronous = off", "cache_size = -3000000"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("BEGIN")
-        for table in tables:
-            for start in range(0, table.num_rows, CHUNK):
-                connection.executemany(
-                    insert_statement("predictions", COLUMNS), store_rows(table.slice(start, CHUNK))[0]
-                )
-        connection.execute("INSERT INTO log_heads SELECT model, max(seq), 0 FROM predictions GROUP BY model")
-        connection.execute("COMMIT")
+    return f"ingested from Parquet in {seconds[1]:.1f} CPU s ({seconds[0]:.0f})"
 
 
 def describe(folder: Path, night: date, *, predictions: int) -> None:
@@ -365,21 +303,24 @@ def describe(folder: Path, night: date, *, predictions: int) -> None:
 
 def make_history(folder: Path, predictions: int, nights: int) -> None:
     """As many closed nights, and one that is not."""
-    from ingest import MODEL, NIGHT, night_table
+    from ingest import MODEL, NIGHT, enrolled_stores, night_table, write_table
 
     from leeway.jobs.claims import claimed
     from leeway.monitor import night as nights_of
-    from leeway.stores.opening import open_stores
+    from leeway.predictions.ingest import ingest
 
     days = [NIGHT + timedelta(days=place) for place in range(nights + 1)]
-    fill(folder, [night_table(predictions, seed=10 + place, night=day) for place, day in enumerate(days)])
+    with enrolled_stores(folder) as stores:
+        for place, day in enumerate(days):
+            path = write_table(night_table(predictions, seed=10 + place, night=day), folder / "night.parquet")
+            received_at = datetime(day.year, day.month, day.day, 5, tzinfo=UTC) + timedelta(days=1)
+            ingest(stores.log, stores.ledger, MODEL, path, columns={}, now=received_at)
+            if day != days[-1]:
+                epoch = fresh_epoch(stores, MODEL, day)
+                with claimed(epoch, day):
+                    window = nights_of.close_window(epoch, day)
+                    nights_of.conclude(epoch, window, nights_of.run_checks(epoch, window))
     describe(folder, days[-1], predictions=predictions)
-    with closing(open_stores(f"sqlite:///{folder / 'leeway.db'}")) as stores:
-        for day in days[:-1]:
-            epoch = fresh_epoch(stores, MODEL, day)
-            with claimed(epoch, day):
-                window = nights_of.close_window(epoch, day)
-                nights_of.conclude(epoch, window, nights_of.run_checks(epoch, window))
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
@@ -449,8 +390,8 @@ def race(folder: Path, pythons: Mapping[str, Path], *, rounds: int) -> Outcome:
                 told = {name: value for name, value in answer.items() if name in ("cells", "p", "statistic")}
                 outcome.told |= {f"{worker.name} {name}": value for name, value in told.items()}
             print(f"round {number}: {shown(outcome)}", file=sys.stderr, flush=True)
-    cells = {value for name, value in outcome.told.items() if name.endswith("cells")}
-    if len(cells) > 1:
+    counts = {value for name, value in outcome.told.items() if name.endswith("cells")}
+    if len(counts) > 1:
         raise RuntimeError(f"the counts differ: {outcome.told}")
     return outcome
 
@@ -484,6 +425,12 @@ def prepare(environment: Path) -> tuple[dict[str, Path], dict[str, str]]:
     return there, {name: f"does not install: {failure}" for name in CONTESTANTS if name not in there}
 
 
+def own_only() -> tuple[dict[str, Path], dict[str, str]]:
+    """Those that need no environment of their own."""
+    there = {name: Path(sys.executable) for name, (_, peer) in CONTESTANTS.items() if not peer}
+    return there, {name: "not asked" for name in CONTESTANTS if name not in there}
+
+
 def released(python: Path, distribution: str) -> str:
     ask = f"from importlib.metadata import version; print(version({distribution!r}))"
     return subprocess.run([str(python), "-c", ask], capture_output=True, text=True).stdout.strip()
@@ -498,16 +445,15 @@ TOLD = """\
 
 {date}; {machine};
 Python {python}.
-Medians of {rounds}; each in a process of its own with one thread, asked in turn. A first
-round, which brings the database into the memory of the machine, is not counted. Others used the machine meanwhile: CPU
-seconds are what can be compared, and the wall's stand behind them. One night of a watched model: ten classes, four
-slices, {bins} confidence bins, a reference of {reference:,} rows from the same world: nothing has changed. Of a night
-of more than {planned:,} predictions the label plan is drawn in one round only.
+Medians of {rounds}; each in a process of its own with one thread, asked in turn. A first round, which brings the files
+into the memory of the machine and loads DuckDB, is not counted. Others used the machine meanwhile: CPU seconds are what
+can be compared, and the wall's stand behind them. One night of a watched model: ten classes, four slices, {bins}
+confidence bins, a reference of {reference:,} rows from the same world: nothing has changed.
 
-- **leeway**: `close_window`, `run_checks` (all checks), `conclude`, with a store and an `Epoch` of their own each time;
-  it reads the database and writes window, results and decision to it, each transaction durable.
-- *Bare `GROUP BY`*: class x confidence bin x slice by `sqlite3` on the same database. DuckDB counts the same cells from
-  Parquet on disk; that both find the same is checked.
+- **leeway**: `close_window`, `run_checks` (all checks), `conclude`, `plan_labels`, with stores and an `Epoch` of their
+  own each time; it reads the log and writes window, results, decision and plan, each transaction durable.
+- *DuckDB* counts the same cells (class x confidence bin x slice) from the Parquet file that was ingested, with one
+  thread; that both find the same is checked.
 - The peers have the night in memory already, as a column of classes, and are fitted to the reference; loading it is not
   counted. They hold the classes against the reference, and do nothing else.
 {how}
@@ -533,10 +479,10 @@ is their own code, the peers load the night, too.
 
 ### With nights before it
 
-Every look at the earlier windows counts, for each of them, the predictions that are there now.
+Closed nights, each ingested by itself; medians of {rounds} rounds.
 
-| predictions a night | closed nights before | bare `GROUP BY` | leeway | ratio | label plan |
-|---|---|---|---|---|---|
+| predictions a night | closed nights before | all but the page: CPU s (wall) | counting | label plan |
+|---|---|---|---|---|
 {histories}
 """
 
@@ -577,7 +523,7 @@ def written(seconds: float) -> str:
 
 
 def ratio_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    pairs = [("leeway", "group_by"), ("leeway", "duckdb")]
+    pairs = [("leeway", "duckdb"), ("leeway_cells", "duckdb")]
     pairs += [(name, "leeway") for name in ROWS if name.startswith(("evidently", "nannyml", "alibi"))]
     for above, below in pairs:
         cells = [f"{ratio(one, above, below):.2f}" for one in outcomes]
@@ -598,7 +544,7 @@ MEMORY = (  # contestant, which of its peaks, title
     ("leeway", -1, "**leeway**, with the label plan"),
     ("duckdb", -1, "DuckDB"),
     ("evidently", 1, "Evidently, the night in memory"),
-    ("evidently", -1, "Evidently, and once more read from the database"),
+    ("evidently", -1, "Evidently, and once more read from the file"),
     ("nannyml", -1, "NannyML"),
     ("alibi", -1, "alibi-detect"),
 )
@@ -614,8 +560,8 @@ def memory_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def history_lines(histories: Mapping[tuple[int, int], Outcome]) -> Iterator[str]:
     for (predictions, nights), one in histories.items():
-        cells = [cell(one, "group_by"), cell(one, "leeway"), f"{ratio(one, 'leeway', 'group_by'):.2f}"]
-        yield line(f"{predictions:,}", [str(nights), *cells, cell(one, "leeway_plan")])
+        cells = [cell(one, name) for name in ("leeway", "leeway_cells", "leeway_plan")]
+        yield line(f"{predictions:,}", [str(nights), *cells])
 
 
 # --- command ----------------------------------------------------------------------------------------------------------
@@ -626,6 +572,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=lambda text: int(float(text)), nargs="+", default=SIZES)
     parser.add_argument("--rounds", type=int, help="else 5, and 3 from 10,000,000 on")
     parser.add_argument("--environment", type=Path, default=Path("/tmp/w/p10env"), help="of the peers: made")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="NannyML and alibi-detect")
     parser.add_argument("--keep", action="store_true", help="do not remove the environment; used again if there")
     parser.add_argument("--scratch", type=Path, help="folder on the disk that is measured; else a temporary one")
     parser.add_argument("--out", type=Path, help="Markdown file; its other sections stay")
@@ -648,7 +595,7 @@ def run(chosen: argparse.Namespace) -> int:
     found: dict[int, Outcome] = {}
     histories: dict[tuple[int, int], Outcome] = {}
     how, bins = [], 0
-    ready, failures = prepare(chosen.environment)
+    ready, failures = prepare(chosen.environment) if chosen.peers else own_only()
     for size in chosen.sizes:
         with tempfile.TemporaryDirectory(dir=chosen.scratch) as scratch:
             how.append(f"- {size:,}: {make_night(Path(scratch, 'night'), size)}.")
@@ -659,8 +606,8 @@ def run(chosen: argparse.Namespace) -> int:
     for size, nights in [one for one in HISTORIES if one[0] <= max(chosen.sizes)]:
         with tempfile.TemporaryDirectory(dir=chosen.scratch) as scratch:
             make_history(Path(scratch, "night"), size, nights)
-            two = {name: ready[name] for name in ("group_by", "leeway")}
-            histories[size, nights] = race(Path(scratch, "night"), two, rounds=chosen.rounds or 5)
+            own = {"leeway": ready["leeway"]}
+            histories[size, nights] = race(Path(scratch, "night"), own, rounds=chosen.rounds or 5)
     text = section(found, histories, **told_about(chosen, ready, how, bins))
     print(text)
     if chosen.out:
@@ -676,7 +623,7 @@ def told_about(chosen: argparse.Namespace, pythons: Mapping[str, Path], how: Seq
     versions = [
         f"{name} {released(pythons[key], name)}"
         for key, (name, _) in CONTESTANTS.items()
-        if key in pythons and key not in ("group_by", "leeway")
+        if key in pythons and key != "leeway"
     ]
     return {
         "command": shlex.join(["python", "benchmarks/nightly.py", *sys.argv[1:]]),
@@ -684,7 +631,6 @@ def told_about(chosen: argparse.Namespace, pythons: Mapping[str, Path], how: Seq
         "rounds": f"{chosen.rounds} rounds" if chosen.rounds else "5 rounds (3 with 10,000,000)",
         "reference": REFERENCE_ROWS,
         "bins": bins,
-        "planned": PLANNED_EACH_ROUND,
         "how": "\n".join(how),
         "versions": f"Versions: {', '.join(versions)}.",
     }

@@ -39,7 +39,8 @@ from sqlalchemy import Engine, event
 
 from leeway.bundle.reference import count_answers
 from leeway.checks.policy import Policy
-from leeway.domain.records import Label, ModelVersion, PredictionColumns
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import Label, ModelVersion
 from leeway.jobs.step import RunStep, call
 from leeway.monitor.enrol import enrol
 from leeway.stores.opening import Stores, open_stores

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, create_engine
 
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.records import (
     Action,
     Alert,
@@ -24,7 +25,6 @@ from leeway.domain.records import (
     ModelVersion,
     PlanDesign,
     Prediction,
-    PredictionColumns,
     Recorded,
     ReferenceCounts,
     Status,

@@ -3,12 +3,14 @@
 import json
 from bisect import bisect
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isnan
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.forgetting import Forgotten, behind_horizon, too_old_text
 from leeway.domain.identity import DIGEST, permanent_number, stream_order
 from leeway.domain.records import (
     GIVEN,
@@ -18,11 +20,11 @@ from leeway.domain.records import (
     ModelVersion,
     Pick,
     Prediction,
-    PredictionColumns,
     Recorded,
     Tally,
     utc_text,
 )
+from leeway.domain.upkeep import LogProblem, Rolled
 from leeway.errors import ConflictError
 
 T = TypeVar("T")
@@ -56,6 +58,16 @@ class MemoryLog:
         self._rows: dict[Key, Row] = {}
         self._given: dict[Key, Truth] = {}
         self._heads: dict[str, int] = {}
+        self._sources: dict[tuple[str, str], str] = {}
+        self._horizons: dict[str, datetime] = {}
+
+    def roll(self, now: datetime) -> Rolled:
+        return Rolled()
+
+    def close(self) -> None: ...
+
+    def check(self, model: str | None = None, *, quick: bool = False) -> list[LogProblem]:
+        return []
 
     def record(
         self,
@@ -69,7 +81,9 @@ class MemoryLog:
         seq, rows, given = self._seq + 1, dict(self._rows), dict(self._given)
         arrival, total = seq, Recorded()
         for version, columns in batches:
-            changed = []
+            columns, too_old = behind_horizon(columns, self._horizons.get(model))
+            total += Recorded(too_old=too_old)
+            columns, changed = columns.lists(), []
             for said in _predictions(model, version, columns):
                 key = (model, said.id)
                 known = rows.get(key)
@@ -100,12 +114,22 @@ class MemoryLog:
                     given[key] = replace(given[key], probability=probability, seq=arrival)
         if strict and total.changed + total.labels_changed:
             raise ConflictError(f"{total.changed + total.labels_changed}")
+        if strict and total.too_old:
+            raise ConflictError(too_old_text(total.too_old, self._horizons[model]))
         self._seq, self._rows, self._given = seq + 1, rows, given
         self._heads[model] = self._seq
         return total
 
     def position(self, model: str) -> str:
         return str(self._heads.get(model, 0))
+
+    def known_source(self, model: str, digest: str) -> Mapping[str, Any] | None:
+        report = self._sources.get((model, digest))
+        return None if report is None else json.loads(report)
+
+    def remember_source(self, model: str, digest: str, report: Mapping[str, Any], *, now: datetime) -> None:
+        utc_text(now)  # raises for one without a zone
+        self._sources.setdefault((model, digest), json.dumps(report))
 
     # Counts and draws of a window
 
@@ -250,6 +274,30 @@ class MemoryLog:
 
     def given_counts(self) -> dict[str, int]:
         return dict(Counter(model for model, _ in self._given))
+
+    # Retention
+
+    def horizon(self, model: str) -> datetime | None:
+        return self._horizons.get(model)
+
+    def forget(self, model: str, *, before: datetime) -> Forgotten:
+        utc_text(before)  # raises for one without a zone
+        horizon = self._horizons[model] = max(before, self._horizons.get(model, before))
+        return self._drop({key for key, row in self._own(model).items() if row.said.occurred_at < horizon}, model)
+
+    def forget_ids(self, model: str, ids: Iterable[str]) -> Forgotten:
+        return self._drop({(model, one) for one in ids} & self._rows.keys(), model)
+
+    def _drop(self, keys: set[Key], model: str) -> Forgotten:
+        labels = len(keys & self._given.keys())
+        self._sources = {key: report for key, report in self._sources.items() if key[0] != model}
+        self._rows = {key: row for key, row in self._rows.items() if key not in keys}
+        self._given = {key: truth for key, truth in self._given.items() if key not in keys}
+        first = min((row.said.occurred_at for row in self._own(model).values()), default=None)
+        return Forgotten(len(keys), labels, first)
+
+    def _own(self, model: str) -> dict[Key, Row]:
+        return {key: row for key, row in self._rows.items() if key[0] == model}
 
     def _window(
         self, version: ModelVersion, start: datetime | None, end: datetime | None, upto: str | None = None

@@ -90,6 +90,10 @@ class MemoryNights:
         if self._claims[key].token == claim.token:
             self._claims[key] = replace(claim, holder="")
 
+    def held_nights(self, model: str, *, now: datetime) -> list[Claim]:
+        held = (one for one in self._claims.values() if one.model == model and one.until > now and one.holder)
+        return sorted(held, key=lambda one: (one.version, one.night))
+
     def refuse_stale(self, claim: Claim) -> None:
         known = self._claims.get((claim.model, claim.version, claim.night))
         if known is None or known.token != claim.token:

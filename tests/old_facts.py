@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from leeway.domain.records import Draw, LabelledDraw, PredictionColumns
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import Draw, LabelledDraw
 from old_database import old_rows
 
 Row = dict[str, Any]

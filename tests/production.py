@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from leeway.checks.policy import Policy
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.records import (
     Decision,
     Draw,
     Label,
     ModelVersion,
     Prediction,
-    PredictionColumns,
     ReferenceCounts,
     ServingPeriod,
 )

@@ -14,7 +14,8 @@ from numpy.random import Generator
 from sqlalchemy import update
 
 from invariants import broken
-from leeway.domain.records import WATCHED, Action, DecisionState, Label, Prediction, PredictionColumns
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import WATCHED, Action, DecisionState, Label, Prediction
 from leeway.epoch import Epoch
 from leeway.errors import RefusedError
 from leeway.jobs import epochs as jobs_epochs

@@ -44,9 +44,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 def move_file(finished: Path, path: Path) -> None:
     """Move a file that is written and closed to `path`, on the same disk; it is safely on disk before it is seen."""
-    _sync(finished)
+    sync(finished)
     finished.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def append_line(path: Path, line: str) -> None:
@@ -60,7 +60,7 @@ def append_line(path: Path, line: str) -> None:
     finally:
         os.close(file)
     if is_new:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -73,7 +73,7 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(mode=0o700 if folder.name == STATE else 0o777, exist_ok=True)
-    _sync(folder.parent)
+    sync(folder.parent)
     if folder.name == STATE:
         hide_from_git(folder)
 
@@ -139,7 +139,7 @@ def replace_folder(finished: Path, folder: Path) -> None:
     except BaseException:
         _put_back(folder)
         raise
-    _sync(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -157,10 +157,10 @@ def _replaced(folder: Path) -> Path:
 def _sync_all(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         if not path.is_symlink():
-            _sync(path)
+            sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on disk."""
     file = os.open(path, os.O_RDONLY)
     try:

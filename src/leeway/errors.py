@@ -7,7 +7,8 @@ LeewayError
 ├── BundleError       a bundle that is incomplete, changed or does not answer as it should
 ├── StoreError        the database
 │   ├── ConflictError the same id with other content
-│   └── HeldError     somebody else is at it
+│   ├── HeldError     somebody else is at it
+│   └── LogError      a prediction log that lies elsewhere
 ├── RegistryError     model versions and their aliases
 ├── WorkspaceError    the folder, its git and its DVC repository
 ├── AlertError        a channel that did not take a message
@@ -66,6 +67,10 @@ class HeldError(StoreError):
     def __init__(self, message: str, *, holder: str) -> None:
         super().__init__(message)
         self.holder = holder
+
+
+class LogError(StoreError):
+    """A prediction log that lies elsewhere cannot be read, or is not as it should be."""
 
 
 class RegistryError(LeewayError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leeway.bundle.embedder import Embed, Embedder
 from leeway.domain.ports import DataRepository, Notifier, PageWriter, Registry, RetrainTrigger
 from leeway.domain.records import ModelVersion
-from leeway.domain.stores import ImageStore, Ledger, PredictionLog
+from leeway.domain.stores import ImageStore, Ledger
 from leeway.errors import RegistryError
 from leeway.evaluation.reads import LEDGER
 from leeway.monitor.fleet import Fleet
@@ -17,6 +17,7 @@ from leeway.release.versions import Versions
 from leeway.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from leeway.stores.external.routing import RoutedLog
     from leeway.stores.opening import Stores
 
 
@@ -87,9 +88,13 @@ class Workspace:
             write_mark(self.folder, stores.ledger.id)
         return stores
 
-    @property
-    def log(self) -> PredictionLog:
-        return self.stores.log
+    @cached_property
+    def log(self) -> "RoutedLog":
+        """The prediction log: of each model where it lies."""
+        from leeway.stores.external.routing import RoutedLog
+
+        places = {"watched": self.settings.watched, "folder": self.folder}
+        return RoutedLog(self.stores.log, self.ledger, **places, writing=not self.reading)
 
     @property
     def ledger(self) -> Ledger:
@@ -156,6 +161,8 @@ class Workspace:
         return write_page
 
     def close(self) -> None:
+        if "log" in self.__dict__:
+            self.log.close()
         if "stores" in self.__dict__:
             self.stores.close()
 

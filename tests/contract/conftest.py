@@ -1,16 +1,23 @@
 """Stores for the contract tests: in an SQLite file, in a PostgreSQL that the tests start themselves, in memory."""
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from battery import SECRET, TwoStores
-from leeway.stores.opening import Stores, open_stores
+from leeway.domain.records import Recorded
+from leeway.stores.columnar.log import ColumnarLog
+from leeway.stores.opening import SMALL, Stores, open_stores
+from leeway.stores.prediction_log import SqlPredictionLog
 from memory_stores import MemoryStores
 from old_database import fill
 from old_facts import SECRET as OLD_SECRET
@@ -33,8 +40,9 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Address of an empty database."""
-    return empty_database(request, request.param, tmp_path)
+    """Address of an empty database; beside `sql_stores` of theirs, which holds nothing yet."""
+    make = new_database if "sql_stores" in request.fixturenames else empty_database
+    return make(request, request.param, tmp_path)
 
 
 def empty_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
@@ -47,6 +55,34 @@ def empty_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> s
     return server
 
 
+@pytest.fixture(scope="session")
+def made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file as a new workspace has it, to be copied: to make one takes all migrations."""
+    path = tmp_path_factory.mktemp("made") / "leeway.db"
+    open_stores(f"sqlite:///{path}", secret=SECRET).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def made_on_postgres(postgres_server: str) -> str:
+    """The name of such a database on the server."""
+    open_stores(database_beside(postgres_server, "made"), secret=SECRET).close()
+    return "made"
+
+
+def new_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """Return the address of a database that holds nothing yet, of the newest schema."""
+    if kind == "sqlite":
+        shutil.copyfile(request.getfixturevalue("made_database"), folder / "leeway.db")
+        return f"sqlite:///{folder / 'leeway.db'}"
+    server: str = request.getfixturevalue("postgres_server")
+    template: str = request.getfixturevalue("made_on_postgres")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS stores WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE stores TEMPLATE {template}")
+    return server.replace("/postgres?", "/stores?")
+
+
 @pytest.fixture
 def sql_stores(database_url: str) -> Iterator[Stores]:
     """Both stores in a database."""
@@ -54,14 +90,44 @@ def sql_stores(database_url: str) -> Iterator[Stores]:
         yield opened
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+class RolledLog(ColumnarLog):
+    """Rolls over all that was recorded, as if its day were over: what is read are parts that were segments."""
+
+    def record(self, *given: Any, **more: Any) -> Recorded:
+        said = super().record(*given, **more)
+        self.roll(datetime.max.replace(tzinfo=UTC))
+        return said
+
+
+KINDS = ("sqlite", "postgresql", "memory")
+OF_LOG = ("rolled", "parts", "tables")  # more ways to keep the log; the ledger is kept as in SQLite
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for `stores` on each kind of them."""
+    if "stores" in metafunc.fixturenames and not hasattr(metafunc.module, "stores"):  # or it has its own
+        of_log = metafunc.module.__name__.startswith(("test_log_", "test_stores_"))
+        metafunc.parametrize("stores", [*KINDS, *(OF_LOG if of_log else ())], indirect=True)
+
+
+@pytest.fixture
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TwoStores]:
-    """Both stores, in a database and in memory."""
-    if request.param == "memory":
+    """Both stores: in files (today's segment; segments that were rolled; parts alone; an SQLite database alone), in
+    PostgreSQL and in memory.
+    """
+    kind: str = request.param
+    if kind == "memory":
         yield MemoryStores()
         return
-    with closing(open_stores(empty_database(request, request.param, tmp_path), secret=SECRET)) as opened:
-        yield opened
+    url = new_database(request, "postgresql" if kind == "postgresql" else "sqlite", tmp_path)
+    with closing(open_stores(url, secret=SECRET, small=0 if kind == "parts" else SMALL)) as opened:
+        if kind == "rolled":
+            folder = tmp_path / "leeway-log"
+            yield replace(opened, log=RolledLog(opened.ledger.database, folder, secret=SECRET, small=SMALL))
+        elif kind == "tables":
+            yield replace(opened, log=SqlPredictionLog(opened.ledger.database, secret=SECRET))
+        else:
+            yield opened
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

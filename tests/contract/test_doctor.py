@@ -105,7 +105,7 @@ def test_nothing_fails_in_a_healthy_workspace_and_what_it_does_not_use_is_named(
     assert by_status["not used"] == {"champion", "channels", "prefect"}
     assert by_status["ok"] >= {
         *("leeway", "packages", "torch", "variables", "workspace", "params", "policy", "pipeline", "git identity"),
-        *("git branch", "git tree", "registry", "ledger", "schedule", "outbox", "records", "disk", "clock"),
+        *("git branch", "git tree", "registry", "ledger", "log", "schedule", "outbox", "records", "disk", "clock"),
     }
 
 
@@ -216,6 +216,11 @@ def remote(address: str, name: str = "store") -> Callable[[Path], None]:
 
 def file_from_tomorrow(folder: Path) -> None:
     os.utime(folder / "params.yaml", (time.time() + 86400,) * 2)
+
+
+def without_segments(folder: Path) -> None:
+    for path in (folder / ".leeway" / "leeway-log" / "live").iterdir():
+        path.unlink()
 
 
 def night_missed(folder: Path) -> None:
@@ -401,6 +406,7 @@ BROKEN = {
             ),
         ),
     ),
+    "a file of the prediction log that is gone": Broken("log", "fail", "live", "leeway log check", without_segments),
     "nights that nobody looked at": Broken("schedule", "fail", "pets version 1", "leeway monitor", night_missed),
     "a damaged row": Broken(
         "schedule", "fail", "pets", "leeway monitor", sql(DATABASE, "UPDATE models SET reference = '{'")
@@ -415,7 +421,11 @@ BROKEN = {
         (("LEEWAY_ALERT_URLS", "json://127.0.0.1:9 slak://a/b/c"),),
     ),
     "a record from next year": Broken(
-        "records", "fail", LATER[:10], "leeway reopen", sql(DATABASE, f"UPDATE predictions SET received_at = '{LATER}'")
+        "records",
+        "fail",
+        LATER[:10],
+        "leeway reopen",
+        sql(DATABASE, f"UPDATE log_segments SET received_day = '{LATER[:10]}'"),
     ),
     "a file from tomorrow": Broken("clock", "warn", "params.yaml", "timedatectl", file_from_tomorrow),
     "images in no folder": Broken(
@@ -443,6 +453,7 @@ BROKEN = {
 ALSO = {  # what stops with it
     "a section that is missing": {"pipeline"},
     "a policy's value": {"schedule"},
+    "a file of the prediction log that is gone": {"schedule"},
     "a time zone": {"schedule"},
     "a watched model's policy": {"schedule"},
     "no policy": {"schedule"},
@@ -483,7 +494,7 @@ def test_what_stands_in_a_database_that_cannot_be_read_is_not_looked_at(workspac
     another_ledger(workspace)
     _, checks, _ = examined(leeway, workspace)
     left = {check["name"] for check in checks if check["status"] == "not used" and "`ledger`" in check["found"]}
-    assert left == {"champion", "schedule", "outbox", "records"}
+    assert left == {"champion", "log", "schedule", "logs elsewhere", "outbox", "records"}
 
 
 def test_a_ledger_that_holds_nothing_yet_is_not_used_and_nothing_is_made(tmp_path: Path, leeway: Leeway) -> None:

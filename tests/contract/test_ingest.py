@@ -19,7 +19,9 @@ from leeway.jobs.nightly import decide, look
 from leeway.labels.answers import take_given_answers
 from leeway.monitor.enrol import enrol, read_reference
 from leeway.monitor.night import close_labels, close_window, nights_due, plan_labels, run_checks, unknown_name
-from leeway.predictions.ingest import Ingested, _with_version, ingest
+from leeway.predictions.ingest import ingest
+from leeway.predictions.ingested import Ingested
+from leeway.predictions.versions import with_version
 from leeway.stores.images import FolderImageStore
 from leeway.stores.opening import Stores
 from prediction_logs import CLASSES, COLUMNS, START, answers, reference, write_log
@@ -556,8 +558,8 @@ def test_a_version_of_which_nothing_went_in_is_not_there(pets: Stores, tmp_path:
 
 
 def test_of_two_logs_that_name_a_version_at_once_each_gets_its_own(pets: Stores, tmp_path: Path) -> None:
-    first, second = (_with_version(pets.ledger, "pets", name) for name in ("one", "two"))
-    raced = _with_version(Behind(pets.ledger, first), "pets", "three")  # type: ignore[arg-type]
+    first, second = (with_version(pets.ledger, "pets", name) for name in ("one", "two"))
+    raced = with_version(Behind(pets.ledger, first), "pets", "three")  # type: ignore[arg-type]
     assert [one.bundle_digest for one in raced[1:]] == ["watched:one", "watched:two", "watched:three"]
     assert [one.version for one in (*second, raced[-1])] == [1, 2, 3, 4]
 

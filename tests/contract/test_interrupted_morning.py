@@ -75,18 +75,23 @@ def prepared(path: Path) -> Stores:
     return stores
 
 
+def copied(folder: Path, name: str) -> Path:
+    """Copy what was prepared, with the log's files; return where the database lies."""
+    shutil.copytree(folder / "prepared-log", folder / f"{name}-log")
+    return Path(shutil.copyfile(folder / "prepared.db", folder / f"{name}.db"))
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before a call", "after a call"])
 def test_a_morning_that_dies_at_any_statement_and_runs_again_ends_the_same(tmp_path: Path, after: bool) -> None:
-    whole = prepared(tmp_path / "whole.db")
+    prepared(tmp_path / "prepared.db").close()
+    whole = open_stores(f"sqlite:///{copied(tmp_path, 'whole')}")
     live_morning(whole, 6, policy=A_DAY)
     expected = history(whole)
     assert len([one for one in whole.ledger.plans("colours", 1) if one.late_of]) == 1
     whole.close()
     died = 0
-    prepared(tmp_path / "prepared.db").close()
     while True:
-        path = tmp_path / f"{died}.db"
-        shutil.copyfile(tmp_path / "prepared.db", path)
+        path = copied(tmp_path, str(died))
         stores = open_stores(f"sqlite:///{path}")
         try:
             live_morning(Dying(stores, died + 1, after=after), 6, policy=A_DAY)

@@ -13,6 +13,7 @@ import pytest
 
 from leeway.checks.policy import Policy
 from leeway.data.classes import ClassParams
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.records import (
     DRAWN,
     MEASURE,
@@ -21,7 +22,6 @@ from leeway.domain.records import (
     LabelPlan,
     ModelVersion,
     PlanDesign,
-    PredictionColumns,
     RecordedLabels,
     ReferenceCounts,
 )

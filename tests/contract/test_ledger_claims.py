@@ -46,6 +46,15 @@ def claim(ledger: Ledger, holder: str, *, now: datetime = CLOSED, **named: Any) 
     return ledger.claim_night(holder=holder, now=now, until=now + HOUR, **named)
 
 
+def test_says_which_nights_of_a_model_are_held_at_a_moment(stores: TwoStores) -> None:
+    second = claim(stores.ledger, "ada", night=NIGHT + DAY)
+    first, done = claim(stores.ledger, "bob"), claim(stores.ledger, "bob", night=NIGHT + 2 * DAY)
+    claim(stores.ledger, "eve", version=BIRDS)
+    stores.ledger.give_back(done)
+    assert stores.ledger.held_nights("pets", now=CLOSED) == [first, second]
+    assert stores.ledger.held_nights("pets", now=CLOSED + HOUR) == []
+
+
 def test_a_night_is_held_by_one_until_its_lease_is_over(stores: TwoStores) -> None:
     first = claim(stores.ledger, "ada")
     assert replace(first, token=0) == Claim("pets", 1, NIGHT, "ada", CLOSED + HOUR, 0)

@@ -15,6 +15,7 @@ from leeway.checks.windows import count_window
 from leeway.domain.identity import STREAMS
 from leeway.domain.records import Cell, Copies, ModelVersion, Pick, Prediction, WindowCounts
 from leeway.stores.opening import Stores
+from leeway.stores.prediction_log import SqlPredictionLog
 from memory_stores import MemoryLog
 
 EDGES = [0.6, 0.9, 0.6 - 1e-16, 0.9 + 1e-16, 0.0, 1.0, None]
@@ -175,7 +176,8 @@ def test_samples_the_first_of_a_window_in_the_order_of_the_stream(
 def test_looks_again_where_too_few_lie_below_the_first_limit(sql_stores: Stores) -> None:
     """As in a cell whose numbers happen to be large: here the count of the cell is said too large."""
     names = [f"p{place}" for place in range(200)]
-    expected = in_order(recorded(sql_stores.log, *names), "gate")
+    log = SqlPredictionLog(sql_stores.ledger.database, secret=SECRET)
+    expected = in_order(recorded(log, *names), "gate")
     picks = [Pick("dog", 1, "door", rank, among=1_000_000) for rank in (150, 0)]
     looks = []
 
@@ -183,9 +185,9 @@ def test_looks_again_where_too_few_lie_below_the_first_limit(sql_stores: Stores)
         if str(call[2]).startswith("INSERT INTO wanted_cells"):
             looks.append(call)
 
-    engine = sql_stores.log.database.engine
+    engine = log.database.engine
     event.listen(engine, "before_cursor_execute", look)
-    found = sql_stores.log.pick(VERSION, START, END, picks, stream="gate", upto=None)
+    found = log.pick(VERSION, START, END, picks, stream="gate", upto=None)
     event.remove(engine, "before_cursor_execute", look)
     assert found == [expected[150], expected[0]]
     assert len(looks) > 5

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from battery import DAY, END, START, VERSION, TwoStores, prediction, record, recorded, with_labels
-from leeway.domain.records import GIVEN, Label, PredictionColumns, Recorded
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import GIVEN, Label, Recorded
 from leeway.errors import ConflictError, StoreError
 
 CHANGES = [
@@ -171,6 +172,8 @@ def test_refuses_a_time_without_zone(stores: TwoStores) -> None:
         record(stores.log, prediction("a"), received_at=naive)
     with pytest.raises(StoreError, match="has no time zone"):
         stores.log.cells(VERSION, naive, END)
+    with pytest.raises(StoreError, match="has no time zone"):
+        stores.log.first_at(VERSION, since=naive)
     assert stores.log.by_ids("pets", ["a"]) == []
 
 
@@ -271,3 +274,10 @@ def test_counts_the_labels_that_came_with_the_log_of_each_model(stores: TwoStore
         batch = with_labels(rows, ["cat"] * len(names) + [None], [None] * len(rows))
         stores.log.record(model, [batch], received_at=START)
     assert stores.log.given_counts() == {"pets": 3, "birds": 1}
+
+
+def test_a_source_that_states_no_version_is_known_whether_its_rows_are_of_a_group_or_not(stores: TwoStores) -> None:
+    rows = [prediction("a", version=2, group="a"), prediction("b", version=2, group="g"), prediction("c", version=2)]
+    record(stores.log, *rows)
+    again = replace(PredictionColumns.of(rows), version_stated=False)
+    assert stores.log.record("pets", [(1, again)], received_at=START) == Recorded(known=3)

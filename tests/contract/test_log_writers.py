@@ -9,7 +9,8 @@ from time import sleep
 import pytest
 
 from battery import END, START, VERSION, all_at_once, prediction, record, recorded, with_labels
-from leeway.domain.records import Cell, PredictionColumns
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import Cell
 from leeway.errors import StoreError
 from leeway.stores.opening import Stores, open_stores
 

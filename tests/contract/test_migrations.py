@@ -8,15 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
 from leeway.checks.windows import count_window
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.identity import permanent_number
-from leeway.domain.records import Label, ModelVersion, PredictionColumns, Recorded
+from leeway.domain.records import Label, ModelVersion, Recorded
 from leeway.errors import ConflictError, StoreError
+from leeway.stores.columnar.log import ColumnarLog
 from leeway.stores.opening import Stores, open_stores
 from leeway.stores.schema import SCHEMA_REVISION, VERSION_TABLE, metadata
 from old_database import connected, fill, upgrade
@@ -28,6 +30,7 @@ from old_facts import (
     predictions_of,
     table,
 )
+from schema import differences
 
 VERSIONS = (("pets", 1), ("pets", 2), ("birds", 1), ("fish", 1), ("fish", 2))
 MODELS = ("pets", "birds", "fish")
@@ -52,13 +55,27 @@ def version_of(stores: Stores, model: str, version: int) -> ModelVersion:
     return found
 
 
+def stored(stores: Stores) -> list[tuple[str, int]]:
+    """(id, u) of every prediction as it is kept, in the order in which it was recorded."""
+    if not isinstance(stores.log, ColumnarLog):
+        return [(row.id, row.u) for row in stores.log.database.all(text("SELECT id, u FROM predictions ORDER BY seq"))]
+    parts = [part for model in stores.log.manifest.models() for part in stores.log.manifest.read(model)[0]]
+    rows = [
+        row
+        for part in parts
+        if part.kind == "predictions"
+        for row in pq.read_table(stores.log.parts / part.file, columns=["id", "u", "seq"]).to_pylist()
+    ]
+    return [(row["id"], row["u"]) for row in sorted(rows, key=lambda row: row["seq"])]
+
+
 # The tables
 
 
 def test_the_tables_are_those_that_the_code_uses(migrated: Stores) -> None:
     with migrated.ledger.database.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert compare_metadata(context, metadata) == []
+        assert differences(connection) == []
         assert context.get_current_revision() == SCHEMA_REVISION
         if migrated.ledger.database.is_sqlite:
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
@@ -84,7 +101,9 @@ def test_it_says_once_what_it_does(database_url: str, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, "leeway.stores"):
         for _ in range(2):
             open_stores(database_url).close()
-    [line] = [record.getMessage() for record in caplog.records if record.name == "leeway.stores"]
+    line, *more = [record.getMessage() for record in caplog.records if record.name == "leeway.stores"]
+    assert [one for one in more if "moving 3,030 predictions into columns, once" not in one] == []
+    assert len(more) == database_url.startswith("sqlite")
     assert f"bringing 3,030 predictions from schema 0002 to {SCHEMA_REVISION}, once, in one transaction" in line
 
 
@@ -103,16 +122,34 @@ def test_alerts_that_were_sent_stay_sent_and_the_others_wait_for_every_channel(m
     assert migrated.ledger.deliveries() == []
 
 
+@pytest.mark.parametrize(
+    ("database_url", "last"), [("sqlite", "0003"), ("postgresql", "0013")], indirect=["database_url"]
+)
 def test_a_migration_that_rebuilds_no_large_table_counts_no_predictions_and_asks_for_no_room(
-    database_url: str, caplog: pytest.LogCaptureFixture
+    database_url: str, last: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    if last == SCHEMA_REVISION:
+        pytest.skip("the newest schema is the one that rebuilds them")
     with connected(database_url) as connection:
-        upgrade(connection, "0003")
+        upgrade(connection, last)
     with caplog.at_level(logging.INFO, "leeway.stores"):
         open_stores(database_url).close()
     assert [record.getMessage().partition(": ")[2] for record in caplog.records if record.name == "leeway.stores"] == [
-        f"bringing it from schema 0003 to {SCHEMA_REVISION}"
+        f"bringing it from schema {last} to {SCHEMA_REVISION}"
     ]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_migration_to_partitions_says_how_many_predictions_it_moves(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(database_url)
+    with connected(database_url) as connection:
+        upgrade(connection, "0012")
+    with caplog.at_level(logging.INFO, "leeway.stores"):
+        open_stores(database_url).close()
+    [line] = [record.getMessage() for record in caplog.records if record.name == "leeway.stores"]
+    assert f"bringing 3,030 predictions from schema 0012 to {SCHEMA_REVISION}, once, in one transaction" in line
 
 
 # The log
@@ -133,10 +170,10 @@ def test_a_prediction_is_kept_as_it_was(migrated: Stores, model: str) -> None:
 
 
 def test_a_prediction_is_drawn_by_the_number_that_a_new_one_would_get(migrated: Stores) -> None:
-    found = migrated.log.database.all(text("SELECT id, u FROM predictions"))
+    found = stored(migrated)
     ids = [row["id"] for row in table("predictions")]
     assert "naïve 日本語 🐟 ʻokina" in ids
-    assert dict(map(tuple, found)) == {one: permanent_number(one, SECRET) for one in ids}
+    assert dict(found) == {one: permanent_number(one, SECRET) for one in ids}
     assert migrated.ledger.secret == SECRET
 
 
@@ -158,8 +195,7 @@ def test_predictions_are_numbered_in_the_order_in_which_they_came(database_url: 
             row = FIRST_ROWS[1].replace("p1", name).replace("05:00:01", f"05:00:0{second}")
             connection.execute(text(row.replace(":", "\\:")))
     with closing(open_stores(database_url)) as stores:
-        found = stores.log.database.all(text("SELECT id FROM predictions ORDER BY seq"))
-    assert [row.id for row in found] == ["b", "c", "a"]
+        assert [one for one, _ in stored(stores)] == ["b", "c", "a"]
 
 
 @pytest.mark.parametrize(("model", "version"), VERSIONS)
@@ -198,7 +234,7 @@ def test_what_comes_after_the_migration_is_new_and_behind_the_position(writable:
     one = PredictionColumns(ids=["bird-12-087"], occurred_at=["2026-03-13 05:00:00.000000"], predicted=["cat"])
     assert writable.log.record("pets", [(1, one)], received_at=LATER).new == 1  # the id is known of birds alone
     pets = version_of(writable, "pets", 1)
-    assert int(writable.log.position("pets")) > int(before)
+    assert writable.log.position("pets") != before
     assert writable.log.count(pets, *EVER, after=before) == 1
     assert len(writable.log.cells(pets, *EVER, upto=before)) == len(writable.log.cells(pets, *EVER)) - 1
     assert writable.log.elsewhere("fish", ["bird-12-087"]) == {"birds": 1, "pets": 1}

@@ -14,13 +14,16 @@ from sqlalchemy import Alias, Connection, event, select, text
 from sqlalchemy.sql import visitors
 
 from battery import BIRDS, CLASSES, CLOSED, END, NIGHT, START, VERSION, label, planned, somebody_else
-from leeway.domain.records import PredictionColumns
+from leeway.domain.columns import PredictionColumns
 from leeway.stores import given_queries, ledger_queries, log_queries, missing_labels
 from leeway.stores.log_tables import given_labels, predictions
 from leeway.stores.opening import open_stores
+from leeway.stores.partitions import name_of, prediction_keys
+from leeway.stores.prediction_log import SqlPredictionLog
 
 NIGHTS, PREDICTIONS, DRAWN = 20, 1000, 10  # of each model; predictions and draws a night
 LARGE = (predictions, given_labels)
+TONIGHT = tuple(name_of(table.name, NIGHT) for table in LARGE)  # partitions on PostgreSQL
 BOUNDED = re.compile(r"\bid\b|occurred_at|rowid=|seq = ANY")  # what an index is searched by, beside model and version
 ARGUMENTS: dict[str, Any] = {
     "model": "pets",
@@ -32,6 +35,7 @@ ARGUMENTS: dict[str, Any] = {
     "at": CLOSED,
     "now": CLOSED,
     "night": NIGHT,
+    "day": None,
     "lease_hours": 24.0,
     "ids": ["pets-0-1", "pets-0-2"],
     "seqs": [5, 7],
@@ -47,6 +51,7 @@ ARGUMENTS: dict[str, Any] = {
     "after": "12000",
     "plan_id": "pets-plan-3",
     "key": "pets/1/2025-03-01",
+    "names": ("seq",),
     "nights": [NIGHT],
     "check": "accuracy",
     "purpose": "measure",
@@ -58,6 +63,7 @@ ARGUMENTS: dict[str, Any] = {
     "until": CLOSED,
     "instead_of": ["bob"],
     "error": "",
+    "table": predictions,
 }
 ALLOWED = {  # where no moment bounds them
     "first_at": "min() of the index's next column: both databases read its first entry",
@@ -94,7 +100,8 @@ def test_sees_a_query_that_looks_at_every_prediction(database_url: str) -> None:
         later = select(predictions.c.image).where(predictions.c.seq > 5)
         labels = select(given_labels.c.received_at)
         asked = (of_model, everything, later, labels)
-        assert [len(accesses(connection, query)) for query in asked] == [1] * len(asked)
+        partitions = 1 if connection.dialect.name == "sqlite" else NIGHTS - 1  # a night's own may be read whole
+        assert [len(accesses(connection, query)) for query in asked] == [partitions] * len(asked)
 
 
 @pytest.mark.parametrize("analyzed", [False, True], ids=["as it is", "analyzed"])
@@ -130,11 +137,35 @@ def test_a_vacuumed_night_is_counted_and_drawn_from_the_index_alone(database_url
     with somebody_else(database_url) as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE predictions"))
     with somebody_else(database_url) as connection:
+        connection.execute(text("SET enable_seqscan = off"))  # the night is small, and half of its partition
+        connection.commit()
         for name in NIGHTLY:
             make = queries_of(log_queries)[name]
             plan = explained(connection, make(**arguments_of(make)))[0][0][0][0]["Plan"]
-            used = [node for node in nodes(plan) if node.get("Relation Name") == predictions.name]
-            assert [(node["Node Type"], node.get("Index Name")) for node in used] == [("Index Only Scan", INDEX)], name
+            used = [node for node in nodes(plan) if node.get("Relation Name", "").startswith(predictions.name)]
+            assert [(node["Node Type"], node["Relation Name"]) for node in used] == [
+                ("Index Only Scan", name_of(predictions.name, NIGHT))
+            ], name
+            assert "version_occurred_at" in used[0]["Index Name"]  # PostgreSQL's name for a partition's `INDEX`
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_question_about_a_night_looks_into_its_partitions_alone(database_url: str) -> None:
+    """Even one that has never been analyzed; a plan of the other days' would take longer than the night."""
+    fill(database_url)
+    made = queries_of(log_queries) | queries_of(given_queries)
+    asked = {
+        name: make for name, make in made.items() if {"start", "day", "since"} & {*inspect.signature(make).parameters}
+    }
+    assert len(asked) > 12
+    with somebody_else(database_url) as connection:
+        for name, make in asked.items():
+            arguments = arguments_of(make)
+            told = {"day": NIGHT, "after": "11000"}  # nothing is after a position and up to it
+            [plan] = explained(connection, make(**{name: told.get(name, value) for name, value in arguments.items()}))
+            used = {node["Relation Name"] for node in nodes(plan[0][0][0]["Plan"]) if is_large(node)}
+            assert used, name
+            assert used <= {*TONIGHT}, name
 
 
 @pytest.mark.parametrize("analyzed", [False, True], ids=["as it is", "analyzed"])
@@ -153,7 +184,12 @@ def wide_accesses(connection: Connection) -> dict[str, list[str]]:
     """Query -> accesses to what is large that no id and no time bounds."""
     modules = (log_queries, given_queries, ledger_queries, missing_labels)
     made = {name: make for module in modules for name, make in queries_of(module).items()}
-    found = {name: accesses(connection, make(**arguments_of(make))) for name, make in made.items()}
+    by_day = {"day": NIGHT, "table": prediction_keys} if connection.dialect.name == "postgresql" else {}
+    arguments = {name: arguments_of(make) for name, make in made.items()}
+    found = {
+        name: accesses(connection, make(**{one: by_day.get(one, value) for one, value in arguments[name].items()}))
+        for name, make in made.items()
+    }
     return {name: wide for name, wide in found.items() if wide and name not in ALLOWED}
 
 
@@ -161,7 +197,11 @@ def queries_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """Public functions of the module that return SQL, so that a new one is looked at, too."""
     found = inspect.getmembers(module, inspect.isfunction)
     own = {name: make for name, make in found if make.__module__ == module.__name__ and not name.startswith("_")}
-    return {name: make for name, make in own.items() if inspect.signature(make).return_annotation is not str}
+    return {
+        name: make
+        for name, make in own.items()
+        if inspect.signature(make).return_annotation not in (str, tuple[Any, Any])
+    }
 
 
 def arguments_of(make: Callable[..., Any]) -> dict[str, Any]:
@@ -225,16 +265,19 @@ def wide_in_sqlite(lines: list[str], names: set[str]) -> list[str]:
 
 def wide_in_postgres(plan: dict[str, Any]) -> list[str]:
     about = [node for node in nodes(plan) if is_large(node)]
-    wide = [node for node in about if not BOUNDED.search(node.get("Index Cond", ""))]
+    wide = [
+        node
+        for node in about
+        if node["Relation Name"] not in TONIGHT
+        and not BOUNDED.search(node.get("Index Cond") or node.get("Recheck Cond", ""))
+    ]
     return [f"{node['Node Type']} {node.get('Index Name', '')} {node.get('Index Cond', '')}".strip() for node in wide]
 
 
 def is_large(node: dict[str, Any]) -> bool:
-    """Whether the node reads a large table or its index; what is read through a bitmap stands in the node below."""
-    if node["Node Type"] == "Bitmap Heap Scan":
-        return False
-    large = [table.name for table in LARGE]
-    return node.get("Relation Name") in large or node.get("Index Name", "").startswith((*large, "prediction"))
+    """Whether the node reads a large table, or a partition of one."""
+    large = tuple(table.name for table in (*LARGE, prediction_keys))
+    return node.get("Relation Name", "").startswith(large)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -249,7 +292,8 @@ def fill(url: str) -> None:
         for version in (VERSION, BIRDS):
             stores.ledger.record_model(version)
             nights = [(1, columns(version.model, number)) for number in range(NIGHTS)]
-            stores.log.record(version.model, nights, received_at=CLOSED)
+            log = SqlPredictionLog(stores.ledger.database, secret=stores.ledger.secret)
+            log.record(version.model, nights, received_at=CLOSED)
         for number in range(NIGHTS):
             names = [f"pets-{number}-{place}" for place in range(DRAWN)]
             planned(stores.ledger, f"pets-plan-{number}", names, night=NIGHT + timedelta(days=number))

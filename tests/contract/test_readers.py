@@ -36,13 +36,14 @@ READERS = {
     "power": ["--model", "pets", "--labels-per-night", "5"],
     "labels export": ["tasks", "--model", "pets"],
     "labels conflicts": ["--model", "pets"],
+    "log check": [],
     "data audit": [],
     "data sql": ["SELECT count(*) FROM images"],
     "data label-errors": [],
 }
 CODES = {"doctor": 1}  # nobody looked at the nights since these; of the others 0
 WRITERS = {
-    "init", "watch init", "ingest", "predict", "monitor", "reopen", "accept", "retrain", "release", "promote",
+    "init", "watch init", "ingest", "predict", "monitor", "reopen", "prune", "accept", "retrain", "release", "promote",
     "rollback", "labels import", "data relabel", "upgrade",
 }  # fmt: skip
 OWN = ("reports/", "tasks/", ".leeway/cache/", ".leeway/bundles/")  # reports and copies that a reader may make

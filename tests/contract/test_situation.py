@@ -18,7 +18,8 @@ from leeway.data.manifest import build_manifest, write_manifest
 from leeway.data.params import DataParams
 from leeway.data.shards import gather_images
 from leeway.data.split import SplitShares
-from leeway.domain.records import ModelVersion, PredictionColumns, ServingPeriod
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import ModelVersion, ServingPeriod
 from leeway.errors import ParamsError
 from leeway.jobs.init import init_watching
 from leeway.jobs.situation import read_here, read_situation

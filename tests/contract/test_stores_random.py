@@ -16,7 +16,7 @@ from battery import CLOSED, DAY, NIGHT, START, VERSION, TwoStores, prediction, r
 from leeway.domain.records import Cell, Claim, Draw, Label, LabelPlan, Pick, PlanDesign, Prediction, ServingPeriod
 from leeway.errors import ConflictError, HeldError
 
-EXAMPLES = {"sqlite": 8, "postgresql": 5, "memory": 60}
+EXAMPLES = {"sqlite": 4, "rolled": 3, "parts": 4, "tables": 3, "postgresql": 5, "memory": 60}
 STEPS = 25
 RUNS = count()  # each run has models of its own, in one database
 MODELS, NAMES, PEOPLE, NIGHTS = (0, 1), "abcdefgh", ("ada", "bob"), (0, 1)
@@ -47,6 +47,7 @@ class Machine(RuleBasedStateMachine):
             self.ledger.record_model(version)
         self.now = CLOSED
         self.rows: dict[tuple[str, str], Prediction] = {}  # in the order in which they came
+        self.horizons = dict.fromkeys(self.models, START)
         self.seen: list[tuple[int, int, str, list[Prediction]]] = []  # model, night, position, what was there
         self.plans: dict[str, tuple[str, list[str], bool]] = {}  # model, drawn, open
         self.seconds: set[str] = set()  # plans whose contradictions go to a second person
@@ -60,9 +61,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(model=WHICH["model"], names=st.sets(st.sampled_from(NAMES), min_size=1, max_size=5), content=CONTENTS)
     def say(self, model: int, names: set[str], content: dict[str, Any]) -> None:
-        """New ids are taken; what is known with another content is named."""
-        came = [prediction(name, model=self.models[model], **content) for name in sorted(names)]
-        told = record(self.log, *came)
+        """New ids are taken; what is known with another content is named, what is too old counted."""
+        said = [prediction(name, model=self.models[model], **content) for name in sorted(names)]
+        told = record(self.log, *said)
+        came = [one for one in said if one.occurred_at >= self.horizons[one.model]]
+        assert told.too_old == len(said) - len(came)
         known = [one for one in came if (one.model, one.id) in self.rows]
         changed = [one.id for one in known if self.rows[one.model, one.id] != one]
         assert (told.new, told.known) == (len(came) - len(known), len(known) - len(changed))
@@ -72,7 +75,8 @@ class Machine(RuleBasedStateMachine):
     @rule(model=WHICH["model"], content=CONTENTS)
     def say_all_or_nothing(self, model: int, content: dict[str, Any]) -> None:
         came = [prediction(name, model=self.models[model], **content) for name in NAMES]
-        if all(self.rows.get((one.model, one.id), one) == one for one in came):
+        fits = all(self.rows.get((one.model, one.id), one) == one for one in came)
+        if fits and came[0].occurred_at >= self.horizons[self.models[model]]:
             record(self.log, *came, strict=True)
             self.rows = {(one.model, one.id): one for one in came} | self.rows
         else:
@@ -85,6 +89,20 @@ class Machine(RuleBasedStateMachine):
         if known:
             told = record(self.log, *known, strict=True)
             assert (told.new, told.known, told.changed) == (0, len(known), ())
+
+    @rule(model=WHICH["model"], horizon=st.sampled_from([START, START, START + timedelta(microseconds=1), START + DAY]))
+    def forget(self, model: int, horizon: datetime) -> None:
+        name = self.models[model]
+        self.horizons[name] = limit = max(horizon, self.horizons[name])
+        kept = {key: one for key, one in self.rows.items() if key[0] != name or one.occurred_at >= limit}
+        told = self.log.forget(name, before=horizon)
+        left = [one.occurred_at for key, one in kept.items() if key[0] == name]
+        assert (told.rows, told.first_at) == (len(self.rows) - len(kept), min(left, default=None))
+        self.rows = kept
+        self.seen = [
+            (of, night, position, [one for one in rows if of != model or one.occurred_at >= limit])
+            for of, night, position, rows in self.seen
+        ]
 
     # Nights
 

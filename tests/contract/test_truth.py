@@ -14,7 +14,8 @@ from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
 from leeway.labels.coverage import covers
 from leeway.monitor.enrol import enrol, read_reference, read_reference_file
-from leeway.predictions.ingest import Ingested, ingest
+from leeway.predictions.ingest import ingest
+from leeway.predictions.ingested import Ingested
 from leeway.stores.images import FolderImageStore
 from leeway.stores.opening import Stores
 from prediction_logs import COLUMNS, START, Row, answers, reference, write_log

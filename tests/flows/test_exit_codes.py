@@ -100,6 +100,12 @@ def without_watched_models(folder: Path) -> None:
     shutil.rmtree(folder / "monitoring" / "watched")
 
 
+def with_a_lost_segment(folder: Path) -> None:
+    """What was ingested stands in it."""
+    for path in (folder / ".leeway" / "leeway-log" / "live").iterdir():
+        path.unlink()
+
+
 def with_a_file_that_is_no_database(folder: Path) -> None:
     (folder / ".leeway" / "leeway.db").write_text("no database\n" * 200)
 
@@ -169,6 +175,11 @@ CASES = [
     Case(1, "leeway reopen --from 2026-03-05 --model pets"),
     Case(2, "leeway reopen --from 2026-03-05 --model nobody"),
     Case(2, "leeway reopen --model pets"),
+    Case(0, "leeway prune --before 2026-03-03 --model pets --yes"),
+    Case(0, "leeway prune --before 2026-03-03 --model pets --dry-run"),
+    Case(1, "leeway prune --before 2026-03-03 --model pets"),
+    Case(2, "leeway prune --model pets"),
+    Case(2, "leeway prune --before 2026-03-03 --model nobody"),
     Case(0, "leeway accept 2026-03-05 --model pets", with_a_night_that_asks),
     Case(2, "leeway accept 2026-03-05 --model pets"),
     Case(2, "leeway accept yesterday --model pets"),
@@ -189,6 +200,10 @@ CASES = [
     Case(1, "leeway doctor"),
     Case(1, "leeway doctor", with_a_file_that_is_no_database),
     Case(2, "leeway doctor --everything"),
+    Case(0, "leeway log check"),
+    Case(0, "leeway log check --quick --model pets"),
+    Case(1, "leeway log check", with_a_lost_segment),
+    Case(2, "leeway log check --model nobody"),
     Case(0, "leeway watch init birds --reference reference.csv"),
     Case(2, "leeway watch init birds --reference log.csv"),
     Case(2, "leeway watch init birds --reference partly_bad.csv"),

@@ -35,6 +35,7 @@ LINES = [
     "backtest --policy monitoring/policy.yaml --model pets",
     "watch init birds --reference reference.csv",
     "ingest new.csv --model pets",
+    "log check",
     "labels export tasks --model pets",
     "labels import answers.csv --model pets",
     "labels conflicts",
@@ -46,6 +47,7 @@ LINES = [
     "rollback",
     "reopen --from 2026-03-05 --model pets --yes",
     "monitor --as-of 2026-03-11",
+    "prune --before 2026-03-05 --model pets --yes",
 ]
 ELSEWHERE = {"init"}  # makes a workspace, which this is
 # What a commit may hold beside what the user had put there.

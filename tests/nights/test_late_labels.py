@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from leeway.domain.records import Action, CheckResult, Label, LabelPlan, Prediction, PredictionColumns
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import Action, CheckResult, Label, LabelPlan, Prediction
 from leeway.jobs.failures import Failures
 from leeway.jobs.nightly import look
 from leeway.labels.answers import gate_labels, take_given_answers

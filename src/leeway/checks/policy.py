@@ -148,6 +148,18 @@ class Alerting(ParamsModel):
     ] = ("alarm", "alert", "retrain", "stand_down", "release")
 
 
+class Retention(ParamsModel):
+    """How long the prediction log is kept."""
+
+    predictions_days: Annotated[
+        Count | None,
+        setting(
+            "days for which `leeway prune` keeps predictions, and labels that came with them; null: none is removed",
+            "where the disk, or a rule of your house, limits how long they may be kept",
+        ),
+    ] = None
+
+
 class _Promise(ParamsModel):
     """What holds for all checks together."""
 
@@ -184,6 +196,7 @@ class Policy(_Checked):
     retrain: Retraining = Retraining()
     promotion: Promotion = Promotion()
     alerts: Alerting = Alerting()
+    retention: Retention = Retention()
 
     @field_validator("time_zone")
     @classmethod
@@ -243,6 +256,6 @@ def load_policy(path: Path) -> Policy:
 
 
 def policy_digest(policy: Policy) -> str:
-    """sha256 of the settings, defaults included: comments and the order of keys do not matter."""
-    content = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
+    """sha256 of the settings that decide, defaults included: comments and the order of keys do not matter."""
+    content = json.dumps(policy.model_dump(mode="json", exclude={"retention"}), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

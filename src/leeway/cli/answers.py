@@ -3,7 +3,8 @@
 from typing import Any
 
 from leeway.cli import label_schemas as labels
-from leeway.cli import schemas
+from leeway.cli import log_schemas, schemas
+from leeway.cli.ingest_schemas import IngestFacts
 
 
 def answers() -> dict[str, Any]:
@@ -20,7 +21,7 @@ def answers() -> dict[str, Any]:
         "rollback": schemas.ReleasedFacts,
         "predict": schemas.PredictionsFacts,
         "heartbeat": schemas.HeartbeatFacts,
-        "ingest": schemas.IngestFacts,
+        "ingest": IngestFacts,
         "watch init": schemas.WatchInitFacts,
         "data audit": schemas.DataAuditFacts,
         "data sql": schemas.RowsFacts,
@@ -32,7 +33,9 @@ def answers() -> dict[str, Any]:
         "power": Power,
         "backtest": labels.BacktestFacts,
         "reopen": labels.ReopenFacts,
+        "prune": labels.PruneFacts,
         "accept": labels.AcceptFacts,
         "upgrade": schemas.UpgradeFacts,
         "doctor": schemas.DoctorFacts,
+        "log check": log_schemas.LogCheckFacts,
     }

@@ -13,8 +13,11 @@ from leeway.cli import accept as cli_accept
 from leeway.cli import data as cli_data
 from leeway.cli import doctor as cli_doctor
 from leeway.cli import heartbeat as cli_heartbeat
+from leeway.cli import ingest as cli_ingest
 from leeway.cli import labels as cli_labels
+from leeway.cli import log as cli_log
 from leeway.cli import power as cli_power
+from leeway.cli import prune as cli_prune
 from leeway.cli import releases as cli_releases
 from leeway.cli import reopen as cli_reopen
 from leeway.cli import upgrade as cli_upgrade
@@ -192,15 +195,17 @@ app.callback()(shared_options)
 app.add_typer(cli_data.data_app, name="data")
 app.add_typer(cli_watch.watch_app, name="watch")
 app.add_typer(cli_labels.labels_app, name="labels")
+app.add_typer(cli_log.log_app, name="log")
 app.command()(cli_releases.retrain)
 app.command()(cli_releases.release)
 app.command()(cli_releases.promote)
 app.command()(cli_releases.rollback)
-app.command()(cli_watch.ingest)
+app.command()(cli_ingest.ingest)
 app.command()(cli_power.power)
 app.command()(cli_watch.backtest)
 app.command()(cli_heartbeat.heartbeat)
 app.command()(cli_doctor.doctor)
 app.command()(cli_reopen.reopen)
 app.command()(cli_accept.accept)
+app.command()(cli_prune.prune)
 app.command()(cli_upgrade.upgrade)

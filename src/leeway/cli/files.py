@@ -47,7 +47,7 @@ def take_in_turn(files: Sequence[Path], take: Callable[[Path], bool]) -> list[Pa
     return [path for path, is_taken in taken.items() if not is_taken]
 
 
-def stop_if_refused(files: Sequence[Path]) -> None:
+def stop_if_refused(files: Sequence[Path] | Sequence[str]) -> None:
     """Raises RefusedError that names the files, if there are any, of which every row was refused."""
     if files:
         raise RefusedError(f"nothing was taken from {', '.join(map(str, files))}; what is wrong is listed above")

@@ -174,3 +174,19 @@ class AcceptFacts(TypedDict):
     model: str
     night: date
     new: bool  # false: it was accepted before
+
+
+class PrunedModelFacts(TypedDict):
+    model: str
+    asked: date  # the first night that was to be kept
+    first_kept: date  # the first night that is kept
+    pruned: bool  # false: nothing to remove, or not done: with --dry-run, without --yes
+    predictions: int  # that are older
+    labels: int | None  # that came with the log and are removed; null before it is done
+    nights: int  # closed ones, of which these predictions are
+    bytes: int | None  # of files; null where the log is kept in a database
+    kept: list[str]  # why older nights stay
+
+
+class PruneFacts(TypedDict):
+    models: list[PrunedModelFacts]

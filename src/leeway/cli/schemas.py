@@ -159,46 +159,6 @@ class HeartbeatFacts(TypedDict):
     models: list[PulseFacts]
 
 
-class BadRowFacts(TypedDict):
-    line: int
-    problem: str
-
-
-class IngestedFileFacts(TypedDict):
-    file: Path
-    new: int  # rows
-    known: int  # rows that were recorded before with the same content
-    refused: list[BadRowFacts]  # rows that cannot be taken
-    changed: list[str]  # ids that are recorded with other content, which stays
-    labels: int  # new
-    labels_changed: list[str]  # ids that have another label from a file, which stays
-    census: bool  # every row is labelled, so that they measure
-    outside_answers: dict[str, int]  # rows by answers outside the model's class list
-    outside_labels: dict[str, int]  # rows by labels outside it
-    mostly_of: str | None  # another model whose log holds most of its ids
-
-
-class IngestedNightFacts(TypedDict):
-    night: date
-    version: int
-    rows: int  # of the files
-    new: int
-    decided_on: date | None  # not null: the new rows came too late to be measured
-
-
-class NewVersionFacts(TypedDict):
-    name: str  # as the log has it
-    version: int
-
-
-class IngestFacts(TypedDict):
-    model: str
-    files: list[IngestedFileFacts]
-    nights: list[IngestedNightFacts]
-    new_versions: list[NewVersionFacts]
-    requests_answered: int  # labels that answer what people were asked
-
-
 class WatchInitFacts(TypedDict):
     model: str
     version: int
@@ -210,6 +170,7 @@ class WatchInitFacts(TypedDict):
     policy: Path
     floor: float  # lowest accuracy, 0 to 1
     outlook: OutlookFacts
+    log: str | None  # where its predictions lie; null: they are ingested
 
 
 class ClassBalanceFacts(TypedDict):

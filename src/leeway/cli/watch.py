@@ -1,4 +1,4 @@
-"""Commands for models that are watched, wherever they were trained: enrol, ingest, label, replay."""
+"""Commands for models that are watched, wherever they were trained: enrol, replay."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leeway.cli.answering import Json, answering
-from leeway.cli.files import SHOWN, Model, named_model, stop_if_refused, take_in_turn
+from leeway.cli.files import SHOWN, Model, named_model
 from leeway.cli.options import Group
 from leeway.cli.power import say_outlook
-from leeway.data.progress import advancing
 from leeway.domain.text import by_number, counted
 from leeway.errors import ParamsError, first_few
 
@@ -47,31 +46,55 @@ def watch_init(
     ] = None,
     version: Annotated[str | None, typer.Option(metavar="TEXT", help="What the logs call it in model_version.")] = None,
     columns: Columns = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where its predictions lie, such as s3://bucket/dt=*/*.parquet: they are read there, not ingested.",
+        ),
+    ] = None,
+    log_columns: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NAME", help="Our name=the log's; those of --columns that it has count, too."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Watch a model that is known from files: its reference says what it answers, and how often it is right."""
     from leeway.checks.accuracy import Accuracy
     from leeway.cli.schemas import WatchInitFacts
+    from leeway.jobs.elsewhere import checked_source, since_now
     from leeway.jobs.init import init_watching
     from leeway.jobs.situation import read_here
     from leeway.monitor.enrol import enrol, read_reference_file
     from leeway.monitor.fleet import watched_policy, write_watched_policy
     from leeway.settings import Settings, read_settings
+    from leeway.stores.external.source import read_source, write_source
     from leeway.workspace import open_workspace
 
     with answering(as_json=as_json) as answer:
-        read = read_reference_file(reference, columns=_columns(columns), production=not test_set)
+        if log_columns and log is None:
+            raise ParamsError("--log-columns names columns of --log ADDRESS, which is missing")
+        mapped, now = columns_named(columns), datetime.now(UTC)
+        read = read_reference_file(reference, columns=mapped, production=not test_set)
         counts, folder = read.counts, Settings().workspace.resolve()
         if not (folder / "params.yaml").exists():
             init_watching(folder)
         settings = read_settings()
         wanted = watched_policy(settings, name, source=policy, floor=floor)
         with open_workspace(settings) as workspace:
+            theirs = columns_named(log_columns, option="--log-columns")
+            known = read_source(settings.watched, name)
+            source = checked_source(workspace, name, log, columns=theirs, reference=mapped) if log else known
+            log = source.address if source else None
             made = enrol(workspace.ledger, name, counts, wanted, name=version)
+            if source:
+                write_source(settings.watched, name, since_now(source, made, now, named=version is not None))
         path, lowest = write_watched_policy(settings, name, wanted), wanted.check(Accuracy).floor
         answer.say(*_reference_lines(made, read), f"policy     {path} (accuracy.floor {lowest:g})")
-        outlook = say_outlook(*read_here(name, None, datetime.now(UTC)), answer)
-        answer.say(f"Next: leeway ingest FILE... --model {name}, then leeway monitor --model {name}")
+        answer.say(*([f"log        {log} (read there; `leeway doctor` says what a night reads)"] if log else []))
+        outlook = say_outlook(*read_here(name, None, now), answer)
+        begin = "leeway doctor" if log else f"leeway ingest FILE... --model {name}"
+        answer.say(f"Next: {begin}, then leeway monitor --model {name}")
         answer.give(
             WatchInitFacts(
                 model=name,
@@ -84,6 +107,7 @@ def watch_init(
                 policy=path,
                 floor=lowest,
                 outlook=outlook,
+                log=log,
             )
         )
 
@@ -106,51 +130,6 @@ def _reference_lines(made: "ModelVersion", read: "ReferenceFile") -> list[str]:
         f"  {quoted(names)} are alike; the model answers with both, so they are two classes" for names in read.alike
     ]
     return [*lines, f"classes    {first_few(counts.classes, SHOWN)}", *alike]
-
-
-def ingest(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, JSON Lines or Parquet.")],
-    model: Annotated[str, typer.Option(metavar="NAME", help="Name of the watched model.")],
-    columns: Columns = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Take all rows of a file, or none.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Record prediction logs of a watched model.
-
-    A second time adds nothing; rows that cannot be read are reported with their line number and skipped.
-    """
-    from leeway.cli.ingest_report import file_lines, ingest_facts
-    from leeway.jobs.epochs import reconcile_once
-    from leeway.labels.answers import take_given_answers
-    from leeway.predictions.ingest import Ingested
-    from leeway.predictions.ingest import ingest as take
-    from leeway.predictions.summary import sum_up, summary_lines
-    from leeway.workspace import open_workspace
-
-    taken: list[Ingested] = []
-
-    def take_file(path: Path) -> bool:
-        into = (workspace.log, workspace.ledger, model)
-        with advancing(f"{path.name}") as advance:
-            done = take(*into, path, columns=named, now=now, zone=zone, strict=strict, progress=advance)
-        answer.say(*file_lines(done))
-        taken.append(done)
-        return not done.refused
-
-    with answering(as_json=as_json) as answer:
-        named, now = _columns(columns), datetime.now(UTC)
-        with open_workspace() as workspace:
-            reconcile_once(workspace, now)
-            zone, before = workspace.fleet.policy_of(model).zone, workspace.log.position(model)
-            refused = take_in_turn(files, take_file)
-            summary = sum_up(workspace.log, workspace.ledger, model, taken, before=before, zone=zone)
-            answer.say(*summary_lines(summary))
-            answered = take_given_answers(workspace.log, workspace.ledger, model).new
-            answer.give(ingest_facts(model, taken, summary, answered=answered))
-            if answered:
-                which = "1 of the labels answers" if answered == 1 else f"{answered:,} of the labels answer"
-                answer.say(f"{which} what people were asked: nobody needs to label that any more")
-            stop_if_refused(refused)
 
 
 def backtest(
@@ -198,12 +177,12 @@ def _calendar(calendar: "replay.Calendar") -> "CalendarFacts":
     return CalendarFacts(nights=calendar.nights, labels=calendar.labels, alarms=alarms, no_verdict=silent)
 
 
-def _columns(given: list[str] | None) -> dict[str, str]:
-    """Raises ParamsError for what is no name=name."""
+def columns_named(given: list[str] | None, *, option: str = "--columns") -> dict[str, str]:
+    """Return our names to the file's. Raises ParamsError for what is no name=name."""
     names = {}
     for pair in (pair for text in given or [] for pair in text.split(",")):
         ours, separator, theirs = pair.partition("=")
         if not (ours.strip() and separator and theirs.strip()):
-            raise ParamsError(f"--columns: got '{pair}'; write our_name=their_name, such as predicted_class=answer")
+            raise ParamsError(f"{option}: got '{pair}'; write our_name=their_name, such as predicted_class=answer")
         names[ours.strip()] = theirs.strip()
     return names

@@ -7,13 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leeway.domain.records import PredictionColumns
+from leeway.domain.arrow import (
+    LONGEST,
+    arrow_codes,
+    arrow_matches,
+    arrow_numbers,
+    arrow_words,
+    is_arrow,
+    moments,
+)
+from leeway.domain.columns import PredictionColumns
 
 BITS = 60  # of `u`: a signed 64-bit integer on every database, with room for sums
 WHOLE = 1 << BITS
 STREAMS = ("plan", "gate", "images", "shadow", "page")  # who draws; their order is fixed for ever
 DIGEST = re.compile("[0-9a-f]{64}")
-_LONGEST = 256  # bytes of a text that are hashed as they are
 _ODD = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _NOTHING = np.uint64(0x9E3779B97F4A7C15)  # where there is no value
 
@@ -42,56 +50,75 @@ def stream_limit(wanted: int, total: int) -> int:
     return min(WHOLE, int((wanted + 6 * wanted**0.5 + 12) / max(total, 1) * WHOLE))
 
 
-def content_hashes(version: int, given: PredictionColumns) -> list[int]:
-    """Return `h` of each row, signed 64 bits: the same for the same content, whatever file it came from.
+def content_hashes(version: int, given: PredictionColumns) -> NDArray[np.int64]:
+    """Return (N,) `h` of each row, signed 64 bits: the same for the same content, whatever file it came from.
 
     Hashed are version, time in microseconds, class, confidence as eight bytes, slice, group, and the digest of the
     image; not the path of an image, since files move, nor what is measured beside the answer.
     """
-    rows = len(given.ids)
-    moments = np.array(given.occurred_at, "datetime64[us]").astype(np.int64).view(np.uint64)
-    groups = given.groups or given.ids
-    digests = [image if DIGEST.fullmatch(image) else None for image in given.images] if given.images else []
-    state = mixed(np.full(rows, version, np.uint64)) ^ moments
+    state = mixed(np.full(len(given.ids), version, np.uint64)) ^ moments(given.occurred_at).view(np.uint64)
     for hashed in (
-        text_hash(given.predicted),
-        _number_hash(given.confidence, rows),
-        text_hash(given.slices) if given.slices else np.full(rows, _NOTHING),
-        text_hash(groups),
-        text_hash(digests) if digests else np.full(rows, _NOTHING),
+        name_hash(given.predicted),
+        _number_hash(given.confidence),
+        name_hash(given.slices),
+        text_hash(given.groups if len(given.groups) else given.ids),
+        text_hash(_digests(given.images)),
     ):
-        state = mixed(mixed(state) ^ hashed)
-    hashes: list[int] = state.view(np.int64).tolist()
-    return hashes
+        state = mixed(mixed(state) ^ (hashed if len(hashed) else _NOTHING))
+    return state.view(np.int64)
 
 
 def text_hash(texts: Sequence[str | None]) -> NDArray[np.uint64]:
-    """Return (N,) hashes of the texts, eight bytes at a time; None differs from every text."""
-    encoded = [_shortened(text.encode()) if text is not None else b"" for text in texts]
-    sizes = np.fromiter(map(len, encoded), np.uint64, len(encoded))
-    words = max(-(-int(sizes.max(initial=1)) // 8), 1)
-    values = np.array(encoded, f"S{8 * words}").view(np.uint64).reshape(len(encoded), words)
-    state = mixed(sizes)
-    for place, word in enumerate(values.T):  # what a longer text beside it is padded with does not count
-        state = np.where(sizes > 8 * place, mixed(state ^ word), state)
-    absent = np.fromiter((text is None for text in texts), bool, len(encoded))
+    """Return (N,) hashes of the texts, eight bytes at a time; None differs from every text. An Arrow column, too."""
+    sizes, words, absent = (arrow_words if is_arrow(texts) else _words)(texts)
+    state, shortest = mixed(sizes), int(sizes.min(initial=LONGEST))
+    for place, word in enumerate(words.T):  # what a longer text beside it is padded with does not count
+        longer = mixed(state ^ word)
+        state = longer if shortest > 8 * place else np.where(sizes > 8 * place, longer, state)
     return np.where(absent, _NOTHING, state)
+
+
+def name_hash(names: Sequence[str | None]) -> NDArray[np.uint64]:
+    """Return `text_hash` of texts that come again and again: of an Arrow column each different one is hashed once."""
+    if not is_arrow(names):
+        return text_hash(names)
+    different, places = arrow_codes(names)
+    return np.append(text_hash(different), _NOTHING)[places]
 
 
 def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return each number through the finaliser of SplitMix64: a one-to-one map in which every bit counts for all."""
     for shift, odd in zip((30, 27), _ODD, strict=True):
-        state = (state ^ (state >> np.uint64(shift))) * odd
+        state = state ^ (state >> np.uint64(shift))
+        state *= odd
     made: NDArray[np.uint64] = state ^ (state >> np.uint64(31))
     return made
 
 
-def _number_hash(numbers: Sequence[float | None], rows: int) -> NDArray[np.uint64]:
-    if not numbers:
-        return np.full(rows, _NOTHING)
-    values = np.array([np.nan if one is None else one for one in numbers], np.float64) + 0.0  # no -0.0
+def _words(texts: Sequence[str | None]) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return (N,) sizes in bytes, (N, W) words of eight bytes, padded with zeros, and (N,) where there is no text."""
+    encoded = [_shortened(text.encode()) if text is not None else b"" for text in texts]
+    sizes = np.fromiter(map(len, encoded), np.uint64, len(encoded))
+    words = max(-(-int(sizes.max(initial=1)) // 8), 1)
+    values = np.array(encoded, f"S{8 * words}").view(np.uint64).reshape(len(encoded), words)
+    return sizes, values, np.fromiter((text is None for text in texts), bool, len(encoded))
+
+
+def _number_hash(numbers: Sequence[float | None]) -> NDArray[np.uint64]:
+    values = arrow_numbers(numbers) if is_arrow(numbers) else np.array(numbers, np.float64)  # None is NaN
+    values = values + 0.0  # no -0.0
     return np.where(np.isnan(values), _NOTHING, mixed(values.view(np.uint64)))
 
 
+def _digests(images: Sequence[str]) -> Sequence[str | None]:
+    """The images that are named by their content; nothing where none is."""
+    found: Sequence[str | None]
+    if is_arrow(images):
+        found = arrow_matches(images, f"^{DIGEST.pattern}$")
+        return found
+    found = [image if DIGEST.fullmatch(image) else None for image in images]
+    return found if any(found) else ()
+
+
 def _shortened(text: bytes) -> bytes:
-    return text if len(text) <= _LONGEST else hashlib.sha256(text).hexdigest().encode()
+    return text if len(text) <= LONGEST else hashlib.sha256(text).hexdigest().encode()

@@ -1,11 +1,9 @@
 """The nouns: frozen records that pass between stations. Times are aware UTC datetimes; a night is a date."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from math import isfinite, isnan
 from typing import Any
 
 from leeway.errors import StoreError
@@ -101,52 +99,6 @@ class Prediction:
     review: str | None = None  # why a person should look at it
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionColumns:
-    """Predictions of one model version as columns, each (N,) or empty where the log has no such column."""
-
-    ids: Sequence[str]
-    occurred_at: Sequence[str]  # UTC, `2026-01-31 08:00:00.000000`
-    predicted: Sequence[str]
-    labels: Sequence[str | None] = ()
-    draw_probabilities: Sequence[float | None] = ()
-    confidence: Sequence[float | None] = ()
-    second: Sequence[str | None] = ()
-    probabilities: Sequence[str] = ()  # JSON
-    slices: Sequence[str | None] = ()
-    groups: Sequence[str] = ()
-    images: Sequence[str] = ()
-    energy: Sequence[float | None] = ()
-    latency_ms: Sequence[float | None] = ()
-    review: Sequence[str | None] = ()
-    version_stated: bool = True  # whether the source says of which version they are; else known rows keep theirs
-
-    @classmethod
-    def of(cls, predictions: Sequence["Prediction"]) -> "PredictionColumns":
-        """Return predictions of one version as columns. Raises StoreError for a number that is not finite."""
-        numbers = [number for one in predictions for number in (one.energy, one.latency_ms, *one.probabilities)]
-        if not all(number is None or isfinite(number) for number in numbers):
-            raise StoreError("a probability, energy or latency is not a finite number, which JSON does not have")
-        return cls(
-            ids=[one.id for one in predictions],
-            occurred_at=[utc_text(one.occurred_at) for one in predictions],
-            predicted=[one.predicted_class for one in predictions],
-            confidence=[_known(one.confidence) for one in predictions],
-            second=[one.second_class for one in predictions],
-            probabilities=[json.dumps(one.probabilities) for one in predictions],
-            slices=[one.slice for one in predictions],
-            groups=[one.group for one in predictions],
-            images=[one.image for one in predictions],
-            energy=[one.energy for one in predictions],
-            latency_ms=[one.latency_ms for one in predictions],
-            review=[one.review for one in predictions],
-        )
-
-
-def _known(number: float | None) -> float | None:
-    return None if number is None or isnan(number) else number
-
-
 def utc_text(moment: datetime) -> str:
     """Return an aware moment in UTC as columns and SQLite have it. Raises StoreError for one without a zone."""
     if moment.tzinfo is None:
@@ -163,6 +115,7 @@ class Recorded:
     changed: tuple[str, ...] = ()  # ids recorded before with another content: refused
     labels: int = 0  # new
     labels_changed: tuple[str, ...] = ()  # ids whose label from a file was another before: refused
+    too_old: int = 0  # from before the model's horizon: refused; see `leeway.domain.forgetting`
 
     def __add__(self, other: "Recorded") -> "Recorded":
         return Recorded(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))

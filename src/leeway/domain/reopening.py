@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from leeway.domain.records import Claim
+
 
 @dataclass(frozen=True, slots=True)
 class Reopening:
@@ -35,6 +37,9 @@ class Reopenings(Protocol):
         What was taken is kept. Raises HeldError while somebody decides one of these nights (`instead_of`: holders that
         are dead), RefusedError while a retraining runs that one of them asked for.
         """
+
+    def held_nights(self, model: str, *, now: datetime) -> list[Claim]:
+        """Return the claims of nights that somebody decides at this moment, in order of version and night."""
 
     def reopenings(self, model: str) -> list[Reopening]:
         """In order."""

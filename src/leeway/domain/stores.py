@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.drawing import Drawing
+from leeway.domain.forgetting import Forgetting
+from leeway.domain.given_truth import GivenTruth
 from leeway.domain.late_labels import LateLabels
 from leeway.domain.moments import Moments
 from leeway.domain.outbox import Outbox
@@ -21,21 +24,21 @@ from leeway.domain.records import (
     ModelVersion,
     PlanDesign,
     Prediction,
-    PredictionColumns,
     Recorded,
     RecordedLabels,
     Release,
     ServingPeriod,
     Status,
-    Tally,
     WindowCounts,
 )
 from leeway.domain.reopening import Reopenings
+from leeway.domain.sources import Sources
+from leeway.domain.upkeep import Upkeep
 
 LATE_NIGHTS = 7  # closed nights whose late rows are still counted: it takes a look at each of their rows
 
 
-class PredictionLog(Drawing, Moments, Protocol):
+class PredictionLog(Drawing, Forgetting, GivenTruth, Moments, Sources, Upkeep, Protocol):
     """What models said, and truth that came with it: large, append-only, keyed by (model, id). Times are aware UTC.
 
     A position is a moment of one model's log, as a text that nobody but the log reads: `upto` it a night stays as it
@@ -54,7 +57,8 @@ class PredictionLog(Drawing, Moments, Protocol):
         """Record (version, rows) of one source in one transaction; if it fails, nothing was written.
 
         A known id with the same content changes nothing, but for the path of an image that has moved. One with other
-        content is refused and named; with `strict` it raises ConflictError.
+        content is refused and named, one from before the model's horizon refused and counted; with `strict` either
+        raises ConflictError.
         """
 
     def position(self, model: str) -> str:
@@ -68,51 +72,6 @@ class PredictionLog(Drawing, Moments, Protocol):
 
     def elsewhere(self, model: str, ids: Sequence[str]) -> dict[str, int]:
         """Return how many of these ids other models' logs hold, by model."""
-
-    def first_given(self, version: ModelVersion, since: datetime | None) -> datetime | None:
-        """Return when the first prediction from `since` on occurred whose label came with a draw probability."""
-
-    def given_tallies(
-        self,
-        version: ModelVersion,
-        start: datetime,
-        end: datetime,
-        *,
-        after: str | None = None,
-        upto: str | None = None,
-        rows_upto: str | None = None,
-    ) -> list[Tally]:
-        """Count a window's labels that came with a draw probability, in the database.
-
-        Those that came between two positions, of predictions that were there at `rows_upto`.
-        """
-
-    def given_alike(
-        self,
-        version: ModelVersion,
-        start: datetime,
-        end: datetime,
-        *,
-        after: str | None = None,
-        upto: str | None = None,
-        rows_upto: str | None = None,
-    ) -> dict[str, float]:
-        """Return how alike the labels are that `given_tallies` counts: `all`, `class cat`, `slice door` -> sum w_i w_j.
-
-        Over all pairs i, j of two labels of one group in this part, w = 1 / draw probability; parts without a pair are
-        left out. A census of n rows in groups of k has n (k - 1).
-        """
-
-    def given(
-        self, version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
-    ) -> list[tuple[Label, Prediction]]:
-        """Return the first k labels of a window that came with the log, in the order of the stream."""
-
-    def given_by_ids(self, model: str, ids: Iterable[str]) -> list[Label]:
-        """Return the labels that came with the log for these ids, in order of id."""
-
-    def given_counts(self) -> dict[str, int]:
-        """Return how many labels came with the log of each model; models without one are left out."""
 
 
 class Ledger(LateLabels, Outbox, Reopenings, Protocol):

@@ -92,6 +92,10 @@ def watched(workspace: Workspace, as_of: datetime, failures: Failures, *, model:
                 serving = _serving(workspace, as_of)
                 found = [*fleet.epochs_beside(serving), serving] if serving else []
             else:
+                if workspace.log.external(name) is not None:
+                    from leeway.jobs.elsewhere import learn_versions  # loads Arrow, which most mornings do without
+
+                    learn_versions(workspace, name, as_of)
                 found = fleet.epochs_from_files(name, as_of)
             epochs += [*filter(_is_due, found[:-1]), *found[-1:]]
     if not epochs and not failures.errors and trains(workspace.settings) and model in (None, workspace.model):

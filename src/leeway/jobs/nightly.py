@@ -8,6 +8,8 @@ from pathlib import Path
 
 from leeway.checks.windows import night_bounds
 from leeway.domain.records import CheckResult, Decision, ModelVersion, Release
+from leeway.domain.text import counted
+from leeway.domain.upkeep import Rolled
 from leeway.epoch import Epoch
 from leeway.errors import HeldError, in_one_line
 from leeway.jobs import epochs
@@ -94,6 +96,8 @@ def _nightly(
     show: Callable[[Morning], object],
 ) -> Nightly:
     done = Nightly()
+    with done.failures.kept("rolling the prediction log"):
+        run(roll_log, workspace, as_of)
     found = epochs.watched(workspace, as_of, done.failures, model=model)
     watched = [replace(one, embedder=workspace.embedder) for one in found]
     for epoch in watched:
@@ -115,6 +119,14 @@ def _nightly(
     for epoch in watched:
         done.pages[epoch.model, epoch.version.version] = run(draw_pages, workspace, epoch)
     return done
+
+
+def roll_log(workspace: Workspace, as_of: datetime) -> Rolled:
+    """Turn what the prediction log received on days that are over into files that never change."""
+    rolled: Rolled = workspace.log.roll(as_of)
+    if rolled.segments:
+        log.info("%s of the prediction log rolled over", counted(rolled.rows, "row"))
+    return rolled
 
 
 def look(

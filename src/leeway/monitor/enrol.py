@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from leeway.bundle.reference import count_answers
 from leeway.checks.accuracy import Accuracy
 from leeway.checks.policy import Policy
 from leeway.domain.class_names import alike, quoted
-from leeway.domain.records import WATCHED, ModelVersion, ReferenceCounts
+from leeway.domain.records import NAMED_BY_LOG, WATCHED, ModelVersion, ReferenceCounts
 from leeway.domain.stores import Ledger
 from leeway.domain.text import counted
-from leeway.errors import DataError, ParamsError
+from leeway.errors import ConflictError, DataError, ParamsError
 from leeway.predictions.formats.files import read_predictions
 
 
@@ -106,3 +107,20 @@ def enrol(
     made = ModelVersion(model, len(versions) + 1, digest, "", reference)
     ledger.record_model(made)
     return made
+
+
+def enrol_named(ledger: Ledger, model: str, name: str) -> ModelVersion:
+    """Return the version that a log calls so: a new one, with the reference of the last, unless it is known.
+
+    Of two that enrol it at once the second gets the first's.
+    """
+    digest = f"{WATCHED}{name}"
+    while True:
+        versions = ledger.versions(model)
+        known = [one for one in versions if one.bundle_digest == digest]
+        if known:
+            return known[0]
+        last = versions[-1]
+        with suppress(ConflictError):
+            made = replace(last, version=last.version + 1, bundle_digest=digest, dataset_digest=NAMED_BY_LOG)
+            ledger.record_model(made)

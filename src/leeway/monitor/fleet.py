@@ -116,7 +116,7 @@ class Fleet:
         serve, or with its first prediction.
         """
         began = {one.version: one.began_at for one in self.ledger.serving_periods(serving.model)}
-        firsts = [(one, self.log.first_at(one)) for one in self.ledger.versions(serving.model)]
+        firsts = [(one, self._first_at(one)) for one in self.ledger.versions(serving.model)]
         return [
             replace(serving, version=one, began_at=began.get(one.version, first))
             for one, first in firsts
@@ -130,7 +130,7 @@ class Fleet:
         mistake in its policy is said also before it has a version.
         """
         versions, policy = self.ledger.versions(model), self.policy_of(model)
-        stores, firsts = (self.log, self.ledger, self.images), [self.log.first_at(one) for one in versions]
+        stores, firsts = (self.log, self.ledger, self.images), [self._first_at(one) for one in versions]
         epochs = [
             Epoch(one, policy, *stores, as_of, first or as_of)
             for one, first in zip(versions, firsts, strict=True)
@@ -138,6 +138,16 @@ class Fleet:
         ]
         last = {one.version.version: self.log.last_at(one.version) or NEVER for one in epochs}
         return sorted(epochs, key=lambda one: (last[one.version.version], one.version.version))
+
+    def _first_at(self, version: ModelVersion) -> datetime | None:
+        """Return when the version first predicted: what is forgotten of it counts by its closed nights."""
+        first, horizon = self.log.first_at(version), self.log.horizon(version.model)
+        if horizon is None:
+            return first
+        this = (version.model, version.version)
+        nights = {one.night for one in self.ledger.windows(*this) if one.total or one.foreign}
+        starts = [start for night, (start, _) in self.ledger.window_bounds(*this).items() if night in nights]
+        return min((one for one in (first, *starts) if one is not None), default=None)
 
 
 def known_from_files(settings: Settings) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from leeway.domain.records import Action, Alert, Decision, DecisionState, Releas
 from leeway.domain.stores import Ledger, PredictionLog
 from leeway.domain.text import by_number, counted, sentence
 from leeway.epoch import Epoch
+from leeway.errors import LogError, in_one_line
 from leeway.labels.queue import find_queue, queue_text
 from leeway.monitor.fleet import Fleet
 from leeway.monitor.standing import Concern, Rank, concerns
@@ -51,13 +52,20 @@ def standings(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -
     if champion is not None:
         standing += [_standing(champion), *_beside(fleet.epochs_beside(champion))]
     for model in fleet.from_files:
-        epochs = fleet.epochs_from_files(model, as_of)
-        if epochs:
-            standing += [_standing(epochs[-1]), *_beside(epochs[:-1])]
-        else:
-            text = f"no reference here yet: `leeway watch init {model} --reference FILE`"
-            standing.append(ModelStanding(model, None, (Concern(Rank.UNKNOWN, text),)))
+        try:
+            standing += _from_files(fleet, model, as_of)
+        except LogError as error:  # that of one model: how the others stand is said all the same
+            text = f"nobody knows: {in_one_line(error)}; `leeway doctor` looks at the log"
+            standing.append(ModelStanding(model, None, (Concern(Rank.BLIND, text),)))
     return sorted(standing, key=lambda each: (each.rank, each.model, each.lines))
+
+
+def _from_files(fleet: Fleet, model: str, as_of: datetime) -> list[ModelStanding]:
+    epochs = fleet.epochs_from_files(model, as_of)
+    if epochs:
+        return [_standing(epochs[-1]), *_beside(epochs[:-1])]
+    text = f"no reference here yet: `leeway watch init {model} --reference FILE`"
+    return [ModelStanding(model, None, (Concern(Rank.UNKNOWN, text),))]
 
 
 def fleet_overview(fleet: Fleet, as_of: datetime, *, champion: Epoch | None = None) -> str:

@@ -14,7 +14,8 @@ from leeway.bundle.predictor import Predictor
 from leeway.bundle.resize import decode
 from leeway.data.image_files import read_file
 from leeway.data.progress import advancing, progress
-from leeway.domain.records import ModelVersion, Prediction, PredictionColumns, Recorded
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.records import ModelVersion, Prediction, Recorded
 from leeway.domain.text import counted
 from leeway.epoch import Epoch
 from leeway.errors import DataError, LeewayError, RefusedError

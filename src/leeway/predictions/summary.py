@@ -12,12 +12,13 @@ from leeway.domain.records import WATCHED, ModelVersion, Recorded
 from leeway.domain.stores import Ledger, PredictionLog
 from leeway.domain.text import by_number, counted, name_text
 from leeway.errors import first_few
-from leeway.predictions.ingest import Ingested
+from leeway.predictions.ingested import Ingested
 
 MOST_NIGHTS = 8  # lines: of more the first and the last half
 MOST_REASONS = 5
 VALUE = re.compile(r"""'[^']*'|"[^"]*"|/\S+|\d[\w.,:+-]*""")  # what differs between rows of one mistake
 CHANGED = "the id is recorded with other content"
+FORGOTTEN = "from before the moment up to which the log was forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def sum_up(
         for night, version in sorted((night, version) for version, night in rows)
     )
     refused = Counter(_reason(row.problem) for one in files for row in one.bad)
-    refused += Counter({CHANGED: len(recorded.changed)})
+    refused += Counter({CHANGED: len(recorded.changed), FORGOTTEN: recorded.too_old})
     came = {one.version for one in nights if one.new}
     return Summary(recorded, nights, refused, _begun(files, versions, came))
 

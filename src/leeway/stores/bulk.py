@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, text, update
 
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.forgetting import behind_horizon
 from leeway.domain.identity import DIGEST, content_hashes, permanent_number
-from leeway.domain.records import PredictionColumns, Recorded, utc_text
-from leeway.stores import given_queries, log_queries, log_tables
-from leeway.stores.rows import batches
+from leeway.domain.records import Recorded, utc_text
+from leeway.stores import copying, given_queries, log_queries, log_tables
+from leeway.stores.days import days_of_ids
+from leeway.stores.partitions import is_partitioned
 
 CHUNK = 100_000  # rows that are turned into tuples at once
 
@@ -23,6 +26,7 @@ class Arrival:
     received_at: datetime
     number: int  # of their labels
     secret: str
+    horizon: datetime | None = None  # older rows are refused
 
 
 def next_number(connection: Connection) -> int:
@@ -49,9 +53,12 @@ def move_head(connection: Connection, arrival: Arrival, *, given: int) -> None:
 
 def insert_columns(connection: Connection, arrival: Arrival, version: int, given: PredictionColumns) -> Recorded:
     """Ids that are known stay as they are: those whose content differs are named, and their labels left out."""
-    hashes = content_hashes(version, given)
+    given, too_old = behind_horizon(given, arrival.horizon)
+    if not len(given.ids):
+        return Recorded(too_old=too_old)
+    hashes, given = content_hashes(version, given).tolist(), given.lists()
     columns = _prediction_columns(connection, arrival, version, given) | {"h": hashes}
-    new = _insert(connection, log_tables.predictions, columns)
+    new = insert_rows(connection, log_tables.predictions, columns)
     changed: tuple[str, ...] = ()
     versions: dict[str, int] = {}  # of known rows, where the source does not say
     if new < len(given.ids):
@@ -62,7 +69,7 @@ def insert_columns(connection: Connection, arrival: Arrival, version: int, given
     of_rows = [versions.get(one, version) for one in given.ids]
     labels, refused = _insert_labels(connection, arrival, given, of_rows, set(changed))
     known = len(given.ids) - new - len(changed)
-    return Recorded(new=new, known=known, changed=changed, labels=labels, labels_changed=refused)
+    return Recorded(new, known, changed, labels, refused, too_old)
 
 
 def _prediction_columns(
@@ -114,16 +121,17 @@ def _insert_labels(
         "seq": [arrival.number] * len(ids),
         "group": _shared_groups(given, chosen) if given.groups else nothing,
     }
-    new = _insert(connection, log_tables.given_labels, columns)
+    new = insert_rows(connection, log_tables.given_labels, columns)
     if new == len(ids):
         return new, ()
     known: dict[str, Row[Any]] = {}
-    for some in batches(ids):
-        known |= {row.id: row for row in connection.execute(given_queries.given_with(arrival.model, some))}
+    for day, some in days_of_ids(connection, arrival.model, ids):
+        known |= {row.id: row for row in connection.execute(given_queries.given_with(arrival.model, some, day))}
     chance_of = dict(zip(ids, columns["draw_probability"], strict=True))
     same = [one for one, label in zip(ids, labels, strict=True) if known[one].label == label]
     late = [one for one in same if known[one].draw_probability is None and chance_of[one] is not None]
-    _state_chances(connection, arrival, {one: chance_of[one] for one in late})
+    moment_of = dict(zip(given.ids, given.occurred_at, strict=True))
+    _state_chances(connection, arrival, {one: (chance_of[one], moment_of[one]) for one in late})
     return new, tuple(one for one, label in zip(ids, labels, strict=True) if known[one].label != label)
 
 
@@ -133,19 +141,22 @@ def _shared_groups(given: PredictionColumns, chosen: Sequence[int]) -> list[str 
     return [given.groups[place] if given.groups[place] in shared else None for place in chosen]
 
 
-def _state_chances(connection: Connection, arrival: Arrival, chances: Mapping[str, float]) -> None:
+def _state_chances(connection: Connection, arrival: Arrival, chances: Mapping[str, tuple[float, str]]) -> None:
     """Labels that were known without a draw probability measure from now on: else those that came later would alone."""
     table = log_tables.given_labels
-    for one, chance in chances.items():
-        this = (table.c.model == arrival.model, table.c.id == one)
+    for one, (chance, written) in chances.items():
+        moment = datetime.fromisoformat(written).replace(tzinfo=UTC)
+        this = (table.c.model == arrival.model, table.c.id == one, table.c.occurred_at == moment)
         connection.execute(update(table).where(*this).values(draw_probability=chance, seq=arrival.number))
 
 
-def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
+def insert_rows(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
     """Rows whose key is known are left out; how many went in."""
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    if is_partitioned(connection):
+        put = copying.put_predictions if table is log_tables.predictions else copying.put_labels
+        return put(connection, columns)
     names = ", ".join(f'"{name}"' for name in columns)
-    marks = ", ".join([mark] * len(columns))
+    marks = ", ".join("?" * len(columns))
     statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
     rows, new = len(next(iter(columns.values()))), 0
     for start in range(0, rows, CHUNK):
@@ -156,8 +167,8 @@ def _insert(connection: Connection, table: Table, columns: Mapping[str, Sequence
 
 def _stored(connection: Connection, model: str, given: PredictionColumns) -> dict[str, Row[Any]]:
     found: dict[str, Row[Any]] = {}
-    for some in batches(given.ids):
-        found |= {row.id: row for row in connection.execute(log_queries.stored_content(model, some))}
+    for day, some in days_of_ids(connection, model, given.ids):
+        found |= {row.id: row for row in connection.execute(log_queries.stored_content(model, some, day))}
     return found
 
 
@@ -167,7 +178,8 @@ def _changed(
     """Ids that are recorded with another content. A source that states no version says nothing of theirs."""
     by_version = {version: hashes}
     if not given.version_stated:
-        by_version |= {other: content_hashes(other, given) for other in {row.version for row in stored.values()}}
+        others = {row.version for row in stored.values()}
+        by_version |= {other: content_hashes(other, given).tolist() for other in others}
     return tuple(
         one
         for place, one in enumerate(given.ids)
@@ -188,7 +200,7 @@ def _hash_of(row: Row[Any]) -> int:
         groups=[row.group],
         images=[row.image],
     )
-    return content_hashes(row.version, columns)[0]
+    return int(content_hashes(row.version, columns)[0])
 
 
 def _move_images(
@@ -200,9 +212,13 @@ def _move_images(
         for one, image in zip(given.ids, given.images, strict=False)
         if image and image != stored[one].image and one not in changed and not DIGEST.fullmatch(image)
     }
+    if is_partitioned(connection):
+        copying.move_images(connection, model, moved, {one: stored[one].occurred_at for one in moved})
+        return
     table = log_tables.predictions
     for one, image in moved.items():
-        connection.execute(update(table).where(table.c.model == model, table.c.id == one).values(image=image))
+        this = (table.c.model == model, table.c.id == one, table.c.occurred_at == stored[one].occurred_at)
+        connection.execute(update(table).where(*this).values(image=image))
 
 
 def _moment(connection: Connection, written: str) -> str:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import (
@@ -42,6 +43,7 @@ MEANINGS = {
     "connection timeout": "cannot be reached (LEEWAY_DATABASE_URL)",
     "connection is lost": "went away; try again (LEEWAY_DATABASE_URL)",
     "terminating connection": "went away; try again (LEEWAY_DATABASE_URL)",
+    "out of shared memory": "has too few locks for so many days at once; raise its max_locks_per_transaction",
 }
 
 
@@ -61,7 +63,7 @@ class Database:
         try:
             with self.engine.execution_options(writes=writes).begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error) as error:  # of the driver: by COPY
             raise explain(error, self.engine.url) from error
 
     def all(self, query: Executable) -> Sequence[Row[Any]]:
@@ -82,6 +84,20 @@ class Database:
         self.engine.dispose()
 
 
+class Snapshot(Database):
+    """A database as of one moment: all that is asked of it is asked in one transaction, which is held open."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection.engine)
+        self._connection = connection
+
+    @contextmanager
+    def transaction(self, *, writes: bool = False) -> Iterator[Connection]:
+        if writes:
+            raise ValueError("a snapshot is only read")
+        yield self._connection
+
+
 def connect(address: URL, *, lock_timeout_seconds: float) -> Engine:
     """Return an engine; nothing is asked of the database yet.
 
@@ -89,14 +105,14 @@ def connect(address: URL, *, lock_timeout_seconds: float) -> Engine:
     transaction, since a reader that turns writer half-way is refused at once. Raises StoreError.
     """
     try:
-        engine = create_engine(address, json_serializer=to_json, json_deserializer=_from_json, **_driver(address))
+        engine = create_engine(address, json_serializer=to_json, json_deserializer=from_json, **_driver(address))
     except ModuleNotFoundError as error:
         raise StoreError(f"{place(address)}: {error.name} is not installed; pip install 'leeway[postgres]'") from error
     _set_up(engine, lock_timeout_seconds)
     return engine
 
 
-def _from_json(text: str) -> Any:
+def from_json(text: str) -> Any:
     if text == "[]":  # a prediction without probabilities, as in most logs
         return []
     try:
@@ -120,7 +136,7 @@ def parse_address(url: str) -> URL:
     )
 
 
-def explain(error: SQLAlchemyError, address: URL) -> LeewayError:
+def explain(error: Exception, address: URL) -> LeewayError:
     """The driver's error as one line of ours: which database, what it means. Never the password."""
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, LeewayError):  # raised by a column type
@@ -135,7 +151,7 @@ def explain(error: SQLAlchemyError, address: URL) -> LeewayError:
 def place(address: URL) -> str:
     """Return how people are told which database is meant."""
     if address.get_backend_name() == "sqlite":
-        return f"database {address.database}"
+        return f"database {unquote(str(address.database).removeprefix('file:'))}"
     host = address.host or address.query.get("host", "localhost")
     return f"database {address.database} on {host}" + (f":{address.port}" if address.port else "")
 

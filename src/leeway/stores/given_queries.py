@@ -1,19 +1,19 @@
 """Questions to the truth that came with the prediction log, as SQL that SQLite and PostgreSQL answer alike."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, select, union_all
 
 from leeway.domain.records import ModelVersion
 from leeway.stores.log_tables import given_labels, log_heads, predictions
-from leeway.stores.log_terms import in_window, order_in, seq_of
+from leeway.stores.log_terms import between, in_window, order_in, seq_of, with_these
 from leeway.stores.rows import PREDICTION
 
 
-def first_given(version: ModelVersion, since: datetime | None) -> Select[Any]:
-    inside = in_window(given_labels, version, since, None)
+def first_given(version: ModelVersion, since: datetime | None, end: datetime | None = None) -> Select[Any]:
+    inside = in_window(given_labels, version, since, end)
     query = select(given_labels.c.occurred_at).where(inside, given_labels.c.draw_probability.is_not(None))
     return query.order_by(given_labels.c.occurred_at).limit(1)
 
@@ -59,9 +59,10 @@ def given_alike(
 
 
 def _pairs(alike: Any, part: Any) -> Select[Any]:
-    weight, square = func.sum(alike.weight), func.sum(alike.square)
-    groups = select(part.label("part"), (weight * weight - square).label("pairs")).group_by(alike.group, part)
-    found = groups.where(part.is_not(None)).subquery().c
+    named = select(alike.group, part.label("part"), alike.weight, alike.square).where(part.is_not(None)).subquery().c
+    weight, square = func.sum(named.weight), func.sum(named.square)
+    groups = select(named.part, (weight * weight - square).label("pairs")).group_by(named.group, named.part)
+    found = groups.subquery().c
     return select(found.part, func.sum(found.pairs)).group_by(found.part).having(func.sum(found.pairs) > 0)
 
 
@@ -80,8 +81,8 @@ def _measuring(
     query = query.where(in_window(given_labels, version, start, end, upto), given.draw_probability.is_not(None))
     query = query if after is None else query.where(seq_of(given_labels) > int(after))
     if rows_upto not in (None, upto):  # a label never comes before its prediction
-        same = and_(predictions.c.model == given.model, predictions.c.id == given.id)
-        query = query.join_from(given_labels, predictions, same).where(seq_of(predictions) <= int(rows_upto))
+        query = query.join_from(given_labels, predictions, _same(start, end))
+        query = query.where(seq_of(predictions) <= int(rows_upto))
     return query
 
 
@@ -89,19 +90,23 @@ def given_in(
     version: ModelVersion, start: datetime | None, end: datetime | None, k: int, *, stream: str
 ) -> Select[Any]:
     """(label, received_at, prediction) of the first k labels of a window."""
-    same = and_(predictions.c.model == given_labels.c.model, predictions.c.id == given_labels.c.id)
-    query = select(given_labels.c.label, given_labels.c.received_at, *PREDICTION).join_from(
-        given_labels, predictions, same
-    )
+    query = select(given_labels.c.label, given_labels.c.received_at, *PREDICTION)
+    query = query.join_from(given_labels, predictions, _same(start, end))
     query = query.where(in_window(given_labels, version, start, end))
     return query.order_by(order_in(stream).element).limit(k)
 
 
-def given_with(model: str, ids: Collection[str]) -> Select[Any]:
+def _same(start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
+    """A label and its prediction, which occurred at one moment of the window."""
+    given, kept = given_labels.c, predictions.c
+    same = and_(kept.model == given.model, kept.id == given.id, kept.occurred_at == given.occurred_at)
+    return and_(same, between(predictions, start, end))
+
+
+def given_with(model: str, ids: Collection[str], day: date | None = None) -> Select[Any]:
     kept = given_labels.c
-    return select(kept.id, kept.label, kept.received_at, kept.draw_probability).where(
-        kept.model == model, kept.id.in_(ids)
-    )
+    columns = (kept.id, kept.label, kept.received_at, kept.draw_probability)
+    return with_these(given_labels, columns, model, ids, day)
 
 
 def given_counts() -> Select[Any]:

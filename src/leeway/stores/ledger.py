@@ -91,6 +91,9 @@ class SqlLedger(SqlOutbox):
         with self.database.transaction(writes=True) as connection:
             connection.execute(update(kept).where(*this, kept.c.token == claim.token).values(holder=""))
 
+    def held_nights(self, model: str, *, now: datetime) -> list[Claim]:
+        return [Claim(*row) for row in self.database.all(queries.held_nights(model, now))]
+
     def record_window(
         self, window: WindowCounts, *, start: datetime, end: datetime, closed_at: datetime, claim: Claim
     ) -> bool:

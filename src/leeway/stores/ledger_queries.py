@@ -49,6 +49,12 @@ def claim_on(model: str, version: int, night: date) -> Select[Any]:
     return query.with_for_update()
 
 
+def held_nights(model: str, now: datetime) -> Select[Any]:
+    kept = night_claims.c
+    query = select(kept.model, kept.version, kept.night, kept.holder, kept.until, kept.token)
+    return query.where(kept.model == model, kept.until > now, kept.holder != "").order_by(kept.version, kept.night)
+
+
 def closed_windows(model: str, version: int) -> Select[Any]:
     return select(*rows.WINDOW).where(_is(windows, model, version)).order_by(windows.c.night)
 

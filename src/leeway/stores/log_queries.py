@@ -1,7 +1,7 @@
 """Questions to the prediction log, as SQL that SQLite and PostgreSQL answer alike."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from leeway.domain.records import ModelVersion
 from leeway.stores.log_tables import NUMBER, log_heads, predictions
-from leeway.stores.log_terms import in_window, order_in, seq_of
+from leeway.stores.log_terms import between, in_window, order_in, seq_of, with_these
 from leeway.stores.rows import PREDICTION
 from leeway.stores.schema import column
 
@@ -63,8 +63,17 @@ def slice_key(name: str | None) -> str:
     return "" if name is None else f"={name}"
 
 
+def cell_terms(version: ModelVersion, second: Collection[str]) -> tuple[Any, Any]:
+    """The confidence bin and the second class of each row, as `cells` tells cells apart by them."""
+    return _bin(_edges(version)), _second(second)
+
+
 def head(model: str) -> Select[Any]:
     return select(log_heads.c.seq).where(log_heads.c.model == model)
+
+
+def horizon(model: str) -> Select[Any]:
+    return select(log_heads.c.horizon).where(log_heads.c.model == model)
 
 
 def _second(names: Collection[str]) -> Any:
@@ -109,11 +118,12 @@ def first_of_cells(
     upto: str | None,
     most: Mapping[int, int],
     second: Collection[str] = (),
+    names: Sequence[str] = ("seq",),
 ) -> Select[Any]:
-    """(seq, class, bin, slice, second, place) of what lies below the limit of its cell; `most`: the largest by bin.
+    """(*columns of these names, class, bin, slice, second, place) of what lies below the limit of its cell.
 
-    The limit of a row is looked up, not joined: both databases then go through the night once. Few rows are below the
-    largest limit of their bin, so that few are looked up.
+    `most`: the largest limit, by bin. The limit of a row is looked up, not joined: both databases then go through the
+    night once. Few rows are below the largest limit of their bin, so that few are looked up.
     """
     edges = _edges(version)
     place, row_bin = order_in(stream), _bin(edges)
@@ -126,48 +136,62 @@ def first_of_cells(
         wanted.c.second == (func.coalesce("=" + row_second.element, "") if second else ""),
     )
     limit = select(wanted.c.most).where(cell).correlate(predictions).scalar_subquery()
-    query = select(predictions.c.seq, predictions.c.predicted_class, row_bin, predictions.c.slice, row_second, place)
+    query = select(
+        *(predictions.c[name] for name in names),
+        predictions.c.predicted_class,
+        row_bin,
+        predictions.c.slice,
+        row_second,
+        place,
+    )
     return query.where(
         in_window(predictions, version, start, end, upto), place.element < most_of_bin, place.element < limit
     )
 
 
 def first_of_stream(
-    version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None
+    version: ModelVersion,
+    start: datetime,
+    end: datetime,
+    k: int,
+    *,
+    stream: str,
+    upto: str | None,
+    names: Sequence[str] = ("seq",),
 ) -> Select[Any]:
-    """seq of the first k of a window."""
-    query = select(predictions.c.seq).where(in_window(predictions, version, start, end, upto))
+    """The columns of these names, of the first k of a window."""
+    query = select(*(predictions.c[name] for name in names)).where(in_window(predictions, version, start, end, upto))
     return query.order_by(order_in(stream).element).limit(k)
 
 
-def with_seqs(seqs: Collection[int]) -> Select[Any]:
-    return select(predictions.c.seq, *PREDICTION).where(predictions.c.seq.in_(seqs))
+def with_seqs(seqs: Collection[int], start: datetime | None = None, end: datetime | None = None) -> Select[Any]:
+    return select(predictions.c.seq, *PREDICTION).where(predictions.c.seq.in_(seqs), between(predictions, start, end))
 
 
-def with_ids(model: str, ids: Collection[str]) -> Select[Any]:
-    return select(*PREDICTION).where(predictions.c.model == model, predictions.c.id.in_(ids))
+def with_ids(model: str, ids: Collection[str], day: date | None = None) -> Select[Any]:
+    return with_these(predictions, PREDICTION, model, ids, day)
 
 
-def stored_content(model: str, ids: Collection[str]) -> Select[Any]:
+def stored_content(model: str, ids: Collection[str], day: date | None = None) -> Select[Any]:
     """What a row that comes again is compared with."""
     kept = predictions.c
     columns = (kept.version, kept.occurred_at, kept.predicted_class, kept.confidence, kept.slice, kept.group)
-    return select(kept.id, kept.h, kept.image, *columns).where(kept.model == model, kept.id.in_(ids))
+    return with_these(predictions, (kept.id, kept.h, kept.image, *columns), model, ids, day)
 
 
-def models_with(ids: Collection[str], *, besides: str) -> Select[Any]:
-    """(model, number of these ids) of other models."""
+def models_with(ids: Collection[str], *, besides: str, table: Table = predictions) -> Select[Any]:
+    """(model, number of these ids) of other models; `table`: where their ids stand."""
     others = select(log_heads.c.model).where(log_heads.c.model != besides)
-    query = select(predictions.c.model, func.count()).where(predictions.c.model.in_(others), predictions.c.id.in_(ids))
-    return query.group_by(predictions.c.model)
+    query = select(table.c.model, func.count()).where(table.c.model.in_(others), table.c.id.in_(ids))
+    return query.group_by(table.c.model)
 
 
-def first_at(version: ModelVersion, since: datetime | None) -> Select[Any]:
-    return select(func.min(predictions.c.occurred_at)).where(in_window(predictions, version, since, None))
+def first_at(version: ModelVersion, since: datetime | None, end: datetime | None = None) -> Select[Any]:
+    return select(func.min(predictions.c.occurred_at)).where(in_window(predictions, version, since, end))
 
 
-def last_at(version: ModelVersion, end: datetime | None) -> Select[Any]:
-    return select(func.max(predictions.c.occurred_at)).where(in_window(predictions, version, None, end))
+def last_at(version: ModelVersion, end: datetime | None, since: datetime | None = None) -> Select[Any]:
+    return select(func.max(predictions.c.occurred_at)).where(in_window(predictions, version, since, end))
 
 
 def rows_by_version(model: str, versions: Collection[int], start: datetime, end: datetime) -> Select[Any]:

@@ -1,10 +1,11 @@
 """Tables of the prediction log: what models said, and truth that came with it."""
 
-from sqlalchemy import JSON, BigInteger, Double, Index, Integer, Table, text
+from sqlalchemy import JSON, BigInteger, Date, Double, Index, Integer, Table, text
 
 from leeway.stores.schema import TEXT, UtcDateTime, column, metadata
 
-# Keys of large tables are indexes with a name: a migration makes them when the rows are there.
+# Keys of large tables are indexes with a name: a migration makes them when the rows are there. On PostgreSQL the first
+# two tables are partitioned by day (`leeway.stores.partitions`): the moment stands in their keys there.
 
 NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # what SQLite's rowid has to be
 
@@ -75,4 +76,43 @@ log_heads = Table(
     column("model", TEXT, key=True),
     column("seq", BigInteger),  # the largest that is committed
     column("given", BigInteger),  # labels that came with the log
+    column("horizon", UtcDateTime, null=True),  # up to which its rows were forgotten: older ones are refused
+)
+
+log_parts = Table(
+    "log_parts",
+    metadata,
+    column("seq", NUMBER, key=True),  # in the order in which parts were committed: a position
+    column("file", TEXT),
+    column("kind", TEXT),  # predictions; labels, of predictions that were there before; moves, of their images
+    column("model", TEXT),
+    column("version", Integer, null=True),  # null where rows of several versions may stand
+    column("rows", BigInteger),
+    column("bytes", BigInteger),
+    column("sha256", TEXT),
+    column("first_at", UtcDateTime, null=True),  # when its predictions occurred
+    column("last_at", UtcDateTime, null=True),
+    column("received_at", UtcDateTime),
+    column("labelled", BigInteger),  # rows with a label that came with the log
+    column("first_given_at", UtcDateTime, null=True),  # of these the first that has a draw probability
+    column("segment", TEXT, null=True),  # which it was rolled from: its rows keep their own numbers
+    Index("part_of_log", "file", unique=True),
+    Index("log_parts_of_model", "model", "last_at"),
+    sqlite_autoincrement=True,
+)
+
+log_segments = Table(  # SQLite files that take today's predictions
+    "log_segments",
+    metadata,
+    column("file", TEXT, key=True),
+    column("received_day", Date),
+)
+
+log_sources = Table(
+    "log_sources",
+    metadata,
+    column("model", TEXT, key=True),
+    column("digest", TEXT, key=True),  # of a file's bytes and of how it was read
+    column("report", JSON),
+    column("recorded_at", UtcDateTime),
 )

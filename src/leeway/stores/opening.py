@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, insert, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from leeway import durable
+from leeway.domain.stores import PredictionLog
 from leeway.errors import StoreError
 from leeway.stores import ledger_tables
 from leeway.stores.database import Database, connect, explain, parse_address, place
@@ -21,7 +22,9 @@ from leeway.stores.schema import SCHEMA_REVISION, VERSION_TABLE, metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ADVISORY_LOCK = int.from_bytes(b"leeway")  # PostgreSQL's advisory locks are numbers
-REBUILT = ("0001", "0002")  # revisions from which the largest tables are rebuilt
+SMALL = 10_000  # rows of a source that goes into today's segment; a larger one becomes a part at once
+# The last revision that rebuilds the largest tables, and how many million predictions of them a minute.
+REBUILT = {"sqlite": ("0003", 5), "postgresql": ("0013", 2)}
 ROOM = 3  # times its size: what a migration of an SQLite file needs on the disk beside it
 NOWHERE = make_url("sqlite://")  # an empty database in memory: what a reader sees of one that is not there
 log = logging.getLogger("leeway.stores")
@@ -31,11 +34,12 @@ log = logging.getLogger("leeway.stores")
 class Stores:
     """The prediction log and the ledger of one database."""
 
-    log: SqlPredictionLog
+    log: PredictionLog
     ledger: SqlLedger
 
     def close(self) -> None:
         """Give the connections back."""
+        self.log.close()
         self.ledger.database.close()
 
 
@@ -46,12 +50,14 @@ def open_stores(
     secret: str | None = None,
     expected: str | None = None,
     lock_timeout_seconds: float = 30.0,
+    small: int = SMALL,
 ) -> Stores:
     """Return the stores at `sqlite:///PATH` or `postgresql://...`, made or migrated where needed.
 
     `reading` makes and migrates nothing: of a database that is not there it sees an empty one, and one of the release
     before raises StoreError with the command to run. `secret` is what a new ledger makes its permanent numbers with;
     default: nobody knows it. `expected` is the ledger's id: one that is gone, or another one, raises StoreError.
+    `small`: sources of fewer rows go into today's segment (SQLite only).
     A lock that another process does not give up within the time-out raises StoreError, here and in every call.
     Raises ParamsError for an address of another kind; StoreError if the database cannot be used.
     """
@@ -80,7 +86,11 @@ def open_stores(
     except StoreError:
         engine.dispose()
         raise
-    return Stores(SqlPredictionLog(Database(engine), secret=ledger.secret), ledger)
+    if engine.dialect.name != "sqlite" or engine.url.database is None:
+        return Stores(SqlPredictionLog(Database(engine), secret=ledger.secret), ledger)
+    from leeway.stores.columnar.opening import open_columns  # loads Arrow, which the others do not need
+
+    return Stores(open_columns(ledger, small=small, reading=reading, wait=lock_timeout_seconds), ledger)
 
 
 def older_revision(url: str) -> str | None:
@@ -161,7 +171,8 @@ def _prepare(connection: Connection, revision: str | None, expected: str | None)
         _refuse_lost(address, expected)
         return
     _refuse_newer(revision, address)
-    if revision not in REBUILT:
+    last, millions = REBUILT[connection.dialect.name]
+    if revision >= last:
         log.info("%s: bringing it from schema %s to %s", place(address), revision, SCHEMA_REVISION)
         return
     if connection.dialect.name == "sqlite":
@@ -175,8 +186,8 @@ def _prepare(connection: Connection, revision: str | None, expected: str | None)
             )
     rows = connection.scalar(text("SELECT count(*) FROM predictions"))
     log.info(
-        "%s: bringing %s predictions from schema %s to %s, once, in one transaction (a minute for each 5 million)",
-        *(place(address), f"{rows:,}", revision, SCHEMA_REVISION),
+        "%s: bringing %s predictions from schema %s to %s, once, in one transaction (a minute for each %s million)",
+        *(place(address), f"{rows:,}", revision, SCHEMA_REVISION, millions),
     )
 
 

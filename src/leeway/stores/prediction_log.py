@@ -1,15 +1,15 @@
 """The prediction log on SQLite and PostgreSQL."""
 
-import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, text
+from sqlalchemy import Connection, Row, Select, delete, insert
 
-from leeway.domain.identity import WHOLE, stream_limit
+from leeway.domain.columns import PredictionColumns
+from leeway.domain.forgetting import Forgotten, too_old_text
 from leeway.domain.records import (
     FILE,
     GIVEN,
@@ -19,20 +19,18 @@ from leeway.domain.records import (
     ModelVersion,
     Pick,
     Prediction,
-    PredictionColumns,
     Recorded,
     Tally,
 )
 from leeway.domain.text import by_number, counted
+from leeway.domain.upkeep import LogProblem, Rolled
 from leeway.errors import ConflictError, first_few
-from leeway.stores import bulk, given_queries, log_queries, rows
+from leeway.stores import bulk, drawing, forgetting, given_queries, log_queries, rows, sources
 from leeway.stores.database import Database
+from leeway.stores.days import days_of_ids, labelled_windows, windows_of
+from leeway.stores.log_tables import predictions
+from leeway.stores.partitions import is_partitioned, lock_to_record, prediction_keys
 from leeway.stores.rows import batches
-
-WHOLE_CELL = 50  # predictions of a cell below which all are looked at
-ADVISORY = int.from_bytes(b"log")  # PostgreSQL's advisory locks are numbers
-WANTED = [one.name for one in log_queries.wanted.columns]
-CellKey = tuple[str, int, str | None, str | None]
 
 
 class SqlPredictionLog:
@@ -52,10 +50,9 @@ class SqlPredictionLog:
     ) -> Recorded:
         total = Recorded()
         with self.database.transaction(writes=True) as connection:
-            if not self.database.is_sqlite:  # which has one writer: numbers are committed in their order
-                key = {"log": ADVISORY, "model": zlib.crc32(model.encode()) - 2**31}
-                connection.execute(text("SELECT pg_advisory_xact_lock(:log, :model)"), key)
-            arrival = bulk.Arrival(model, received_at, bulk.next_number(connection), self._secret)
+            lock_to_record(connection, model)  # numbers are committed in their order
+            horizon = connection.scalar(log_queries.horizon(model))
+            arrival = bulk.Arrival(model, received_at, bulk.next_number(connection), self._secret, horizon)
             for version, given in batches:
                 total += bulk.insert_columns(connection, arrival, version, given)
             refused = total.changed + total.labels_changed
@@ -65,11 +62,20 @@ class SqlPredictionLog:
                     f"{counted(len(refused), 'row')} {are} recorded with other content: {first_few(refused)}; nothing "
                     "of this was written. A prediction never changes: give a new one a new id"
                 )
+            if strict and horizon and total.too_old:
+                why = too_old_text(total.too_old, horizon)
+                raise ConflictError(f"{why}; nothing of this was written: leave them out")
             bulk.move_head(connection, arrival, given=total.labels)
         return total
 
     def position(self, model: str) -> str:
         return str(self.database.scalar(log_queries.head(model)) or 0)
+
+    def known_source(self, model: str, digest: str) -> Mapping[str, Any] | None:
+        return sources.known_source(self.database, model, digest)
+
+    def remember_source(self, model: str, digest: str, report: Mapping[str, Any], *, now: datetime) -> None:
+        sources.remember_source(self.database, model, digest, report, now=now)
 
     # Counts and draws of a window
 
@@ -83,7 +89,7 @@ class SqlPredictionLog:
         second: Collection[str] = (),
     ) -> list[Cell]:
         found = self.database.all(log_queries.cells(version, start, end, upto=upto, second=second))
-        return sorted((Cell(*row) for row in found), key=_in_order)
+        return drawing.cells_in_order(found)
 
     def pick(
         self,
@@ -96,17 +102,21 @@ class SqlPredictionLog:
         upto: str | None = None,
         second: Collection[str] = (),
     ) -> list[Prediction]:
-        cells: dict[CellKey, Pick] = {}  # of each the pick that lies farthest
-        for one in picks:
-            cell = (one.predicted_class, one.bin, one.slice, one.second)
-            cells[cell] = max(one, cells.get(cell, one), key=lambda pick: pick.rank)
+        ask = partial(log_queries.first_of_cells, version, start, end, stream=stream, upto=upto, second=second)
+        if not picks:
+            return []
         with self.database.transaction() as connection:
-            ask = partial(log_queries.first_of_cells, version, start, end, stream=stream, upto=upto, second=second)
-            seqs = _first_of_cells(connection, ask, cells) if cells else {}
-            chosen = [
-                seqs[one.predicted_class, one.bin, one.slice, one.second][one.rank : one.rank + 1] for one in picks
-            ]
-            return _with_seqs(connection, [seq for found in chosen for seq in found])
+            log_queries.wanted.create(connection)
+
+            def below(limits: Sequence[tuple[Any, ...]], most: Mapping[int, int]) -> Iterable[Sequence[Any]]:
+                connection.execute(delete(log_queries.wanted))
+                rows = [dict(zip(drawing.WANTED, cell, strict=True)) for cell in limits]
+                connection.execute(insert(log_queries.wanted), rows)
+                return connection.execute(ask(most=most)).all()
+
+            seqs = drawing.first_picked(picks, below)
+            log_queries.wanted.drop(connection)
+            return _with_seqs(connection, [seq for (seq,) in seqs], start, end)
 
     def sample(
         self, version: ModelVersion, start: datetime, end: datetime, k: int, *, stream: str, upto: str | None = None
@@ -115,7 +125,7 @@ class SqlPredictionLog:
             return []
         query = log_queries.first_of_stream(version, start, end, k, stream=stream, upto=upto)
         with self.database.transaction() as connection:
-            return _with_seqs(connection, list(connection.scalars(query)))
+            return _with_seqs(connection, list(connection.scalars(query)), start, end)
 
     def copies(
         self,
@@ -134,12 +144,14 @@ class SqlPredictionLog:
         return int(self.database.scalar(log_queries.number_in(version, start, end, after=after)) or 0)
 
     def first_at(self, version: ModelVersion, *, since: datetime | None = None) -> datetime | None:
-        first: datetime | None = self.database.scalar(log_queries.first_at(version, since))
-        return first
+        with self.database.transaction() as connection:
+            windows = windows_of(connection, version, since, None)
+            return _first_of(connection, (log_queries.first_at(version, *window) for window in windows))
 
     def last_at(self, version: ModelVersion, *, before: datetime | None = None) -> datetime | None:
-        last: datetime | None = self.database.scalar(log_queries.last_at(version, before))
-        return last
+        with self.database.transaction() as connection:
+            windows = windows_of(connection, version, None, before, last=True)
+            return _first_of(connection, (log_queries.last_at(version, end, start) for start, end in windows))
 
     def rows_by_version(self, model: str, versions: Collection[int], start: datetime, end: datetime) -> dict[int, int]:
         if not versions:
@@ -148,21 +160,26 @@ class SqlPredictionLog:
 
     def by_ids(self, model: str, ids: Iterable[str]) -> list[Prediction]:
         with self.database.transaction() as connection:
-            found = [row for some in batches(ids) for row in connection.execute(log_queries.with_ids(model, some))]
+            days = days_of_ids(connection, model, ids)
+            asked = [log_queries.with_ids(model, some, day) for day, some in days]
+            found = [row for query in asked for row in connection.execute(query)]
         return sorted(map(rows.prediction_from, found), key=lambda one: one.id)
 
     def elsewhere(self, model: str, ids: Sequence[str]) -> dict[str, int]:
         found: Counter[str] = Counter()
         with self.database.transaction() as connection:
+            table = prediction_keys if is_partitioned(connection) else predictions
             for some in batches(ids):
-                found.update(dict(map(tuple, connection.execute(log_queries.models_with(some, besides=model)))))
+                query = log_queries.models_with(some, besides=model, table=table)
+                found.update(dict(map(tuple, connection.execute(query))))
         return dict(found)
 
     # Truth that came with the log
 
     def first_given(self, version: ModelVersion, since: datetime | None) -> datetime | None:
-        first: datetime | None = self.database.scalar(given_queries.first_given(version, since))
-        return first
+        with self.database.transaction() as connection:
+            windows = labelled_windows(connection, version, since)
+            return _first_of(connection, (given_queries.first_given(version, *window) for window in windows))
 
     def given_tallies(
         self,
@@ -198,58 +215,48 @@ class SqlPredictionLog:
 
     def given_by_ids(self, model: str, ids: Iterable[str]) -> list[Label]:
         with self.database.transaction() as connection:
-            found = [row for some in batches(ids) for row in connection.execute(given_queries.given_with(model, some))]
+            days = days_of_ids(connection, model, ids)
+            asked = [given_queries.given_with(model, some, day) for day, some in days]
+            found = [row for query in asked for row in connection.execute(query)]
         return sorted((_label(model, row) for row in found), key=lambda one: one.prediction_id)
 
     def given_counts(self) -> dict[str, int]:
         return dict(map(tuple, self.database.all(given_queries.given_counts())))
 
+    # It has no files that leeway would have to look after
 
-def _in_order(cell: Cell) -> tuple[str, str, int, str]:
-    """By class, slice, bin and second class; what is of no slice stands first."""
-    return cell.predicted_class, log_queries.slice_key(cell.slice), cell.bin, log_queries.slice_key(cell.second)
+    def roll(self, now: datetime) -> Rolled:  # noqa: ARG002
+        return Rolled()
 
+    def close(self) -> None:
+        """Nothing: its database is the ledger's."""
 
-def _first_of_cells(
-    connection: Connection, ask: Callable[..., Select[Any]], farthest: Mapping[CellKey, Pick]
-) -> dict[CellKey, list[int]]:
-    """Return the numbers of as many predictions of each cell as are wanted, in the order of the stream.
+    def check(self, model: str | None = None, *, quick: bool = False) -> list[LogProblem]:  # noqa: ARG002
+        return []
 
-    Looks below a limit that is nearly always high enough, and again below twice that where it was not.
-    """
-    found: dict[CellKey, list[int]] = {}
-    missing, factor = dict(farthest), 1
-    log_queries.wanted.create(connection)
-    while missing:
-        limits = {cell: _limit(one, factor) for cell, one in missing.items()}
-        key = log_queries.slice_key
-        cells = [(cell[0], cell[1], key(cell[2]), key(cell[3]), limits[cell]) for cell in missing]
-        connection.execute(delete(log_queries.wanted))
-        connection.execute(insert(log_queries.wanted), [dict(zip(WANTED, cell, strict=True)) for cell in cells])
-        below: dict[CellKey, list[tuple[int, int]]] = {cell: [] for cell in missing}
-        most: dict[int, int] = {}
-        for (_, place, *_), limit in limits.items():
-            most[place] = max(limit, most.get(place, 0))
-        for seq, *cell, order in connection.execute(ask(most=most)):
-            below[cell[0], cell[1], cell[2], cell[3]].append((order, seq))
-        found |= {cell: [seq for _, seq in sorted(pairs)] for cell, pairs in below.items()}
-        missing = {cell: one for cell, one in missing.items() if len(found[cell]) <= one.rank and limits[cell] < WHOLE}
-        factor *= 2
-    log_queries.wanted.drop(connection)
-    return found
+    # Retention
+
+    def horizon(self, model: str) -> datetime | None:
+        horizon: datetime | None = self.database.scalar(log_queries.horizon(model))
+        return horizon
+
+    def forget(self, model: str, *, before: datetime) -> Forgotten:
+        return forgetting.forget_before(self.database, model, before)
+
+    def forget_ids(self, model: str, ids: Iterable[str]) -> Forgotten:
+        return forgetting.forget_these(self.database, model, ids)
 
 
-def _limit(farthest: Pick, factor: int) -> int:
-    if farthest.among <= WHOLE_CELL:
-        return WHOLE
-    return min(WHOLE, factor * stream_limit(farthest.rank + 1, farthest.among))
+def _first_of(connection: Connection, queries: Iterator[Select[Any]]) -> datetime | None:
+    """Return the first answer that there is."""
+    return next((found for query in queries if (found := connection.scalar(query)) is not None), None)
 
 
-def _with_seqs(connection: Connection, seqs: Sequence[int]) -> list[Prediction]:
-    """Return the predictions with these numbers, in their order."""
+def _with_seqs(connection: Connection, seqs: Sequence[int], start: datetime, end: datetime) -> list[Prediction]:
+    """Return the predictions of the window with these numbers, in their order."""
     found: dict[int, Row[Any]] = {}
     for some in batches(seqs):
-        found |= {row[0]: row for row in connection.execute(log_queries.with_seqs(some)).all()}
+        found |= {row[0]: row for row in connection.execute(log_queries.with_seqs(some, start, end)).all()}
     return [rows.prediction_from(found[seq]) for seq in seqs]
 
 

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Select, inspect, select, text
+from sqlalchemy import Connection, Select, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from leeway.stores.database import connect, explain, parse_address, place
 from leeway.stores.ledger_tables import alerts, decisions, ledger
-from leeway.stores.log_tables import predictions
+from leeway.stores.log_tables import log_parts, log_segments, predictions
 from leeway.stores.opening import MIGRATIONS
+from leeway.stores.partitions import is_partitioned, log_days
 from leeway.stores.schema import SCHEMA_REVISION, VERSION_TABLE
 
 LOCK_SECONDS = 2.0
-NEWEST: dict[str, Select[tuple[datetime]]] = {  # what was recorded last, by the clock of whoever recorded it
-    "a prediction": select(predictions.c.received_at).order_by(predictions.c.seq.desc()).limit(1),
+NEWEST: dict[str, Select[Any]] = {  # what was recorded last, by the clock of whoever recorded it
+    "a file of the prediction log": select(log_parts.c.received_at).order_by(log_parts.c.received_at.desc()).limit(1),
+    "a day of predictions": select(log_segments.c.received_day).order_by(log_segments.c.received_day.desc()).limit(1),
     "a decision": select(decisions.c.made_at).order_by(decisions.c.made_at.desc()).limit(1),
     "an alert": select(alerts.c.made_at).order_by(alerts.c.made_at.desc()).limit(1),
 }
@@ -60,7 +63,8 @@ def _state(connection: Connection, named: str) -> DatabaseState:
     revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
     if revision != SCHEMA_REVISION:
         return DatabaseState(named, is_there=True, revision=revision)
-    moments = {what: connection.scalar(query) for what, query in NEWEST.items()}
+    newest = {"a prediction": last_prediction(is_partitioned(connection)), **NEWEST}
+    moments = {what: connection.scalar(query) for what, query in newest.items()}
     return DatabaseState(
         named,
         is_there=True,
@@ -70,5 +74,15 @@ def _state(connection: Connection, named: str) -> DatabaseState:
     )
 
 
-def _known(moments: Iterable[tuple[str, datetime | None]]) -> Iterable[tuple[str, datetime]]:
-    return ((what, moment) for what, moment in moments if moment is not None)
+def last_prediction(by_day: bool) -> Select[Any]:
+    """When the newest row came; partitions are not searched for it."""
+    if by_day:
+        return select(func.max(log_days.c.received_at))
+    return select(predictions.c.received_at).order_by(predictions.c.seq.desc()).limit(1)
+
+
+def _known(moments: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, datetime]]:
+    """Those that were; a day by its beginning."""
+    for what, moment in moments:
+        if moment is not None:
+            yield what, moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)

@@ -1,6 +1,6 @@
 """Rows of both stores: records into columns, and back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from itertools import islice
@@ -89,7 +89,7 @@ def model_from(row: Row[Any]) -> ModelVersion:
     return record_from(ModelVersion, row, MODEL, reference=_parsed(row.reference, ReferenceCounts, MODEL))
 
 
-def prediction_from(row: Row[Any]) -> Prediction:
+def prediction_from(row: Sequence[Any]) -> Prediction:
     """`row` ends with the columns of PREDICTION."""
     values = list(row[-len(PREDICTION) :])
     values[PROBABILITIES] = tuple(values[PROBABILITIES])

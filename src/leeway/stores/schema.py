@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from leeway.errors import StoreError
 
-SCHEMA_REVISION = "0011"  # known without importing Alembic, so that opening a current database is quick
+SCHEMA_REVISION = "0013"  # known without importing Alembic, so that opening a current database is quick
 VERSION_TABLE = "leeway_schema"  # a name of our own: MLflow and Prefect keep theirs in `alembic_version`
 
 # Sorted by code point on both databases; PostgreSQL would otherwise sort ids and names by its locale.

@@ -9,6 +9,7 @@ import pytest
 from leeway.checks.class_accuracy import ClassAccuracyDetails
 from leeway.checks.estimates import ClassEstimates, accuracy_estimate
 from leeway.checks.repeats import SAMPLE
+from leeway.domain.columns import PredictionColumns
 from leeway.domain.night_view import ClassMix, ShareInterval
 from leeway.domain.records import (
     Action,
@@ -18,7 +19,6 @@ from leeway.domain.records import (
     ModelVersion,
     NightLabels,
     Prediction,
-    PredictionColumns,
     ReferenceCounts,
     Status,
     WindowCounts,

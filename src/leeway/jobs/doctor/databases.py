@@ -40,6 +40,16 @@ def ledger(patient: Patient) -> Iterator[Diagnosis]:
         yield ok("ledger", f"{state.place}: {named}, schema {state.revision}, which is this version's")
 
 
+def prediction_log(patient: Patient) -> Iterator[Diagnosis]:
+    """Are the files of the prediction log there, as large as they were written?"""
+    lost = [one for one in patient.workspace.log.check(quick=True) if one.lost]
+    if lost:
+        found = f"{lost[0].file} {lost[0].problem}" + (f"; so it is with {len(lost) - 1} more" if len(lost) > 1 else "")
+        yield fail("log", found, "copy the file back from a backup; leeway log check names every file that is damaged")
+    else:
+        yield ok("log", "every file of the prediction log is there; leeway log check compares their content, too")
+
+
 def registry(patient: Patient) -> Iterator[Diagnosis]:
     """Can MLflow be reached, and is its database of the installed MLflow's version?"""
     uri = patient.settings.mlflow_uri

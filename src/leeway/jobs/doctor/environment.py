@@ -16,7 +16,7 @@ from leeway.jobs.doctor.diagnosis import Diagnosis, Installed, Patient, Surround
 from leeway.settings import Settings
 from leeway.version import __version__
 
-EXTRAS = ("train", "pipeline", "report", "postgres")
+EXTRAS = ("train", "pipeline", "report", "postgres", "warehouse")
 PREFIX = "LEEWAY_"
 TORCH_TO_TORCHVISION = 15  # torch 2.N is built with torchvision 0.(N + 15): pytorch.org's table of versions
 RUNS_STAGES = "python"  # as dvc.yaml writes it

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from leeway.domain.text import counted
 from leeway.errors import LeewayError, WorkspaceError, in_one_line
-from leeway.jobs.doctor import databases, environment, files, machine, night, versioned
+from leeway.jobs.doctor import databases, environment, files, logs, machine, night, versioned
 from leeway.jobs.doctor.diagnosis import (
     Diagnosis,
     Examination,
@@ -94,7 +94,9 @@ def _of_workspace(patient: Patient, *, send: bool) -> Iterator[Diagnosis]:
     yield from ledger
     of_stores: Checks[Patient] = {
         **({"champion": databases.champion} if trained else {}),
+        "log": databases.prediction_log,
         "schedule": night.schedule,
+        logs.NAME: logs.logs_elsewhere,
         "outbox": night.outbox,
         "records": machine.records,
     }

@@ -9,15 +9,17 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from leeway.domain.arrow import whole
 from leeway.domain.text import counted
 from leeway.errors import DataError
-from leeway.predictions.formats.shapes import REQUIRED, SCHEMA, TEXTS, TIME, BadRow, RawRows, as_mask
+from leeway.predictions.formats.shapes import REQUIRED, SCHEMA, SHARES, TEXTS, TIME, BadRow, RawRows, as_mask
 
-_BLOCK = 4 * 2**20  # bytes of lines in memory at once
+_BLOCK = 10 * 2**20  # bytes of lines in memory at once: about as many rows as the log's parts have in a group
 _LONGEST_LINE = 16 * 2**20  # bytes
 
 
@@ -86,7 +88,7 @@ def read_blocks(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             number = line + block.count(b"\n", 0, error.start)
             raise DataError(f"line {number} has bytes that are no UTF-8 text; save the file as UTF-8") from None
         yield line, block
-        line += block.count(b"\n")
+        line += count_lines(block)
 
 
 def read_csv(
@@ -104,7 +106,32 @@ def read_csv(
 
 
 def _csv_block(block: bytes, first: int, header: list[str], plan: Mapping[str, str]) -> RawRows | None:
-    """All lines at once; None if lines and rows do not match one to one, as after a quote that is left open."""
+    """All lines at once; None if lines and rows do not match one to one, as after a quote that is left open.
+
+    Times and numbers are read as such; where one of them is none, or no share, all are texts, to be shown as written.
+    """
+    typed = {name: SCHEMA.field(name).type for name in ("occurred_at", *SHARES) if name in plan}
+    typed |= {name: pa.float64() for name in plan if name.startswith("p_")}
+    as_text = {theirs for name, theirs in plan.items() if name not in typed}
+    types = {plan[name]: kind for name, kind in typed.items() if plan[name] not in as_text}
+    raw = _csv_rows(block, first, header, plan, types)
+    if raw is not None and all(_is_share(raw.columns[name], name) for name in typed if name != "occurred_at"):
+        return raw
+    return _csv_rows(block, first, header, plan, {})
+
+
+def _is_share(column: pa.Array, name: str) -> bool:
+    """Whether a column that was read as numbers has shares alone."""
+    if pa.types.is_string(column.type):
+        return True
+    ends = pc.min_max(column)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    return low is None or bool(0 < low <= high <= 1 if name == "draw_probability" else 0 <= low <= high <= 1)
+
+
+def _csv_rows(
+    block: bytes, first: int, header: list[str], plan: Mapping[str, str], types: Mapping[str, pa.DataType]
+) -> RawRows | None:
     wrong: list[pyarrow.csv.InvalidRow] = []
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -119,7 +146,7 @@ def _csv_block(block: bytes, first: int, header: list[str], plan: Mapping[str, s
             read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
             parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False, invalid_row_handler=skip),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(theirs, pa.string()),
+                column_types={**dict.fromkeys(theirs, pa.string()), **types},
                 include_columns=theirs,
                 strings_can_be_null=True,
                 null_values=[""],
@@ -128,12 +155,12 @@ def _csv_block(block: bytes, first: int, header: list[str], plan: Mapping[str, s
         )
     except pa.ArrowInvalid:
         return None
-    count = _count_lines(block)
+    count = count_lines(block)
     if table.num_rows + len(wrong) != count:
         return None
     lines = np.delete(np.arange(first, first + count), [row.number - 1 for row in wrong])
     bad = [BadRow(first + row.number - 1, _told_fields(row.actual_columns, row.expected_columns)) for row in wrong]
-    arrays = {name: table[theirs].combine_chunks() for name, theirs in plan.items()}
+    arrays = {name: whole(table[theirs]) for name, theirs in plan.items()}
     return _without_blank(RawRows(arrays, lines, bad))
 
 
@@ -162,8 +189,10 @@ def _told_fields(got: int, expected: int) -> str:
     return f"has {counted(got, 'field')}, but the header has {expected}; quote a field that contains a comma"
 
 
-def _count_lines(block: bytes) -> int:
-    return block.count(b"\n") + (not block.endswith(b"\n"))
+def count_lines(block: bytes) -> int:
+    """Return the number of lines, also of a last one that does not end; numpy counts faster than `bytes.count`."""
+    ends = int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
+    return ends + (bool(block) and not block.endswith(b"\n"))
 
 
 def _without_blank(raw: RawRows) -> RawRows:
@@ -224,7 +253,7 @@ def _json_block(block: bytes, first: int, plan: Mapping[str, str]) -> RawRows | 
         return None
     if table.num_rows != len(starts):
         return None
-    arrays = {name: table[theirs].combine_chunks() for name, theirs in plan.items()}
+    arrays = {name: whole(table[theirs]) for name, theirs in plan.items()}
     return RawRows(arrays, np.arange(first, first + len(starts)), [])
 
 

@@ -7,10 +7,11 @@ file by 64-bit hashes of ids and contents (16 bytes per row in memory); only goo
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from leeway.predictions.formats.ids import SeenIds
 from leeway.predictions.formats.rows import tidy
 from leeway.predictions.formats.shapes import Batch, RawRows
 
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # what a compressed file begins with
+ROWS_AT_ONCE = 122_880
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 
 
@@ -29,34 +32,54 @@ def read_predictions(
     *,
     columns: Mapping[str, str] = {},
     classes: Sequence[str] | None = None,
-    rows_at_once: int = 100_000,
+    rows_at_once: int = ROWS_AT_ONCE,
     now: datetime | None = None,
+    name: str = "",
+    common: Mapping[str, str | None] = {},
 ) -> Iterator[Batch]:
     """The rows of a file in batches of at most `rows_at_once`; `columns` maps our names to the file's.
+
+    In errors the file is called by `name`, else by its path. `common` is what all rows have where the file has no such
+    column, by our names.
 
     With `now`, a row of more than an hour after it or 10 years before it is a bad one.
 
     Columns `p_<class>` without `classes` are taken in the alphabetical order of their names, if there are several.
     """
-    some, seen = False, SeenIds()
+    some, seen, name = False, SeenIds(), name or str(path)
     try:
-        for raw in _raw(path, columns, classes, rows_at_once):
-            for start in range(0, max(1, len(raw.lines)), rows_at_once):
-                part = {name: column.slice(start, rows_at_once) for name, column in raw.columns.items()}
-                bad = raw.bad if not start else []
-                batch = tidy(RawRows(part, raw.lines[start : start + rows_at_once], bad), classes, now)
-                batch = seen.sift(batch)
+        own = {ours: theirs for ours, theirs in columns.items() if ours not in common}
+        for raw in _raw(path, own, classes, rows_at_once):
+            for ours, value in common.items():
+                raw.columns.setdefault(ours, pa.repeat(pa.scalar(value, pa.string()), len(raw.lines)))
+            for part in _parts(raw, rows_at_once):
+                batch = seen.sift(tidy(part, classes, now))
                 some = some or len(batch.lines) > 0 or len(batch.bad) > 0
                 yield batch
         if not some:
             raise DataError("has no rows; a prediction log has one row per prediction")
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path") from None
+        raise DataError(f"{name}: there is no such file; check the path") from None
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{name}: {error}") from None
     except (OSError, EOFError, UnicodeError, csv.Error, zlib.error, pa.ArrowException) as error:
         told = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read to its end ({told}); is the file complete? Copy it anew") from error
+        raise DataError(f"{name}: cannot be read to its end ({told}); is the file complete? Copy it anew") from error
+
+
+def _parts(raw: RawRows, most: int) -> Iterator[RawRows]:
+    """The rows in parts of like size."""
+    rows = len(raw.lines)
+    size = -(-rows // max(1, -(-rows // most))) or 1
+    for start in range(0, max(1, rows), size):
+        part = {name: column.slice(start, size) for name, column in raw.columns.items()}
+        yield RawRows(part, raw.lines[start : start + size], [] if start else raw.bad)
+
+
+def format_of(path: PurePath) -> str:
+    """Return the ending that says how a file is read, such as `.csv` of `log.CSV.gz`."""
+    name = path.name.lower()
+    return PurePath(name.removesuffix(".gz").removesuffix(".zst")).suffix
 
 
 def _raw(path: Path, columns: Mapping[str, str], classes: Sequence[str] | None, rows_at_once: int) -> Iterator[RawRows]:
@@ -65,13 +88,21 @@ def _raw(path: Path, columns: Mapping[str, str], classes: Sequence[str] | None, 
         magic = file.read(4)
     if not magic:
         raise DataError("is empty; a prediction log has one row per prediction")
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    suffix = format_of(path)
     if suffix not in SUFFIXES:
-        raise DataError(f"is named {path.name}; the name must end in {', '.join(SUFFIXES)}, with .gz if compressed")
+        endings = f"{', '.join(SUFFIXES)}, with .gz or .zst if compressed"
+        raise DataError(f"is named {path.name}; the name must end in {endings}")
     if (suffix == ".parquet") != (magic == b"PAR1"):
         raise DataError(f"its content {'is not' if suffix == '.parquet' else 'is'} Parquet; name it after its content")
     if suffix == ".parquet":
         yield from read_parquet(path, columns, classes, rows_at_once)
         return
-    with cast(BinaryIO, gzip.open(path)) if magic[:2] == b"\x1f\x8b" else path.open("rb") as file:
+    with _opened(path, magic) as file:
         yield from (read_csv if suffix == ".csv" else read_jsonl)(read_blocks(file), columns, classes)
+
+
+def _opened(path: Path, magic: bytes) -> BinaryIO:
+    """The file as text lies in it, whatever it is compressed with."""
+    if magic == ZSTD:
+        return cast(BinaryIO, io.BufferedReader(pa.input_stream(path, compression="zstd")))
+    return cast(BinaryIO, gzip.open(path)) if magic[:2] == GZIP else path.open("rb")

@@ -1,36 +1,41 @@
 """Finds ids that come twice in a prediction log, by 64-bit hashes of ids and contents."""
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from leeway.domain.identity import mixed
-from leeway.predictions.formats.shapes import TIME, Batch, Rows, shown
+from leeway.domain.arrow import whole
+from leeway.domain.identity import mixed, name_hash, text_hash
+from leeway.predictions.formats.shapes import TIME, Batch, Rows, shown, sums_of_rows
 
-_LONGEST_HASHED = 256  # bytes of a text that are hashed as they are
+OF_A_ROW = ("group", "image")  # texts that are of one row or few; the others are names that come again
 
 
 class SeenIds:
-    """Hashes of the ids so far, and of the rows they came with, each in sorted runs that grow."""
+    """Hashes of the ids so far, in sorted runs that grow, and of the rows they came with.
+
+    The latter are sorted when an id comes again, which in most files none does.
+    """
 
     def __init__(self) -> None:
         self.ids: list[np.ndarray] = []
         self.rows: list[np.ndarray] = []
+        self._unsorted: list[np.ndarray] = []
 
     def sift(self, batch: Batch) -> Batch:
         """Without the rows whose id was there: the same row again is dropped, one with other content is bad."""
         if not len(batch.lines):
             return batch
-        ids = _text_hash(batch.table["prediction_id"].combine_chunks())
+        ids = text_hash(whole(batch.table["prediction_id"]))
         rows = _row_hash(batch.table, ids)
         ordered = np.sort(ids)
         if not (ordered[1:] == ordered[:-1]).any() and not _isin_runs(self.ids, ordered).any():
             _add_run(self.ids, ordered)
-            _add_run(self.rows, np.sort(rows))
+            self._unsorted.append(rows)
             return batch
+        while self._unsorted:
+            _add_run(self.rows, np.sort(self._unsorted.pop()))
         known = _isin_runs(self.ids, ids)
         _, first, place = np.unique(ids, return_index=True, return_inverse=True)
         before = first[place]  # (N,) the first row of the same id
@@ -59,19 +64,20 @@ def _add_run(runs: list[np.ndarray], ordered: np.ndarray) -> None:
     if len(ordered):
         runs.append(ordered)
     while len(runs) > 1 and len(runs[-2]) <= 2 * len(runs[-1]):
-        late = runs.pop()
-        runs[-1] = np.sort(np.concatenate([runs[-1], late]), kind="stable")  # merges what is sorted
+        merged = np.concatenate([runs.pop(), runs.pop()])
+        merged.sort(kind="stable")  # merges what is sorted
+        runs.append(merged)
 
 
 def _row_hash(table: pa.Table, ids: np.ndarray) -> np.ndarray:
     """(N,) uint64 of the whole rows."""
     state = ids
     for name in table.column_names[1:]:
-        column = table[name].combine_chunks()
+        column = whole(table[name])
         if column.null_count == len(column):
             state = mixed(state)
         elif column.type == pa.string():
-            state = mixed(state ^ _text_hash(column))
+            state = mixed(state ^ (text_hash if name in OF_A_ROW else name_hash)(column))
         elif pa.types.is_list(column.type):
             state = mixed(state ^ _list_hash(column))
         else:
@@ -83,25 +89,7 @@ def _row_hash(table: pa.Table, ids: np.ndarray) -> np.ndarray:
 
 def _list_hash(column: pa.ListArray) -> np.ndarray:
     lengths = column.value_lengths().fill_null(0).to_numpy()
-    ends = np.append(0, np.cumsum(lengths))
     values = column.flatten().to_numpy(zero_copy_only=False) + 0
+    ends = np.append(0, np.cumsum(lengths))
     place = (np.arange(len(values)) - np.repeat(ends[:-1], lengths)).astype(np.uint64)
-    sums = np.append(np.uint64(0), np.cumsum(mixed(values.view(np.uint64) ^ mixed(place)), dtype=np.uint64))
-    hashes: np.ndarray = sums[ends[1:]] - sums[ends[:-1]]
-    return hashes
-
-
-def _text_hash(column: pa.Array) -> np.ndarray:
-    """(N,) uint64 of the bytes of each text, eight at a time."""
-    text = column.fill_null("\0")
-    sizes = pc.binary_length(text).to_numpy()
-    if (long := sizes > _LONGEST_HASHED).any():
-        digests = [hashlib.sha256(row.as_buffer()).hexdigest() for row in text.filter(pa.array(long))]
-        text = pc.replace_with_mask(text, pa.array(long), pa.array(digests, pa.string()))
-    words = -(-int(min(sizes.max(initial=1), _LONGEST_HASHED)) // 8)
-    padded = pc.ascii_rpad(text, 8 * words)
-    values = np.frombuffer(padded.buffers()[2] or b"", np.uint64, len(text) * words).reshape(-1, words)
-    state = mixed(sizes.astype(np.uint64))
-    for place, word in enumerate(values.T):  # what a longer text beside it is padded with does not count
-        state = np.where(sizes > 8 * place, mixed(state ^ word), state)
-    return state
+    return sums_of_rows(mixed(values.view(np.uint64) ^ mixed(place)), lengths)

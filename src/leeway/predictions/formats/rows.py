@@ -11,7 +11,7 @@ from leeway.domain.class_names import ClassNames, class_names, label_in
 from leeway.domain.text import by_number, counted
 from leeway.errors import DataError
 from leeway.predictions.formats.second import next_likely, refuse_second
-from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown
+from leeway.predictions.formats.shapes import SCHEMA, TEXTS, TIME, Batch, RawRows, Rows, as_mask, shown, sums_of_rows
 
 CLOCKS_DIFFER = timedelta(hours=1)  # of machines that predict from ours; a time further ahead is a mistake
 LONG_AGO = timedelta(days=3653)
@@ -57,7 +57,7 @@ def tidy(raw: RawRows, classes: Sequence[str] | None, now: datetime | None = Non
         out["probabilities"] = _checked(lists, names, rows)
         if "predicted_class" not in out:
             rows.refuse(as_mask(lists.is_null()), "has neither a predicted_class nor probabilities; give one")
-    kept = {name: column.filter(pa.array(rows.good)) for name, column in out.items()}
+    kept = out if rows.good.all() else {name: column.filter(pa.array(rows.good)) for name, column in out.items()}
     if "probabilities" in kept:
         _fill_from_probabilities(kept, names)
     arrays = [kept.get(field.name, pa.nulls(int(rows.good.sum()), field.type)) for field in SCHEMA]
@@ -124,10 +124,8 @@ def _checked(lists: pa.ListArray, names: Sequence[str] | None, rows: Rows) -> pa
     there = as_mask(lists.is_valid())
     lengths = lists.value_lengths().fill_null(0).to_numpy()
     values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    owner = np.repeat(np.arange(len(lists)), lengths)
     outside = ~((values >= -_SLACK) & (values <= 1 + _SLACK))
-    astray = np.bincount(owner, outside, len(lists)) > 0
-    total = np.bincount(owner, values, len(lists))
+    astray, total = sums_of_rows(outside, lengths) > 0, sums_of_rows(values, lengths)
     if names is not None:
         classes = f"{by_number(len(names), 'is', 'are')} {counted(len(names), 'class')}"
         rows.refuse(
@@ -179,8 +177,9 @@ def _text(column: pa.Array, name: str) -> pa.Array:
     if pa.types.is_floating(kind):
         column = _without_nan(column)
     column = column.cast(pa.string())
-    empty = pc.equal(column, "")
-    return pc.if_else(empty, pa.scalar(None, pa.string()), column) if pc.any(empty).as_py() else column
+    if pc.min(pc.binary_length(column)).as_py() != 0:
+        return column
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
 def _times(column: pa.Array, rows: Rows) -> pa.Array:
@@ -254,6 +253,7 @@ def _cast_by_halves(text: pa.Array, wanted: pa.DataType) -> pa.Array:
 def _numbers(column: pa.Array, name: str) -> tuple[pa.Array, np.ndarray]:
     """As float64, null where missing or NaN; and where there is a text that is no number."""
     text = _text(column, name) if _is_text(column.type) or pa.types.is_dictionary(column.type) else None
+    text = None if text is None else pc.ascii_trim(text, " \t")  # as Arrow reads numbers of a CSV
     try:
         numbers = column.cast(pa.float64()) if text is None else _cast(text, pa.float64(), _NUMBER)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

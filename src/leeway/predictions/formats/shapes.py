@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
     ]
 )
 REQUIRED = ("prediction_id", "occurred_at", "predicted_class")
+SHARES = ("confidence", "draw_probability")  # numbers up to 1
 TEXTS = tuple(field.name for field in SCHEMA if field.type == pa.string())
 
 
@@ -77,3 +78,12 @@ def shown(column: pa.Array, row: int) -> str:
 def as_mask(column: pa.Array) -> np.ndarray:
     mask: np.ndarray = column.fill_null(False).to_numpy(zero_copy_only=False)
     return mask
+
+
+def sums_of_rows(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return (N,) sums of values that lie row after row, so many of each."""
+    if len(lengths) and lengths[0] and (lengths == lengths[0]).all():
+        sums: np.ndarray = values.reshape(len(lengths), -1).sum(axis=1)
+        return sums
+    ends = np.append(0, np.cumsum(lengths))
+    return np.add.reduceat(np.append(values, np.zeros(1, values.dtype)), ends[:-1]) * (lengths > 0)

@@ -1,0 +1,1 @@
+"""Prediction logs that stay where they lie, in files or in tables of a warehouse: read there, never written."""
