@@ -34,6 +34,7 @@ NEVER_CHANGES = {
     "labels.second_opinion": "nobody is taken to give second opinions before somebody has",
     "image_drift.images": "images are not simulated",
     "labels.answer_days": "answers are taken to come by the next morning, as many as came in the past",
+    "retention.predictions_days": "what is removed was counted before, and is needed by nothing",
 }
 OTHER: dict[str, Any] = {
     "false_alarm_probability_per_year": 0.001,
