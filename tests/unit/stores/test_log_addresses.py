@@ -15,7 +15,7 @@ from leeway.stores.external.source import LogSource, read_source, write_source
 from memory_ledger import MemoryLedger
 from memory_log import MemoryLog
 
-HERE = Path("/work")
+HERE = Path("/srv")
 
 
 @pytest.mark.parametrize("kind", LOGINS)
@@ -31,8 +31,8 @@ def test_an_address_is_taken_apart() -> None:
     assert (address.host, address.user, address.table) == ("acme", "me", ("SHOP", "SERVING", "LOG"))
     assert address.options == {"warehouse": "WH"}
     file = parse_address("duckdb://logs/shop.duckdb?table=log", HERE)
-    assert (file.path, file.table) == ("/work/logs/shop.duckdb", ("log",))
-    assert parse_address("logs/*.parquet", HERE).path == "/work/logs/*.parquet"
+    assert (file.path, file.table) == ("/srv/logs/shop.duckdb", ("log",))
+    assert parse_address("logs/*.parquet", HERE).path == "/srv/logs/*.parquet"
     assert parse_address("file:///data/logs", HERE).path == "/data/logs"
 
 
